@@ -1,0 +1,2 @@
+//! sqlward.
+fn main() {}
