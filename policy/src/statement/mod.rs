@@ -1,0 +1,3 @@
+//! Reads statements: bytes in, facts, normal form and fingerprint out.
+
+pub mod facts;
