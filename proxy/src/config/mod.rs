@@ -1,0 +1,6 @@
+//! Configuration: what the operator typed ([`file`]), and what the proxy runs on ([`compile`]).
+
+pub mod compile;
+pub mod file;
+
+pub use compile::{ClientTls, Config, Limits, Listener, ServerTls, TlsMode, Upstream};
