@@ -15,7 +15,7 @@ fn program(endpoint: &Endpoint, program: &str) -> Command {
     command.current_dir(repository().join("tests/drivers"));
     command.env("NODE_DRIVERS", repository().join("build/node"));
     command.env("PSQL", postgres_program("psql"));
-    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    command.env("PYTHONDONTWRITEBYTECODE", "1").env("NODE_NO_WARNINGS", "1");
     endpoint.describe(&mut command);
     command
 }
