@@ -27,14 +27,18 @@ impl Certificates {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        authority.distinguished_name.push(DnType::CommonName, "sqlward test authority");
+        authority
+            .distinguished_name
+            .push(DnType::CommonName, "sqlward test authority");
         let authority_certificate = authority.self_signed(&authority_key)?;
         let issuer = Issuer::new(authority, authority_key);
 
         let key = KeyPair::generate()?;
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
         let mut server = CertificateParams::new(names.to_vec())?;
-        server.distinguished_name.push(DnType::CommonName, "localhost");
+        server
+            .distinguished_name
+            .push(DnType::CommonName, "localhost");
         let certificate = server.signed_by(&key, &issuer)?;
 
         let made = Self {
@@ -45,7 +49,10 @@ impl Certificates {
         fs::write(&made.authority, authority_certificate.pem())?;
         fs::write(&made.certificate, certificate.pem())?;
         fs::write(&made.key, key.serialize_pem())?;
-        fs::set_permissions(&made.key, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        fs::set_permissions(
+            &made.key,
+            std::os::unix::fs::PermissionsExt::from_mode(0o600),
+        )?;
         Ok(made)
     }
 }

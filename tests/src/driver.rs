@@ -45,7 +45,12 @@ pub fn play(name: &str, command: Command) -> Result<Report> {
         let output = process.output();
         Ok((output.lines().any(|line| line == "done") || !status.success()).then_some(output))
     })
-    .with_context(|| format!("{name} ended, {status}, without `done`:\n{}", process.output()))?;
+    .with_context(|| {
+        format!(
+            "{name} ended, {status}, without `done`:\n{}",
+            process.output()
+        )
+    })?;
     if !status.success() {
         bail!("{name} ended, {status}:\n{output}");
     }
@@ -63,7 +68,9 @@ pub fn play(name: &str, command: Command) -> Result<Report> {
 }
 
 fn refusal(rest: &str) -> Result<Refused> {
-    let (name, fields) = rest.split_once(' ').with_context(|| format!("no fields: {rest}"))?;
+    let (name, fields) = rest
+        .split_once(' ')
+        .with_context(|| format!("no fields: {rest}"))?;
     let mut fields = fields.split('|').map(|field| field.trim().to_owned());
     let mut next = || fields.next().unwrap_or_default();
     Ok(Refused {

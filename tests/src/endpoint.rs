@@ -32,7 +32,9 @@ impl Endpoint {
             .env("PGCHANNELBINDING", "disable")
             .env("EXPECT_REFUSALS", if self.refuses { "yes" } else { "no" });
         match &self.authority {
-            Some(path) => command.env("PGSSLMODE", "verify-ca").env("PGSSLROOTCERT", path),
+            Some(path) => command
+                .env("PGSSLMODE", "verify-ca")
+                .env("PGSSLROOTCERT", path),
             None => command.env("PGSSLMODE", "disable"),
         };
     }

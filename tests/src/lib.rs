@@ -7,5 +7,7 @@ pub mod endpoint;
 pub mod paths;
 pub mod ports;
 pub mod process;
+pub mod proxy;
+pub mod raw;
 pub mod server;
 pub mod tls;

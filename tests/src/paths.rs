@@ -11,8 +11,14 @@ use anyhow::{Context, Result, bail};
 pub fn profile_dir() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     let folder = program.parent().context("the program has no folder")?;
-    if folder.file_name().is_some_and(|name| name == "deps" || name == "examples") {
-        return Ok(folder.parent().context("no folder above deps")?.to_path_buf());
+    if folder
+        .file_name()
+        .is_some_and(|name| name == "deps" || name == "examples")
+    {
+        return Ok(folder
+            .parent()
+            .context("no folder above deps")?
+            .to_path_buf());
     }
     Ok(folder.to_path_buf())
 }
@@ -27,7 +33,10 @@ pub fn sqlward() -> Result<PathBuf> {
     }
     let path = profile_dir()?.join("sqlward");
     if !path.is_file() {
-        bail!("no sqlward binary at {}: run `cargo build -p sqlward-cli` first", path.display());
+        bail!(
+            "no sqlward binary at {}: run `cargo build -p sqlward-cli` first",
+            path.display()
+        );
     }
     Ok(path)
 }
@@ -43,6 +52,9 @@ pub fn repository() -> PathBuf {
 #[must_use]
 pub fn postgres_program(name: &str) -> PathBuf {
     std::env::var_os("SQLWARD_PG_BIN")
-        .map_or_else(|| PathBuf::from("/usr/lib/postgresql/15/bin"), PathBuf::from)
+        .map_or_else(
+            || PathBuf::from("/usr/lib/postgresql/15/bin"),
+            PathBuf::from,
+        )
         .join(name)
 }

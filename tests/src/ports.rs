@@ -22,7 +22,10 @@ pub fn free() -> Result<u16> {
             return Ok(port);
         }
     }
-    bail!("no free port between {FIRST} and {}", u32::from(FIRST) + SPAN)
+    bail!(
+        "no free port between {FIRST} and {}",
+        u32::from(FIRST) + SPAN
+    )
 }
 
 const FIRST: u16 = 11_000;

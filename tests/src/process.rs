@@ -22,12 +22,23 @@ impl Process {
     /// # Errors
     /// When it can't be started.
     pub fn start(name: &str, mut command: Command) -> Result<Self> {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("start {name}: {command:?}"))?;
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("start {name}: {command:?}"))?;
         let errors = Arc::new(Mutex::new(String::new()));
         let streams: [Option<Box<dyn Read + Send>>; 2] = [
-            child.stderr.take().map(|s| Box::new(s) as Box<dyn Read + Send>),
-            child.stdout.take().map(|s| Box::new(s) as Box<dyn Read + Send>),
+            child
+                .stderr
+                .take()
+                .map(|s| Box::new(s) as Box<dyn Read + Send>),
+            child
+                .stdout
+                .take()
+                .map(|s| Box::new(s) as Box<dyn Read + Send>),
         ];
         for stream in streams.into_iter().flatten() {
             let errors = Arc::clone(&errors);
@@ -42,7 +53,11 @@ impl Process {
                 }
             });
         }
-        Ok(Self { name: name.to_owned(), child, errors })
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            errors,
+        })
     }
 
     /// The process id.
@@ -54,7 +69,10 @@ impl Process {
     /// What it has written so far.
     #[must_use]
     pub fn output(&self) -> String {
-        self.errors.lock().map(|errors| errors.clone()).unwrap_or_default()
+        self.errors
+            .lock()
+            .map(|errors| errors.clone())
+            .unwrap_or_default()
     }
 
     /// Sends it a signal.
@@ -86,7 +104,11 @@ impl Process {
                 return Ok(status);
             }
             if Instant::now() > deadline {
-                bail!("{} still runs after {limit:?}; it wrote:\n{}", self.name, self.output());
+                bail!(
+                    "{} still runs after {limit:?}; it wrote:\n{}",
+                    self.name,
+                    self.output()
+                );
             }
             std::thread::sleep(POLL);
         }
@@ -137,7 +159,9 @@ pub fn until<T>(
 /// # Errors
 /// When it can't be started or fails; the error holds what it wrote.
 pub fn run(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("start {command:?}"))?;
+    let output = command
+        .output()
+        .with_context(|| format!("start {command:?}"))?;
     if !output.status.success() {
         bail!(
             "{command:?}: {}\n{}{}",

@@ -70,11 +70,20 @@ impl Server {
     fn try_start(template: &Path, options: &Options) -> Result<Self> {
         let folder = private_folder()?;
         let data = folder.path().join("data");
-        run(Command::new("cp").arg("-a").arg("--reflink=auto").arg(template).arg(&data))?;
-        let certificates =
-            if options.tls { Some(server_certificates(folder.path())?) } else { None };
+        run(Command::new("cp")
+            .arg("-a")
+            .arg("--reflink=auto")
+            .arg(template)
+            .arg(&data))?;
+        let certificates = if options.tls {
+            Some(server_certificates(folder.path())?)
+        } else {
+            None
+        };
         let port = ports::free()?;
-        let mut settings = BASE.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let mut settings = BASE
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec();
         settings.push(("port".into(), port.to_string()));
         settings.push(("unix_socket_directories".into(), quoted(folder.path())));
         if let Some(made) = &certificates {
@@ -86,8 +95,10 @@ impl Server {
             settings.extend(RECORD.map(|(name, value)| (name.to_owned(), value.to_owned())));
         }
         settings.extend(options.settings.iter().cloned());
-        let text: String =
-            settings.iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
+        let text: String = settings
+            .iter()
+            .map(|(name, value)| format!("{name} = {value}\n"))
+            .collect();
         fs::write(data.join("postgresql.auto.conf"), text)?;
         fs::write(data.join("pg_hba.conf"), HBA)?;
 
@@ -100,10 +111,19 @@ impl Server {
             }
             // The eighth line of the lock file says "ready" once connections are accepted.
             let lock = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
-            Ok(lock.lines().nth(7).is_some_and(|state| state.trim() == "ready").then_some(()))
+            Ok(lock
+                .lines()
+                .nth(7)
+                .is_some_and(|state| state.trim() == "ready")
+                .then_some(()))
         });
         ready.with_context(|| process.output())?;
-        Ok(Self { process, port, certificates, folder })
+        Ok(Self {
+            process,
+            port,
+            certificates,
+            folder,
+        })
     }
 
     /// The TCP port on 127.0.0.1.
@@ -132,7 +152,10 @@ impl Server {
         let mut files: Vec<PathBuf> = fs::read_dir(self.folder.path().join("data/log"))?
             .map(|entry| entry.map(|entry| entry.path()))
             .collect::<std::io::Result<_>>()?;
-        files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+        files.retain(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        });
         files.sort();
         Ok(files)
     }
@@ -144,7 +167,9 @@ impl Server {
     pub fn psql(&self, database: &str, sql: &str) -> Result<String> {
         let mut command = Command::new(postgres_program("psql"));
         command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h"]);
-        command.arg(self.folder.path()).args(["-p", &self.port.to_string(), "-U", ADMIN]);
+        command
+            .arg(self.folder.path())
+            .args(["-p", &self.port.to_string(), "-U", ADMIN]);
         command.args(["-d", database, "-c", sql]);
         Ok(run(&mut command)?.trim_end().to_owned())
     }
@@ -188,7 +213,14 @@ fn template() -> Result<PathBuf> {
     let folder = private_folder()?;
     let data = folder.path().join("data");
     let mut initdb = as_server_user("initdb")?;
-    initdb.args(["--no-sync", "--auth=trust", "--locale=C", "--encoding=UTF8", "-U", ADMIN]);
+    initdb.args([
+        "--no-sync",
+        "--auth=trust",
+        "--locale=C",
+        "--encoding=UTF8",
+        "-U",
+        ADMIN,
+    ]);
     run(initdb.arg("-D").arg(&data))?;
     for (database, sql) in [("postgres", CREATE), (DATABASE, FIXTURE)] {
         single_user(&data, database, sql)?;
@@ -204,7 +236,15 @@ fn single_user(data: &Path, database: &str, sql: &str) -> Result<()> {
     fs::write(&script, sql)?;
     let mut command = as_server_user("postgres")?;
     // -j: a statement ends at a semicolon followed by an empty line.
-    command.args(["--single", "-j", "-c", "exit_on_error=on", "-c", "fsync=off", "-D"]);
+    command.args([
+        "--single",
+        "-j",
+        "-c",
+        "exit_on_error=on",
+        "-c",
+        "fsync=off",
+        "-D",
+    ]);
     command.arg(data).arg(database).stdin(File::open(&script)?);
     run(&mut command)?;
     Ok(())
@@ -256,9 +296,16 @@ fn as_server_user(program: &str) -> Result<Command> {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]);
     if let Some((uid, gid)) = server_user()? {
-        command.arg(format!("--reuid={uid}")).arg(format!("--regid={gid}")).arg("--clear-groups");
+        command
+            .arg(format!("--reuid={uid}"))
+            .arg(format!("--regid={gid}"))
+            .arg("--clear-groups");
     }
-    command.arg("--").arg(postgres_program(program)).env("LC_ALL", "C").current_dir("/");
+    command
+        .arg("--")
+        .arg(postgres_program(program))
+        .env("LC_ALL", "C")
+        .current_dir("/");
     Ok(command)
 }
 

@@ -44,7 +44,9 @@ impl Connect {
     /// # Errors
     /// When the file holds no certificate.
     pub fn new(pem: &Path) -> Result<Self> {
-        Ok(Self { config: client_config(pem)? })
+        Ok(Self {
+            config: client_config(pem)?,
+        })
     }
 }
 
@@ -64,7 +66,10 @@ where
 
     fn make_tls_connect(&mut self, host: &str) -> Result<ConnectTo, Self::Error> {
         let name = ServerName::try_from(host.to_owned())?;
-        Ok(ConnectTo { connector: TlsConnector::from(Arc::clone(&self.config)), name })
+        Ok(ConnectTo {
+            connector: TlsConnector::from(Arc::clone(&self.config)),
+            name,
+        })
     }
 }
 

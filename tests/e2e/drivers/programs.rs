@@ -15,14 +15,20 @@ fn program(endpoint: &Endpoint, program: &str) -> Command {
     command.current_dir(repository().join("tests/drivers"));
     command.env("NODE_DRIVERS", repository().join("build/node"));
     command.env("PSQL", postgres_program("psql"));
-    command.env("PYTHONDONTWRITEBYTECODE", "1").env("NODE_NO_WARNINGS", "1");
+    command
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("NODE_NO_WARNINGS", "1");
     endpoint.describe(&mut command);
     command
 }
 
 fn python(endpoint: &Endpoint, file: &str) -> Result<Report> {
     let interpreter = repository().join("build/venv/bin/python");
-    ensure!(interpreter.exists(), "no {}: run `make setup`", interpreter.display());
+    ensure!(
+        interpreter.exists(),
+        "no {}: run `make setup`",
+        interpreter.display()
+    );
     let mut command = program(endpoint, &interpreter.display().to_string());
     command.arg(file);
     play(file, command)
@@ -46,13 +52,26 @@ fn libpq() -> Result<()> {
     compile.arg(repository().join("tests/drivers/libpq_pipeline.c"));
     run(compile.args(flags.split_whitespace())).context("compile libpq_pipeline.c")?;
     let built = built.display().to_string();
-    let extra = ["cancel", "pipeline", "pipeline-error", "pipeline-prepared", "copy-in-extended"];
+    let extra = [
+        "cancel",
+        "pipeline",
+        "pipeline-error",
+        "pipeline-prepared",
+        "copy-in-extended",
+    ];
     everywhere(&extra, |endpoint| play("libpq", program(endpoint, &built)))
 }
 
 #[test]
 fn psycopg() -> Result<()> {
-    let extra = ["cancel", "pipeline", "pipeline-error", "binary", "copy-in-binary", "cursor"];
+    let extra = [
+        "cancel",
+        "pipeline",
+        "pipeline-error",
+        "binary",
+        "copy-in-binary",
+        "cursor",
+    ];
     everywhere(&extra, |endpoint| python(endpoint, "psycopg3.py"))
 }
 
@@ -82,12 +101,21 @@ fn jdbc() -> Result<()> {
     let driver = "/usr/share/java/postgresql.jar";
     let classes = profile_dir()?.join("sqlward-tests-jdbc");
     let source = repository().join("tests/drivers/Jdbc.java");
-    run(Command::new("javac").args(["-cp", driver, "-d"]).arg(&classes).arg(source))?;
+    run(Command::new("javac")
+        .args(["-cp", driver, "-d"])
+        .arg(&classes)
+        .arg(source))?;
     // The JSSE trust store is not asked: sslrootcert names the authority.
     let path = format!("{driver}:{}", classes.display());
     everywhere(&["cancel", "cursor", "batch"], |endpoint| {
         let mut command = program(endpoint, "java");
-        command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", &path, "Jdbc"]);
+        command.args([
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            &path,
+            "Jdbc",
+        ]);
         play("jdbc", command)
     })
 }

@@ -16,7 +16,9 @@ use crate::everywhere;
 #[test]
 fn sqlx() -> Result<()> {
     everywhere(&["savepoint"], |endpoint| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         runtime.block_on(session(endpoint))
     })
 }
@@ -37,7 +39,9 @@ async fn connect(endpoint: &Endpoint) -> Result<PgConnection> {
 }
 
 async fn count(connection: &mut PgConnection, sql: &str) -> Result<i64> {
-    Ok(query_scalar::<Postgres, i64>(AssertSqlSafe(sql.to_owned())).fetch_one(connection).await?)
+    Ok(query_scalar::<Postgres, i64>(AssertSqlSafe(sql.to_owned()))
+        .fetch_one(connection)
+        .await?)
 }
 
 async fn session(endpoint: &Endpoint) -> Result<Report> {
@@ -53,8 +57,10 @@ async fn session(endpoint: &Endpoint) -> Result<Report> {
     ensure!(rows.len() == 3);
     held("query");
     for n in 0..5_i32 {
-        let next: i32 =
-            query_scalar::<Postgres, i32>("SELECT $1::int + 1").bind(n).fetch_one(&mut c).await?;
+        let next: i32 = query_scalar::<Postgres, i32>("SELECT $1::int + 1")
+            .bind(n)
+            .fetch_one(&mut c)
+            .await?;
         ensure!(next == n + 1);
     }
     held("prepared");
@@ -70,14 +76,30 @@ async fn session(endpoint: &Endpoint) -> Result<Report> {
         .execute(&mut *inner)
         .await?;
     inner.rollback().await?;
-    ensure!(count(&mut outer, "SELECT count(*) FROM notes WHERE id IN (9450, 9451)").await? == 1);
+    ensure!(
+        count(
+            &mut outer,
+            "SELECT count(*) FROM notes WHERE id IN (9450, 9451)"
+        )
+        .await?
+            == 1
+    );
     held("savepoint");
     outer.rollback().await?;
-    ensure!(count(&mut c, "SELECT count(*) FROM notes WHERE id IN (9450, 9451)").await? == 0);
+    ensure!(
+        count(
+            &mut c,
+            "SELECT count(*) FROM notes WHERE id IN (9450, 9451)"
+        )
+        .await?
+            == 0
+    );
     held("transaction");
 
     let mut transaction = c.begin().await?;
-    let mut copy = transaction.copy_in_raw("COPY notes(id, body) FROM STDIN").await?;
+    let mut copy = transaction
+        .copy_in_raw("COPY notes(id, body) FROM STDIN")
+        .await?;
     copy.send(&b"9460\tone\n9461\ttwo\n"[..]).await?;
     ensure!(copy.finish().await? == 2);
     held("copy-in");
@@ -92,8 +114,15 @@ async fn session(endpoint: &Endpoint) -> Result<Report> {
     held("copy-out");
     transaction.rollback().await?;
 
-    let error = c.execute("SELECT nonesuch").await.err().context("no error")?;
-    ensure!(error.as_database_error().and_then(|e| e.code()).as_deref() == Some("42703"), "{error}");
+    let error = c
+        .execute("SELECT nonesuch")
+        .await
+        .err()
+        .context("no error")?;
+    ensure!(
+        error.as_database_error().and_then(|e| e.code()).as_deref() == Some("42703"),
+        "{error}"
+    );
     ensure!(count(&mut c, "SELECT 7::int8").await? == 7);
     held("error");
 
@@ -107,24 +136,45 @@ async fn session(endpoint: &Endpoint) -> Result<Report> {
 
 async fn refusals(c: &mut PgConnection) -> Result<Vec<Refused>> {
     let mut found = Vec::new();
-    let error = query::<Postgres>("DELETE FROM accounts").execute(&mut *c).await.err();
+    let error = query::<Postgres>("DELETE FROM accounts")
+        .execute(&mut *c)
+        .await
+        .err();
     found.push(refusal("refused", error)?);
-    let error = query::<Postgres>("UPDATE accounts SET balance = $1").bind(0).execute(&mut *c).await;
+    let error = query::<Postgres>("UPDATE accounts SET balance = $1")
+        .bind(0)
+        .execute(&mut *c)
+        .await;
     found.push(refusal("refused-prepared", error.err())?);
 
     let mut transaction = c.begin().await?;
     query::<Postgres>("INSERT INTO notes(id, body) VALUES (9452, 'kept out')")
         .execute(&mut *transaction)
         .await?;
-    let error = query::<Postgres>("DELETE FROM accounts").execute(&mut *transaction).await.err();
+    let error = query::<Postgres>("DELETE FROM accounts")
+        .execute(&mut *transaction)
+        .await
+        .err();
     found.push(refusal("refused-in-transaction", error)?);
-    let next = query::<Postgres>("SELECT 1").execute(&mut *transaction).await.err();
+    let next = query::<Postgres>("SELECT 1")
+        .execute(&mut *transaction)
+        .await
+        .err();
     let next = next.context("the transaction did not fail")?;
-    ensure!(next.as_database_error().and_then(|e| e.code()).as_deref() == Some("25P02"), "{next}");
+    ensure!(
+        next.as_database_error().and_then(|e| e.code()).as_deref() == Some("25P02"),
+        "{next}"
+    );
     transaction.rollback().await?;
 
-    ensure!(count(c, "SELECT count(*) FROM accounts").await? == 100, "rows were deleted");
-    ensure!(count(c, "SELECT count(*) FROM notes WHERE id = 9452").await? == 0, "a row was kept");
+    ensure!(
+        count(c, "SELECT count(*) FROM accounts").await? == 100,
+        "rows were deleted"
+    );
+    ensure!(
+        count(c, "SELECT count(*) FROM notes WHERE id = 9452").await? == 0,
+        "a row was kept"
+    );
     Ok(found)
 }
 

@@ -13,7 +13,9 @@ use crate::everywhere;
 #[test]
 fn tokio_postgres() -> Result<()> {
     everywhere(&["cancel", "pipeline", "portal"], |endpoint| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         runtime.block_on(session(endpoint))
     })
 }
@@ -45,7 +47,9 @@ async fn session(endpoint: &Endpoint) -> Result<Report> {
     let mut client = connect(endpoint).await.context("connect")?;
     ensure!(first::<i32>(&client.query("SELECT 1", &[]).await?)? == 1);
     held("connect");
-    let rows = client.query("SELECT g FROM generate_series(1, $1::int) g", &[&3]).await?;
+    let rows = client
+        .query("SELECT g FROM generate_series(1, $1::int) g", &[&3])
+        .await?;
     ensure!(rows.len() == 3);
     held("query");
     let statement = client.prepare("SELECT $1::int + 1").await?;
@@ -62,8 +66,15 @@ async fn session(endpoint: &Endpoint) -> Result<Report> {
     held("pipeline");
     portal(&mut client).await.context("portal")?;
     held("portal");
-    let error = client.query("SELECT nonesuch", &[]).await.err().context("no error")?;
-    ensure!(error.code().is_some_and(|code| code.code() == "42703"), "{error}");
+    let error = client
+        .query("SELECT nonesuch", &[])
+        .await
+        .err()
+        .context("no error")?;
+    ensure!(
+        error.code().is_some_and(|code| code.code() == "42703"),
+        "{error}"
+    );
     ensure!(first::<i32>(&client.query("SELECT 7", &[]).await?)? == 7);
     held("error");
     cancel(endpoint, &client).await.context("cancel")?;
@@ -78,19 +89,26 @@ async fn session(endpoint: &Endpoint) -> Result<Report> {
 
 async fn transaction(client: &mut Client) -> Result<()> {
     let transaction = client.transaction().await?;
-    let inserted =
-        transaction.execute("INSERT INTO notes(id, body) VALUES ($1, $2)", &[&9400, &"tokio"]).await?;
+    let inserted = transaction
+        .execute(
+            "INSERT INTO notes(id, body) VALUES ($1, $2)",
+            &[&9400, &"tokio"],
+        )
+        .await?;
     ensure!(inserted == 1);
     transaction.rollback().await?;
-    let rows = client.query("SELECT count(*) FROM notes WHERE id = 9400", &[]).await?;
+    let rows = client
+        .query("SELECT count(*) FROM notes WHERE id = 9400", &[])
+        .await?;
     ensure!(first::<i64>(&rows)? == 0);
     Ok(())
 }
 
 async fn copy(client: &mut Client) -> Result<()> {
     let transaction = client.transaction().await?;
-    let sink: CopyInSink<bytes::Bytes> =
-        transaction.copy_in("COPY notes(id, body) FROM STDIN").await?;
+    let sink: CopyInSink<bytes::Bytes> = transaction
+        .copy_in("COPY notes(id, body) FROM STDIN")
+        .await?;
     let mut sink = std::pin::pin!(sink);
     for n in 40_000..40_500 {
         let row = bytes::Bytes::from(format!("{n}\trow\n"));
@@ -123,7 +141,9 @@ async fn pipeline(client: &Client) -> Result<()> {
 
 async fn portal(client: &mut Client) -> Result<()> {
     let transaction = client.transaction().await?;
-    let portal = transaction.bind("SELECT g FROM generate_series(1, 250) g", &[]).await?;
+    let portal = transaction
+        .bind("SELECT g FROM generate_series(1, 250) g", &[])
+        .await?;
     let mut sizes = Vec::new();
     loop {
         let rows = transaction.query_portal(&portal, 100).await?;
@@ -152,7 +172,10 @@ async fn cancel(endpoint: &Endpoint, client: &Client) -> Result<()> {
     let (slept, cancelled) = tokio::join!(sleeping, canceller);
     cancelled?;
     let error = slept.err().context("the query was not cancelled")?;
-    ensure!(error.code().is_some_and(|code| code.code() == "57014"), "{error}");
+    ensure!(
+        error.code().is_some_and(|code| code.code() == "57014"),
+        "{error}"
+    );
     ensure!(first::<i32>(&client.query("SELECT 8", &[]).await?)? == 8);
     Ok(())
 }
@@ -165,23 +188,36 @@ async fn refusals(client: &mut Client) -> Result<(Vec<Refused>, [&'static str; 2
     found.push(refusal("refused-simple", error)?);
 
     let transaction = client.transaction().await?;
-    transaction.execute("INSERT INTO notes(id, body) VALUES (9401, 'kept out')", &[]).await?;
+    transaction
+        .execute("INSERT INTO notes(id, body) VALUES (9401, 'kept out')", &[])
+        .await?;
     let error = transaction.execute("DELETE FROM accounts", &[]).await.err();
     found.push(refusal("refused-in-transaction", error)?);
-    let next = transaction.query("SELECT 1", &[]).await.err().context("no failed transaction")?;
-    ensure!(next.code().is_some_and(|code| code.code() == "25P02"), "{next}");
+    let next = transaction
+        .query("SELECT 1", &[])
+        .await
+        .err()
+        .context("no failed transaction")?;
+    ensure!(
+        next.code().is_some_and(|code| code.code() == "25P02"),
+        "{next}"
+    );
     transaction.rollback().await?;
 
     let rows = client.query("SELECT count(*) FROM accounts", &[]).await?;
     ensure!(first::<i64>(&rows)? == 100, "rows were deleted");
-    let rows = client.query("SELECT count(*) FROM notes WHERE id = 9401", &[]).await?;
+    let rows = client
+        .query("SELECT count(*) FROM notes WHERE id = 9401", &[])
+        .await?;
     ensure!(first::<i64>(&rows)? == 0, "a row was kept");
     Ok((found, ["kept", "continues"]))
 }
 
 fn refusal(name: &str, error: Option<tokio_postgres::Error>) -> Result<Refused> {
     let error = error.with_context(|| format!("{name}: the statement was not refused"))?;
-    let Some(report) = error.as_db_error() else { bail!("{name}: {error}") };
+    let Some(report) = error.as_db_error() else {
+        bail!("{name}: {error}")
+    };
     Ok(Refused {
         name: name.to_owned(),
         sqlstate: report.code().code().to_owned(),
