@@ -1,1 +1,13 @@
-//! Placeholder.
+//! What the end-to-end tests share: real servers, the proxy as a child process, a raw protocol
+//! client, and the comparison of the server's own record with the audit store.
+
+pub mod certificates;
+pub mod driver;
+pub mod endpoint;
+pub mod paths;
+pub mod ports;
+pub mod process;
+pub mod proxy;
+pub mod raw;
+pub mod server;
+pub mod tls;

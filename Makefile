@@ -1,0 +1,65 @@
+# Each target does all of its own set-up; .ci/run calls these and nothing else.
+#
+#   make demo           a real PostgreSQL, sqlward in front, a refused statement and its audit record
+#   make test           every test of the workspace
+#   make lint           formatting, clippy
+#   make conformance    PostgreSQL's own test suites through sqlward (SHORT=1: a part of them)
+#   make faults         kill -9 under load, and long mixed traffic against the server's own record
+#   make bench          micro benches and the side-by-side bench (SHORT=1: a smoke run)
+#   make fuzz           fuzz targets for a minute each (needs cargo-fuzz; without: deterministic runs)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := test
+.PHONY: setup setup-conformance demo test lint bench fuzz conformance faults
+
+CARGO ?= cargo
+SHORT ?=
+
+setup:
+	tools/setup.sh
+
+setup-conformance:
+	tools/setup.sh build server conformance
+
+demo:
+	tools/setup.sh build server
+	$(CARGO) run --release -p sqlward-cli -- demo
+
+# nextest when it is there: each test in its own process, slow ones side by side.
+test: setup
+	$(CARGO) build --workspace --bins
+	if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	  $(CARGO) nextest run --workspace --no-fail-fast; \
+	else \
+	  $(CARGO) test --workspace --no-fail-fast; \
+	fi
+
+lint:
+	tools/setup.sh build
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+conformance: setup-conformance
+	$(CARGO) build --release -p sqlward-cli -p sqlward-tests --bins
+	SHORT=$(SHORT) tests/conformance/run.sh
+
+faults: setup
+	$(CARGO) build --workspace --bins
+	SQLWARD_KILLS=$(if $(SHORT),5,100) SQLWARD_STATEMENTS=$(if $(SHORT),5000,50000) \
+	  $(CARGO) test -p sqlward-tests --test kill --test mixed_oracle -- --nocapture
+
+bench: setup
+	$(CARGO) build --release -p sqlward-cli -p sqlward-benches --bins
+	$(CARGO) bench -p sqlward-benches $(if $(SHORT),-- --test)
+	SHORT=$(SHORT) benches/side-by-side.sh
+
+fuzz:
+	tools/setup.sh build
+	if $(CARGO) fuzz --version >/dev/null 2>&1 && $(CARGO) +nightly --version >/dev/null 2>&1; then \
+	  for target in $$(cd fuzz && $(CARGO) +nightly fuzz list); do \
+	    $(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(if $(SHORT),20,60); \
+	  done; \
+	else \
+	  SQLWARD_FUZZ_ITERATIONS=$(if $(SHORT),20000,500000) $(CARGO) test --workspace fuzz; \
+	fi

@@ -1,0 +1,39 @@
+//! The tools of these tests, shown on a server without a proxy.
+
+use anyhow::{Context, Result, ensure};
+use sqlward_tests::raw::{Raw, bind, execute, extended, function_call, parse, sync, tags};
+use sqlward_tests::server::{Options, Server, TRUSTED_USER};
+
+#[test]
+fn raw_client_speaks_to_a_server() -> Result<()> {
+    let server = Server::start(&Options {
+        tls: true,
+        ..Options::default()
+    })?;
+    let mut raw = Raw::login(server.port(), TRUSTED_USER, &[("application_name", "raw")])?;
+    ensure!(raw.value("SELECT current_setting('application_name')")? == "raw");
+    ensure!(tags(&raw.query("SELECT 1; SELECT nonesuch")?) == "TDCEZ");
+    raw.send(&extended("SELECT 1"))?;
+    ensure!(tags(&raw.until_ready()?) == "12TDCZ");
+    raw.send(&[parse("s", "SELECT $1::int"), sync()].concat())?;
+    ensure!(tags(&raw.until_ready()?) == "1Z");
+    raw.send(&[bind("p", "s", &[Some("5")]), execute("p", 0), sync()].concat())?;
+    ensure!(tags(&raw.until_ready()?) == "2DCZ");
+    // 1598: random(); FunctionCall answers V.
+    raw.send(&function_call(1598, &[]))?;
+    ensure!(tags(&raw.until_ready()?) == "VZ");
+    let error = raw.query("SELECT nonesuch")?;
+    let error = error
+        .iter()
+        .find(|message| message.tag == b'E')
+        .context("no error")?;
+    ensure!(error.sqlstate() == "42703");
+
+    let authority = &server.certificates().context("no certificates")?.authority;
+    let mut encrypted = Raw::open_tls(server.port(), authority)?;
+    encrypted.start(TRUSTED_USER, &[])?;
+    let version =
+        encrypted.value("SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")?;
+    ensure!(version.starts_with("TLSv1"), "{version}");
+    Ok(())
+}
