@@ -1,7 +1,8 @@
 //! Wire's held message → a judged one: read it, ask the policy, write the intent, give the verdict.
 
-use std::{borrow::Cow, rc::Rc};
+use std::{borrow::Cow, ops::Range, rc::Rc};
 
+use jiff::Timestamp;
 use sqlward_audit_store::{
     journal::JournalError,
     record::{
@@ -11,12 +12,11 @@ use sqlward_audit_store::{
     redact,
 };
 use sqlward_policy::{
-    Decision, Policy, Request,
+    Decision, Policy, Request, decide_function_call,
     statement::{
-        Known, LexState, Limits, analyse, analyse_replication,
-        facts::{SessionEffect, StatementFacts},
+        Facts, Known, LexState, Limits, SessionEffect, analyse, analyse_replication,
     },
-    vocabulary::Unreadable,
+    vocabulary::{Unreadable, Verb},
 };
 use sqlward_wire::{self as wire, pg};
 
@@ -119,7 +119,7 @@ impl Bench<'_> {
             Some(found) => found,
             None => return Judged::Long,
         };
-        let doubt = self.context.unsettled(unsettled, text);
+        let doubt = self.context.doubt(unsettled, text);
         let text = redact::redact(text, &known.analysis.secrets);
         let limit = self.worker.shared.config.max_text_bytes;
         let filing = Filing {
@@ -136,7 +136,7 @@ impl Bench<'_> {
         &mut self,
         text: &[u8],
         analysed: Option<Rc<Known>>,
-    ) -> Option<(Rc<Known>, Option<std::ops::Range<usize>>)> {
+    ) -> Option<(Rc<Known>, Option<Range<usize>>)> {
         let mut reader = self.worker.reader.borrow_mut();
         if self.replication {
             let analysis = analyse_replication(text, &self.lex, &Limits::default());
@@ -224,7 +224,7 @@ impl Bench<'_> {
             ..Filing::new(IntentKind::FunctionCall, Text::whole(text.as_bytes()))
         };
         let standing = self.context.standing(self.policy);
-        let decision = sqlward_policy::decide_function_call(self.policy, standing, wall_us() / 1_000_000);
+        let decision = decide_function_call(self.policy, standing, Timestamp::now());
         self.conclude(known, decision, filing, None)
     }
 
@@ -263,18 +263,16 @@ impl Bench<'_> {
 
     fn decide(&mut self, known: &Rc<Known>, doubt: Option<Unreadable>) -> Decision {
         let referred = self.context.referred(effects(known));
-        let bodies: Vec<&StatementFacts> = referred.bodies.iter().map(|body| &**body).collect();
+        let bodies: Vec<&Facts> = referred.bodies.iter().map(|body| &**body).collect();
         let unknown = referred.unknown.then_some(Unreadable::UnknownPrepared);
-        sqlward_policy::decide(
-            self.policy,
-            &Request {
-                statement: known,
-                standing: self.context.standing(self.policy),
-                now: wall_us() / 1_000_000,
-                also: &bodies,
-                unreadable_override: doubt.or(unknown),
-            },
-        )
+        let request = Request {
+            statement: known,
+            standing: self.context.standing(self.policy),
+            now: Timestamp::now(),
+            also: &bodies,
+            unreadable_override: doubt.or(unknown),
+        };
+        sqlward_policy::decide(self.policy, &request)
     }
 
     /// Write the intent, and turn the decision into a verdict.
