@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use sqlward_audit_store::journal::{Journal, JournalError, JournalSettings};
 use sqlward_audit_store::record::{
-    Completion, Entry, Intent, IntentKind, Judgement, Outcome, SessionId, Text, TxStatus,
+    Completion, Entry, Intent, IntentKind, Judgement, List, Outcome, SessionId, Text, TxStatus,
 };
 use sqlward_policy::vocabulary::{Action, Mode};
 
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         continues: None,
         text: Text::whole(text.as_bytes()),
         shape: Some([7; 16]),
-        parameters: (&[][..]).into(),
+        parameters: List::empty(),
         prepared_name: b"",
         portal: b"",
         wall_us: 1_700_000_000_000_000,
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             action: Action::Allow,
             judged: Action::Allow,
             mode: Mode::Enforce,
-            rules: (&[][..]).into(),
+            rules: List::empty(),
             severity: None,
             generation: 1,
             unreadable: None,

@@ -1,14 +1,14 @@
 //! The record: what the proxy remembers, as it is handed to the journal and read back from it.
 //!
-//! Every entry borrows. Lists are `Cow`s so that the proxy lends slices and the decoder owns vectors.
+//! Every entry borrows. The proxy lends its lists; the decoder owns them.
 
 mod codec;
 mod decode;
 mod encode;
+mod list;
 #[cfg(test)]
 pub(crate) mod samples;
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use sqlward_policy::vocabulary::{
@@ -18,6 +18,7 @@ use sqlward_policy::vocabulary::{
 
 pub use self::codec::CodecError;
 pub(crate) use self::codec::Writer;
+pub use self::list::List;
 pub use crate::event::{EventId, Seq, SessionId};
 pub use crate::words::{
     AdminAction, Completion, EndCause, EndUserSource, IntentKind, ParameterFormat, Trust, TxStatus,
@@ -206,15 +207,15 @@ pub struct Shape<'a> {
     /// The strongest class.
     pub class: Class,
     /// Every verb in the text, nested ones too.
-    pub verbs: Cow<'a, [Verb]>,
+    pub verbs: List<'a, Verb>,
     /// Objects by access.
-    pub objects: Cow<'a, [Object<'a>]>,
+    pub objects: List<'a, Object<'a>>,
     /// Columns by use.
-    pub columns: Cow<'a, [Column<'a>]>,
+    pub columns: List<'a, Column<'a>>,
     /// Functions called, qualified where the text qualifies them.
-    pub functions: Cow<'a, [&'a str]>,
+    pub functions: List<'a, &'a str>,
     /// Ways out of the database.
-    pub egress: Cow<'a, [Egress]>,
+    pub egress: List<'a, Egress>,
     /// The weakest WHERE.
     pub where_shape: WhereShape,
     /// The outermost LIMIT.
@@ -312,7 +313,7 @@ pub struct Judgement<'a> {
     /// The mode.
     pub mode: Mode,
     /// Every rule that matched, the deciding one first.
-    pub rules: Cow<'a, [&'a str]>,
+    pub rules: List<'a, &'a str>,
     /// The severity of the deciding rule.
     pub severity: Option<Severity>,
     /// The generation of the policy.
@@ -337,7 +338,7 @@ pub struct Intent<'a> {
     /// The key of its shape.
     pub shape: Option<[u8; 16]>,
     /// Parameter values.
-    pub parameters: Cow<'a, [Parameter<'a>]>,
+    pub parameters: List<'a, Parameter<'a>>,
     /// The prepared statement's name; empty for none or the unnamed one.
     pub prepared_name: &'a [u8],
     /// The portal's name; empty for none or the unnamed one.
