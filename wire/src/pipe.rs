@@ -1,0 +1,181 @@
+//! One direction of a session: one buffer, inspected and forwarded in place.
+//!
+//! ```text
+//!   0        start           passed            end            buffer.len()
+//!   |  free   |  may be sent   |  not yet judged |   space()    |
+//! ```
+
+/// A buffer between one socket that is read and another that is written.
+#[derive(Debug, Default)]
+pub struct Pipe {
+    buffer: Vec<u8>,
+    start: usize,
+    passed: usize,
+    end: usize,
+    /// How long the message at `passed` is when it has to be seen whole; 0 when nobody waits.
+    need: usize,
+    /// How much room the next read is offered.
+    ask: usize,
+}
+
+impl Pipe {
+    /// The room offered to a read at first.
+    pub const SMALL: usize = 8 * 1024;
+    /// The room offered while reads fill it; also the bytes that may wait for a slow peer.
+    pub const LARGE: usize = 64 * 1024;
+
+    /// Offers room to read into; empty while the pipe is full.
+    pub fn space(&mut self) -> &mut [u8] {
+        let room = self.room();
+        if room == 0 {
+            return &mut [];
+        }
+        let ask = self.ask.clamp(Self::SMALL, Self::LARGE).min(room);
+        if self.buffer.len().saturating_sub(self.end) < ask {
+            self.compact();
+        }
+        if self.buffer.len().saturating_sub(self.end) < ask {
+            let length = self.end.saturating_add(ask);
+            if length <= Self::LARGE {
+                self.buffer
+                    .reserve_exact(length.saturating_sub(self.buffer.len()));
+            }
+            self.buffer.resize(length, 0);
+        }
+        let stop = self.end.saturating_add(room).min(self.buffer.len());
+        self.buffer.get_mut(self.end..stop).unwrap_or_default()
+    }
+
+    /// Tells whether the reader has to wait, for the peer to drain or for a verdict.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.room() == 0
+    }
+
+    /// Shows the bytes that may be written to the peer.
+    #[must_use]
+    pub fn ready(&self) -> &[u8] {
+        self.buffer.get(self.start..self.passed).unwrap_or_default()
+    }
+
+    /// Takes note that the peer has taken the first `n` ready bytes.
+    pub fn sent(&mut self, n: usize) {
+        self.start = self.start.saturating_add(n).min(self.passed);
+        if self.start == self.end {
+            self.start = 0;
+            self.passed = 0;
+            self.end = 0;
+            if self.buffer.len() > Self::LARGE {
+                self.buffer = Vec::new();
+            }
+        }
+    }
+
+    /// Gives the memory back if the pipe is empty.
+    pub fn release_idle(&mut self) {
+        if self.start == self.end {
+            *self = Self::default();
+        }
+    }
+
+    /// Tells how many bytes of memory the pipe holds.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// Takes note that a read has put `n` bytes into `space()`.
+    pub(crate) fn filled(&mut self, n: usize) {
+        let offered = self.buffer.len().saturating_sub(self.end);
+        self.end = self.end.saturating_add(n).min(self.buffer.len());
+        self.ask = if n >= offered {
+            self.ask.clamp(Self::SMALL, Self::LARGE).saturating_mul(2)
+        } else if n.saturating_mul(4) < self.ask {
+            self.ask / 2
+        } else {
+            self.ask
+        };
+    }
+
+    /// Shows the bytes that are not yet judged.
+    pub(crate) fn unjudged(&self) -> &[u8] {
+        self.buffer.get(self.passed..self.end).unwrap_or_default()
+    }
+
+    /// Tells how many bytes wait for the peer.
+    pub(crate) fn unsent(&self) -> usize {
+        self.passed.saturating_sub(self.start)
+    }
+
+    /// Lets the next `n` bytes go to the peer.
+    pub(crate) fn pass(&mut self, n: usize) {
+        self.passed = self.passed.saturating_add(n).min(self.end);
+        self.need = 0;
+    }
+
+    /// Says that the message at the front has to be seen whole and is `n` bytes long.
+    pub(crate) fn need(&mut self, n: usize) {
+        self.need = n;
+    }
+
+    /// Removes the next `n` unjudged bytes.
+    pub(crate) fn swallow(&mut self, n: usize) {
+        self.replace(n, &[]);
+    }
+
+    /// Puts bytes of our own before the unjudged ones.
+    pub(crate) fn inject(&mut self, bytes: &[u8]) {
+        self.replace(0, bytes);
+    }
+
+    /// Replaces the next `n` unjudged bytes by `bytes`, which may be sent.
+    pub(crate) fn replace(&mut self, n: usize, bytes: &[u8]) {
+        let n = n.min(self.end.saturating_sub(self.passed));
+        self.need = 0;
+        if bytes.is_empty() && self.start == self.passed {
+            self.start = self.start.saturating_add(n);
+            self.passed = self.start;
+            self.sent(0);
+            return;
+        }
+        let tail = self.passed.saturating_add(n);
+        let stop = self.passed.saturating_add(bytes.len());
+        let end = stop.saturating_add(self.end.saturating_sub(tail));
+        if end > self.buffer.len() {
+            self.buffer.resize(end, 0);
+        }
+        self.buffer.copy_within(tail..self.end, stop);
+        if let Some(gap) = self.buffer.get_mut(self.passed..stop) {
+            gap.copy_from_slice(bytes);
+        }
+        self.passed = stop;
+        self.end = end;
+        self.sent(0);
+    }
+
+    /// Takes all unjudged bytes out.
+    pub(crate) fn take_unjudged(&mut self) -> Vec<u8> {
+        let bytes = self.unjudged().to_vec();
+        self.swallow(bytes.len());
+        bytes
+    }
+
+    fn room(&self) -> usize {
+        let unsent = self.unsent();
+        if unsent >= Self::LARGE {
+            return 0;
+        }
+        let limit = Self::LARGE.max(unsent.saturating_add(self.need));
+        limit.saturating_sub(self.end.saturating_sub(self.start))
+    }
+
+    fn compact(&mut self) {
+        if self.start == 0 {
+            return;
+        }
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.passed = self.passed.saturating_sub(self.start);
+        self.end = self.end.saturating_sub(self.start);
+        self.start = 0;
+    }
+}

@@ -1,0 +1,244 @@
+//! The words that the sessions of both protocols use towards their caller.
+
+use crate::error::Error;
+use crate::pg::sqlstate::SqlState;
+
+/// An end of the proxied connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Leg {
+    /// Between the client and the proxy.
+    Client,
+    /// Between the proxy and the server.
+    Server,
+}
+
+/// How a TLS handshake begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Negotiation {
+    /// It was agreed on by a request in plaintext.
+    Requested,
+    /// It is the first thing on the connection; ALPN `postgresql` is required.
+    Direct,
+}
+
+/// What the caller decided about a held message.
+///
+/// `P` is the caller's proof that a policy was asked. Forwarding takes one.
+#[derive(Debug)]
+pub enum Verdict<P, T> {
+    /// Let it go to the server.
+    Forward {
+        /// The proof that it was judged; used up.
+        permit: P,
+        /// What the caller wants to get back with the outcome.
+        tag: T,
+    },
+    /// Let the server reject a harmless message in its place.
+    Refuse {
+        /// What the client is told.
+        refusal: Refusal,
+        /// What the caller wants to get back with the outcome.
+        tag: T,
+    },
+}
+
+/// What a client is told about a message that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The error code, usually [`SqlState::INSUFFICIENT_PRIVILEGE`].
+    pub sqlstate: SqlState,
+    /// The primary message.
+    pub message: String,
+    /// The detail line; left out when empty. Names the rule.
+    pub detail: String,
+    /// The hint line; left out when empty. Names the event.
+    pub hint: String,
+    /// Whether the session goes on after the error.
+    pub then: AfterRefusal,
+}
+
+/// What happens to the session after a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterRefusal {
+    /// It goes on.
+    Continue,
+    /// It ends with 57P01 after the error.
+    Terminate,
+}
+
+/// An error of the caller's that ends the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fatal {
+    /// The error code.
+    pub sqlstate: SqlState,
+    /// The primary message.
+    pub message: String,
+}
+
+/// How a message that had a verdict ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Completion {
+    /// The statement ran to its end.
+    Done,
+    /// The statement was prepared.
+    Prepared,
+    /// The portal returned as many rows as were asked for and can go on.
+    Suspended,
+    /// The server answered with an error.
+    Failed,
+    /// It was refused by verdict.
+    Refused,
+    /// The server skipped it because of an earlier error in the pipeline.
+    Skipped,
+    /// A portal was bound and went away without having been executed.
+    Unexecuted,
+    /// The connection ended before the answer.
+    Lost,
+}
+
+/// The transaction state that the server reports when it is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TxStatus {
+    /// Not in a transaction block.
+    Idle,
+    /// In a transaction block.
+    Active,
+    /// In a transaction block that failed.
+    Failed,
+}
+
+/// What became of a message that had a verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome<T> {
+    /// The caller's own token, from the verdict.
+    pub tag: T,
+    /// How it ended.
+    pub completion: Completion,
+    /// Rows returned to the client: DataRow messages or COPY OUT rows.
+    pub rows: u64,
+    /// Rows written, as the command tags say.
+    pub affected: u64,
+    /// Bytes of rows, COPY data and function results sent to the client.
+    pub bytes: u64,
+    /// Bytes of the message and of the COPY data that the client sent for it.
+    pub request_bytes: u64,
+    /// The code of the error that the server answered with.
+    pub error: Option<SqlState>,
+    /// When the first byte of the answer came, in the caller's nanoseconds.
+    pub first_byte: Option<u64>,
+    /// When it ended, in the caller's nanoseconds.
+    pub ended: u64,
+    /// The transaction state, where the answer told it (simple queries and function calls).
+    pub tx: Option<TxStatus>,
+}
+
+/// What the caller tells a session.
+#[derive(Debug)]
+pub enum Event<P, T> {
+    /// This many bytes were read from the client into `client.space()`.
+    ClientBytes(usize),
+    /// This many bytes were read from the server into `server.space()`.
+    ServerBytes(usize),
+    /// The connection asked for by [`Action::Connect`] stands.
+    ServerConnected,
+    /// The TLS handshake asked for by [`Action::StartTls`] is done.
+    TlsUp(Leg),
+    /// The verdict asked for by [`Action::Inspect`].
+    Verdict(Verdict<P, T>),
+    /// The client's end is closed.
+    ClientClosed,
+    /// The server's end is closed.
+    ServerClosed,
+    /// The session has to end for a reason of the caller's.
+    Abort(Fatal),
+}
+
+/// How the client proved who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AuthMethod {
+    /// Nothing was asked.
+    Trust,
+    /// A password in clear.
+    Cleartext,
+    /// A password hashed with MD5.
+    Md5,
+    /// SCRAM-SHA-256.
+    ScramSha256,
+    /// SCRAM-SHA-256 bound to the TLS channel.
+    ScramSha256Plus,
+    /// Another SASL mechanism, such as OAUTHBEARER.
+    Sasl,
+    /// GSSAPI.
+    Gss,
+    /// SSPI.
+    Sspi,
+}
+
+/// What a session asks its caller to do, or tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action<T> {
+    /// Write what is ready to that leg, then do the TLS handshake on it.
+    StartTls {
+        /// The leg.
+        leg: Leg,
+        /// How the handshake begins.
+        negotiation: Negotiation,
+    },
+    /// Connect to the server: the startup was permitted.
+    Connect,
+    /// Look at `held()` and answer with [`Event::Verdict`].
+    Inspect,
+    /// A message that had a verdict has ended.
+    Outcome(Outcome<T>),
+    /// The connection is a cancel request: find the server and pass the key on.
+    Cancel {
+        /// The process to be cancelled.
+        pid: u32,
+        /// Its secret key.
+        key: Box<[u8]>,
+    },
+    /// The server accepted the client.
+    Authenticated {
+        /// How the client proved who it is.
+        method: AuthMethod,
+    },
+    /// The server refused the client; a close follows.
+    AuthFailed {
+        /// The server's error code.
+        sqlstate: SqlState,
+    },
+    /// The server told the key that cancels this session.
+    BackendKey {
+        /// The server process.
+        pid: u32,
+        /// Its secret key.
+        key: Box<[u8]>,
+    },
+    /// The server is ready for the first command.
+    Established,
+    /// The server reported another value for the parameter of this name.
+    ParameterChanged(Box<[u8]>),
+    /// Write what is ready to both legs, then close them. Nothing follows.
+    Close(CloseReason),
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The client said goodbye.
+    ClientTerminated,
+    /// The client's end closed without a goodbye.
+    ClientClosed,
+    /// The server's end closed without a word.
+    ServerClosed,
+    /// The server ended the session with this error.
+    ServerFatal(SqlState),
+    /// The connection was a cancel request.
+    CancelRequest,
+    /// The startup was refused by verdict, or a refusal said to terminate.
+    Refused,
+    /// The caller asked for it.
+    Aborted(SqlState),
+    /// An end broke the protocol, a limit or a requirement.
+    Violation(Error),
+}
