@@ -1,9 +1,11 @@
 //! What the end-to-end tests share: real servers, the proxy as a child process, a raw protocol
 //! client, and the comparison of the server's own record with the audit store.
 
+pub mod audit;
 pub mod certificates;
 pub mod driver;
 pub mod endpoint;
+pub mod oracle;
 pub mod paths;
 pub mod ports;
 pub mod process;

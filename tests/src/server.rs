@@ -1,5 +1,6 @@
 //! A throw-away PostgreSQL server: its own folder, its own port, gone with the value.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ pub struct Options {
     pub tls: bool,
     /// The server records every statement, for [`crate::oracle`].
     pub record: bool,
+    /// The cluster as initdb makes it, without the fixture.
+    pub bare: bool,
     /// Further settings, `name = value` as in postgresql.conf.
     pub settings: Vec<(String, String)>,
 }
@@ -56,7 +59,7 @@ impl Server {
     /// # Errors
     /// When PostgreSQL is not installed (`make setup`) or does not come up.
     pub fn start(options: &Options) -> Result<Self> {
-        let template = template()?;
+        let template = template(options.bare)?;
         let mut last = None;
         for _ in 0..ATTEMPTS {
             match Self::try_start(&template, options) {
@@ -102,7 +105,7 @@ impl Server {
         fs::write(data.join("postgresql.auto.conf"), text)?;
         fs::write(data.join("pg_hba.conf"), HBA)?;
 
-        let mut command = as_server_user("postgres")?;
+        let mut command = as_server_user(postgres_program("postgres"))?;
         command.arg("-D").arg(&data);
         let mut process = Process::start("postgres", command)?;
         let ready = until("the server accepts connections", START_LIMIT, || {
@@ -194,8 +197,8 @@ impl Drop for Server {
     }
 }
 
-/// An initialised cluster with the fixture, made once per build folder and copied by every test.
-fn template() -> Result<PathBuf> {
+/// An initialised cluster, made once per build folder and copied by every test.
+fn template(bare: bool) -> Result<PathBuf> {
     let version = run(Command::new(postgres_program("postgres")).arg("--version"))
         .context("PostgreSQL's server programs are missing: run `make setup`")?;
     let stamp = format!("{version}{FIXTURE}{HBA}");
@@ -203,7 +206,8 @@ fn template() -> Result<PathBuf> {
     fs::create_dir_all(&cache)?;
     let lock = File::create(cache.join("template.lock"))?;
     lock.lock()?;
-    let (ready, seal) = (cache.join("template"), cache.join("template.stamp"));
+    let name = if bare { "bare" } else { "template" };
+    let (ready, seal) = (cache.join(name), cache.join(format!("{name}.stamp")));
     if fs::read_to_string(&seal).is_ok_and(|found| found == stamp) && ready.is_dir() {
         return Ok(ready);
     }
@@ -212,7 +216,7 @@ fn template() -> Result<PathBuf> {
     }
     let folder = private_folder()?;
     let data = folder.path().join("data");
-    let mut initdb = as_server_user("initdb")?;
+    let mut initdb = as_server_user(postgres_program("initdb"))?;
     initdb.args([
         "--no-sync",
         "--auth=trust",
@@ -222,8 +226,9 @@ fn template() -> Result<PathBuf> {
         ADMIN,
     ]);
     run(initdb.arg("-D").arg(&data))?;
-    for (database, sql) in [("postgres", CREATE), (DATABASE, FIXTURE)] {
-        single_user(&data, database, sql)?;
+    if !bare {
+        single_user(&data, "postgres", CREATE)?;
+        single_user(&data, DATABASE, FIXTURE)?;
     }
     run(Command::new("cp").arg("-a").arg(&data).arg(&ready))?;
     fs::write(&seal, stamp)?;
@@ -234,7 +239,7 @@ fn template() -> Result<PathBuf> {
 fn single_user(data: &Path, database: &str, sql: &str) -> Result<()> {
     let script = data.with_extension("sql");
     fs::write(&script, sql)?;
-    let mut command = as_server_user("postgres")?;
+    let mut command = as_server_user(postgres_program("postgres"))?;
     // -j: a statement ends at a semicolon followed by an empty line.
     command.args([
         "--single",
@@ -271,7 +276,10 @@ fn server_certificates(folder: &Path) -> Result<Certificates> {
 }
 
 /// The server refuses to run as root: then it runs as `postgres` or `nobody`.
-fn server_user() -> Result<Option<(u32, u32)>> {
+///
+/// # Errors
+/// When neither user exists.
+pub fn server_user() -> Result<Option<(u32, u32)>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
     }
@@ -290,9 +298,12 @@ fn server_user() -> Result<Option<(u32, u32)>> {
     bail!("neither the user postgres nor nobody exists, and the server refuses to run as root")
 }
 
-/// A server program, run as the server's user and killed by the kernel when the thread that
+/// A program, run as the server's user and killed by the kernel when the thread that
 /// started it ends: a test that dies leaves no server behind.
-fn as_server_user(program: &str) -> Result<Command> {
+///
+/// # Errors
+/// When the system's users can't be read.
+pub fn as_server_user(program: impl AsRef<OsStr>) -> Result<Command> {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]);
     if let Some((uid, gid)) = server_user()? {
@@ -303,7 +314,7 @@ fn as_server_user(program: &str) -> Result<Command> {
     }
     command
         .arg("--")
-        .arg(postgres_program(program))
+        .arg(program)
         .env("LC_ALL", "C")
         .current_dir("/");
     Ok(command)
@@ -331,7 +342,7 @@ const BASE: [(&str, &str); 12] = [
     ("lc_messages", "'C'"),
 ];
 
-const RECORD: [(&str, &str); 9] = [
+const RECORD: [(&str, &str); 10] = [
     ("logging_collector", "on"),
     ("log_destination", "'jsonlog'"),
     ("log_rotation_size", "0"),
@@ -339,6 +350,7 @@ const RECORD: [(&str, &str); 9] = [
     ("log_duration", "on"),
     ("log_connections", "on"),
     ("log_disconnections", "on"),
+    ("log_replication_commands", "on"),
     ("log_parameter_max_length", "-1"),
     ("log_error_verbosity", "'verbose'"),
 ];

@@ -1,0 +1,402 @@
+//! The server's own record (jsonlog, `log_statement = all`) against the audit store: every
+//! statement that the server ran has exactly one record with the same text, user, database,
+//! application and error, in the same order, and the reverse.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::audit::{self, Statement};
+
+/// How a statement reached the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A simple Query: one entry, however many statements it holds.
+    Simple,
+    /// The first Execute of a portal.
+    Execute,
+    /// A further Execute of a suspended portal.
+    Fetch,
+    /// A fast-path function call.
+    Function,
+    /// A replication command.
+    Replication,
+    /// It failed before the server began to run it.
+    Rejected,
+}
+
+/// One statement in the server's record.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// How it came.
+    pub kind: Kind,
+    /// Its text, in the server's encoding.
+    pub text: String,
+    /// The SQLSTATE it ended with, if it failed.
+    pub error: Option<String>,
+    /// The session's user.
+    pub user: String,
+    /// The session's database.
+    pub database: String,
+    /// The application name at that moment.
+    pub application: String,
+}
+
+/// One session in the server's record.
+#[derive(Clone, Debug, Default)]
+pub struct Session {
+    /// The server's process id.
+    pub pid: u32,
+    /// The statements, in order.
+    pub entries: Vec<Entry>,
+}
+
+/// What the comparison found.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// Statements in the server's record.
+    pub statements: usize,
+    /// Sessions in the server's record.
+    pub sessions: usize,
+    /// Every difference, in words.
+    pub differences: Vec<String>,
+}
+
+impl Findings {
+    /// The first differences, and how many there are.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut text = format!(
+            "{} statements in {} sessions, {} differences",
+            self.statements,
+            self.sessions,
+            self.differences.len()
+        );
+        for difference in self.differences.iter().take(SHOWN) {
+            let _infallible = write!(text, "\n  {difference}");
+        }
+        text
+    }
+}
+
+#[derive(Deserialize)]
+struct Line {
+    #[serde(default)]
+    user: String,
+    #[serde(default)]
+    dbname: String,
+    #[serde(default)]
+    pid: u32,
+    #[serde(default)]
+    remote_host: String,
+    #[serde(default)]
+    session_id: String,
+    #[serde(default)]
+    error_severity: String,
+    #[serde(default)]
+    state_code: String,
+    #[serde(default)]
+    message: String,
+    statement: Option<String>,
+    #[serde(default)]
+    func_name: String,
+    #[serde(default)]
+    application_name: String,
+    #[serde(default)]
+    backend_type: String,
+}
+
+/// Reads the server's record; sessions in the order in which they began.
+///
+/// # Errors
+/// When a file can't be read or a line is not what the server writes.
+pub fn read(files: &[PathBuf]) -> Result<Vec<Session>> {
+    let mut sessions: Vec<Session> = Vec::new();
+    let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
+    // Per session: the entry that a later error would belong to.
+    let mut open: BTreeMap<String, usize> = BTreeMap::new();
+    for path in files {
+        for line in BufReader::new(File::open(path)?).lines() {
+            let line = line?;
+            let line: Line = serde_json::from_str(&line)
+                .with_context(|| format!("{}: {line}", path.display()))?;
+            let client = matches!(line.backend_type.as_str(), "client backend" | "walsender");
+            if !client || line.remote_host == "[local]" || line.remote_host.is_empty() {
+                continue;
+            }
+            let number = *numbers.entry(line.session_id.clone()).or_insert_with(|| {
+                sessions.push(Session {
+                    pid: line.pid,
+                    entries: Vec::new(),
+                });
+                sessions.len() - 1
+            });
+            let Some(session) = sessions.get_mut(number) else {
+                continue;
+            };
+            take(session, &mut open, line);
+        }
+    }
+    Ok(sessions)
+}
+
+fn take(session: &mut Session, open: &mut BTreeMap<String, usize>, line: Line) {
+    if let Some((kind, text)) = statement(&line) {
+        open.insert(line.session_id.clone(), session.entries.len());
+        session
+            .entries
+            .push(entry(kind, text.to_owned(), None, &line));
+        return;
+    }
+    if line.message.starts_with("duration: ") {
+        open.remove(&line.session_id);
+        return;
+    }
+    if !matches!(line.error_severity.as_str(), "ERROR" | "FATAL" | "PANIC") {
+        return;
+    }
+    let Some(text) = line.statement.clone() else {
+        return;
+    };
+    let error = Some(line.state_code.clone());
+    let current = open
+        .remove(&line.session_id)
+        .and_then(|number| session.entries.get_mut(number));
+    match current {
+        Some(entry) if entry.text == text => entry.error = error,
+        Some(_) | None => session
+            .entries
+            .push(entry(Kind::Rejected, text, error, &line)),
+    }
+}
+
+fn entry(kind: Kind, text: String, error: Option<String>, line: &Line) -> Entry {
+    Entry {
+        kind,
+        text,
+        error,
+        user: line.user.clone(),
+        database: line.dbname.clone(),
+        application: line.application_name.clone(),
+    }
+}
+
+/// The statement that a line reports as about to run. The function that wrote the line tells it
+/// from what a user's RAISE LOG may imitate.
+fn statement(line: &Line) -> Option<(Kind, &str)> {
+    let message = line.message.as_str();
+    match line.func_name.as_str() {
+        "exec_simple_query" => Some((Kind::Simple, message.strip_prefix("statement: ")?)),
+        "exec_execute_message" => {
+            let (kind, rest) = match message.strip_prefix("execute fetch from ") {
+                Some(rest) => (Kind::Fetch, rest),
+                None => (Kind::Execute, message.strip_prefix("execute ")?),
+            };
+            Some((kind, rest.split_once(": ")?.1))
+        }
+        "HandleFunctionRequest" => Some((
+            Kind::Function,
+            message.strip_prefix("fastpath function call: ")?,
+        )),
+        "exec_replication_command" => Some((
+            Kind::Replication,
+            message.strip_prefix("received replication command: ")?,
+        )),
+        _ => None,
+    }
+}
+
+/// Compares the server's record with the audit store in `data`.
+///
+/// # Errors
+/// When either can't be read.
+pub fn compare(files: &[PathBuf], data: &Path) -> Result<Findings> {
+    let server = read(files)?;
+    let recorded = audit::statements(data)?;
+    let mut findings = Findings {
+        statements: server.iter().map(|session| session.entries.len()).sum(),
+        sessions: server.len(),
+        differences: Vec::new(),
+    };
+    // The server gives a process id to one session at a time: pair them by id, in order of time.
+    let mut by_pid: BTreeMap<u32, Vec<Vec<&Statement>>> = BTreeMap::new();
+    let mut sessions: BTreeMap<(u64, &str), Vec<&Statement>> = BTreeMap::new();
+    for one in &recorded {
+        sessions
+            .entry((one.session_start_us, one.session.as_str()))
+            .or_default()
+            .push(one);
+    }
+    for (_, mut statements) in sessions {
+        statements.sort_by_key(|one| one.number);
+        let pid = statements.iter().find_map(|one| one.backend_pid);
+        let left: Vec<&Statement> = statements
+            .into_iter()
+            .filter(|one| one.must_be_in_server_record())
+            .collect();
+        match pid {
+            Some(pid) => by_pid.entry(pid).or_default().push(left),
+            None if left.is_empty() => {}
+            None => findings
+                .differences
+                .push(format!("no backend pid: {:?}", left.first())),
+        }
+    }
+    let mut waiting: BTreeMap<u32, std::vec::IntoIter<Vec<&Statement>>> = by_pid
+        .into_iter()
+        .map(|(pid, list)| (pid, without_empty(list).into_iter()))
+        .collect();
+    for session in server.iter().filter(|session| !session.entries.is_empty()) {
+        let records = waiting
+            .get_mut(&session.pid)
+            .and_then(Iterator::next)
+            .unwrap_or_default();
+        align(session, &records, &mut findings.differences);
+    }
+    for (pid, rest) in waiting {
+        for one in rest.flatten() {
+            findings
+                .differences
+                .push(format!("extra, backend {pid}: {one:?}"));
+        }
+    }
+    Ok(findings)
+}
+
+fn without_empty(list: Vec<Vec<&Statement>>) -> Vec<Vec<&Statement>> {
+    list.into_iter().filter(|one| !one.is_empty()).collect()
+}
+
+/// Walks both lists in order. After a difference it looks a little ahead on either side for the
+/// place where they agree again, so that one missing record is one difference.
+fn align(session: &Session, records: &[&Statement], differences: &mut Vec<String>) {
+    let (mut left, mut right) = (0, 0);
+    loop {
+        match (session.entries.get(left), records.get(right)) {
+            (None, None) => return,
+            (Some(entry), None) => {
+                differences.push(format!("missing, backend {}: {entry:?}", session.pid));
+                left += 1;
+            }
+            (None, Some(record)) => {
+                // What the connection's end left undecided may or may not have run.
+                if !record.may_be_in_server_record_only() {
+                    differences.push(format!("extra, backend {}: {record:?}", session.pid));
+                }
+                right += 1;
+            }
+            (Some(entry), Some(record)) if same_text(&entry.text, record) => {
+                compare_fields(session.pid, entry, record, differences);
+                left += 1;
+                right += 1;
+            }
+            (Some(entry), Some(record)) => {
+                let ahead = |distance: usize| {
+                    let later_record = records.get(right + distance);
+                    let later_entry = session.entries.get(left + distance);
+                    (
+                        later_record.is_some_and(|record| same_text(&entry.text, record)),
+                        later_entry.is_some_and(|entry| same_text(&entry.text, record)),
+                    )
+                };
+                let found = (1..LOOK_AHEAD).map(ahead).find(|found| found.0 || found.1);
+                match found {
+                    Some((true, _)) => {
+                        if !record.may_be_in_server_record_only() {
+                            differences.push(format!("extra, backend {}: {record:?}", session.pid));
+                        }
+                        right += 1;
+                    }
+                    Some((false, _)) => {
+                        differences.push(format!("missing, backend {}: {entry:?}", session.pid));
+                        left += 1;
+                    }
+                    None => {
+                        differences.push(format!(
+                            "text, backend {}:\n    server: {entry:?}\n    record: {record:?}",
+                            session.pid
+                        ));
+                        left += 1;
+                        right += 1;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn compare_fields(pid: u32, entry: &Entry, record: &Statement, differences: &mut Vec<String>) {
+    let mut differ = |what: &str, server: &dyn std::fmt::Debug, store: &dyn std::fmt::Debug| {
+        differences.push(format!(
+            "{what}, backend {pid}: server {server:?}, record {store:?}: {}",
+            entry.text.chars().take(200).collect::<String>()
+        ));
+    };
+    if entry.error != record.sqlstate {
+        differ("error", &entry.error, &record.sqlstate);
+    }
+    let kind_fits = match entry.kind {
+        Kind::Simple | Kind::Replication => record.kind == "simple",
+        Kind::Execute => record.kind == "execute",
+        Kind::Fetch => record.kind == "fetch",
+        Kind::Function => record.kind == "function-call",
+        Kind::Rejected => true,
+    };
+    if !kind_fits {
+        differ("kind", &entry.kind, &record.kind);
+    }
+    if entry.user != record.user {
+        differ("user", &entry.user, &record.user);
+    }
+    if entry.database != record.database {
+        differ("database", &entry.database, &record.database);
+    }
+    if entry.application != record.application {
+        differ("application", &entry.application, &record.application);
+    }
+}
+
+/// Whether a record holds the server's text: whole, cut at a limit (and marked so), or with
+/// credentials replaced by `***`. A function call has no text in the record.
+fn same_text(server: &str, record: &Statement) -> bool {
+    if record.kind == "function-call" {
+        return true;
+    }
+    let text = record.text.as_str();
+    if server == text {
+        return true;
+    }
+    if record.truncated && !text.is_empty() {
+        return server.starts_with(text);
+    }
+    if !text.contains("***") {
+        return false;
+    }
+    let mut rest = server;
+    let mut parts = text.split("***").peekable();
+    let Some(first) = parts.next() else {
+        return false;
+    };
+    let Some(after) = rest.strip_prefix(first) else {
+        return false;
+    };
+    rest = after;
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        let Some((_, after)) = rest.split_once(part) else {
+            return false;
+        };
+        rest = after;
+    }
+    true
+}
+
+const SHOWN: usize = 30;
+const LOOK_AHEAD: usize = 50;
