@@ -33,7 +33,7 @@ async fn health(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
         if shared.is_draining() { "draining" } else { "ok" },
         env!("CARGO_PKG_VERSION"),
         shared.metrics.sessions.get(),
-        policy.generation(),
+        policy.generation,
     );
     ([(header::CONTENT_TYPE, "application/json")], body)
 }

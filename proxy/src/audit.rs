@@ -7,22 +7,26 @@ use std::{
     rc::{Rc, Weak},
 };
 
+use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 use sqlward_audit_store::{
     journal::{JournalError, Lane},
     record::{
-        Column, Completion, Entry, IntentKind, Object, Outcome, Parameter, ParameterFormat,
+        Admin, AdminAction, Column, Completion, Entry, IntentKind, List, Object, Outcome, Parameter, ParameterFormat,
         Seq, Shape,
     },
 };
 use sqlward_policy::{
-    statement::{Analysis, Known, facts::StatementFacts},
+    Policy,
+    statement::{Analysis, Known, StatementFacts},
     vocabulary::{Class, LimitShape, Verb, WhereShape},
 };
 use sqlward_wire::{self as wire, pg};
 
-use crate::session::Tag;
+use crate::{session::Tag, shared::wall_us, worker::Worker};
 
+/// The type of a parameter that only the server knows.
+const UNKNOWN_TYPE: u32 = 0;
 /// Shapes remembered as written; forgetting them only costs writing them again.
 const MAX_SHAPES: usize = 65_536;
 
@@ -37,6 +41,8 @@ pub(crate) struct Run {
     pub(crate) intent: Option<Seq>,
     /// When it was received, in the session's nanoseconds.
     pub(crate) started_ns: u64,
+    /// The name of the prepared statement, empty for the unnamed one.
+    pub(crate) name: Box<[u8]>,
     /// What the client was told instead of running it.
     pub(crate) refusal: Option<Rc<wire::Refusal>>,
     /// The Parse that it executes.
@@ -70,6 +76,7 @@ impl Run {
             known,
             intent,
             started_ns,
+            name: Box::default(),
             refusal: None,
             prepare: None,
             progress: Cell::new(Progress::Open),
@@ -132,6 +139,32 @@ pub(crate) fn outcome(lane: &mut Lane, outcome: &wire::Outcome<Tag>) -> Result<(
     lane.append(&Entry::Outcome(entry)).map(drop)
 }
 
+/// If statements have passed unrecorded, say so before the next record: where the gap is, and how wide.
+///
+/// # Errors
+/// The journal can't take it; the gap stays to be told.
+pub(crate) fn tell_gap(
+    lane: &mut Lane,
+    worker: &Worker,
+    policy: &Policy,
+) -> Result<(), JournalError> {
+    let dropped = worker.dropped.get();
+    if dropped == 0 {
+        return Ok(());
+    }
+    lane.append(&Entry::Admin(Admin {
+        at_us: wall_us(),
+        action: AdminAction::Gap,
+        actor: "sqlward",
+        detail: "records that the journal could not take",
+        generation: policy.generation,
+        config_hash: None,
+        count: dropped,
+    }))?;
+    worker.dropped.set(0);
+    Ok(())
+}
+
 /// A SQLSTATE as the record keeps it.
 pub(crate) fn code(sqlstate: pg::SqlState) -> [u8; 5] {
     sqlstate.as_str().as_bytes().try_into().unwrap_or(*b"XX000")
@@ -151,21 +184,18 @@ fn completion(completion: wire::Completion) -> Completion {
 }
 
 /// The parameters of a Bind as the record keeps them: `limit` bytes in all, what is cut marked with its length.
-pub(crate) fn parameters<'a>(
-    parameters: pg::Parameters<'a>,
-    types: &[u32],
+pub(crate) fn parameters(
+    parameters: pg::Parameters<'_>,
     limit: usize,
-) -> SmallVec<[Parameter<'a>; 8]> {
+) -> SmallVec<[Parameter<'_>; 8]> {
     let mut left = limit;
     parameters
-        .enumerate()
-        .map(|(index, (format, value))| {
+        .map(|(format, value)| {
             let format = match format {
                 pg::Format::Text => ParameterFormat::Text,
                 pg::Format::Binary | pg::Format::Unknown(_) => ParameterFormat::Binary,
             };
-            let oid = types.get(index).copied().unwrap_or(0);
-            let parameter = Parameter::cut(format, oid, value, left);
+            let parameter = Parameter::cut(format, UNKNOWN_TYPE, value, left);
             left = left.saturating_sub(parameter.value.map_or(0, <[u8]>::len));
             parameter
         })
@@ -186,9 +216,12 @@ impl Shapes {
         lane: &mut Lane,
         analysis: &Analysis,
     ) -> Result<[u8; 16], JournalError> {
-        let key = analysis.key();
+        let key = key(analysis);
         if !self.0.contains(&key) {
-            lane.append(&Entry::Shape(shape(key, analysis)))?;
+            let functions = functions(analysis);
+            let mut shape = shape(key, analysis);
+            shape.functions = List::Owned(functions.iter().map(|name| &**name).collect());
+            lane.append(&Entry::Shape(shape))?;
             if self.0.len() >= MAX_SHAPES {
                 self.0.clear();
             }
@@ -196,6 +229,18 @@ impl Shapes {
         }
         Ok(key)
     }
+}
+
+/// What names an analysis in the journal: its fingerprint, where every text with that fingerprint has these facts.
+fn key(analysis: &Analysis) -> [u8; 16] {
+    if !analysis.depends_on_literals {
+        return analysis.fingerprint.0;
+    }
+    let mut hasher = Sha256::new();
+    hasher.update(analysis.fingerprint.0);
+    hasher.update(format!("{:?}", analysis.facts));
+    let digest = hasher.finalize();
+    digest.first_chunk().copied().unwrap_or_default()
 }
 
 fn shape(key: [u8; 16], analysis: &Analysis) -> Shape<'_> {
@@ -211,10 +256,7 @@ fn shape(key: [u8; 16], analysis: &Analysis) -> Shape<'_> {
         verbs: unique(all().flat_map(|statement| statement.verbs.iter().copied())),
         objects: unique(all().flat_map(objects)),
         columns: unique(all().flat_map(columns)),
-        functions: unique(all().flat_map(|statement| {
-            // Qualified names are rare; the record keeps the name that the text calls.
-            statement.functions.iter().map(|function| &*function.name)
-        })),
+        functions: List::empty(),
         egress: unique(all().flat_map(|statement| statement.egress.iter().copied())),
         where_shape: all()
             .map(|statement| statement.where_shape)
@@ -223,6 +265,17 @@ fn shape(key: [u8; 16], analysis: &Analysis) -> Shape<'_> {
         limit: statements.last().map_or(LimitShape::NotApplicable, |statement| statement.limit),
         dynamic: all().any(|statement| statement.dynamic),
     }
+}
+
+/// The functions that a text calls, qualified where it qualifies them.
+fn functions(analysis: &Analysis) -> List<'_, Cow<'_, str>> {
+    let statements = analysis.facts.statements.iter();
+    unique(statements.flat_map(|statement| &statement.functions).map(|function| {
+        match &function.schema {
+            Some(schema) => Cow::Owned(format!("{schema}.{}", function.name)),
+            None => Cow::Borrowed(&*function.name),
+        }
+    }))
 }
 
 /// How strong a class is: a message is of the strongest class in it.
@@ -268,7 +321,7 @@ fn columns(statement: &StatementFacts) -> impl Iterator<Item = Column<'_>> {
 }
 
 /// Each item once, in order of first appearance.
-fn unique<'a, T: Clone + Eq + std::hash::Hash>(items: impl Iterator<Item = T>) -> Cow<'a, [T]> {
+fn unique<'a, T: Clone + Eq + std::hash::Hash>(items: impl Iterator<Item = T>) -> List<'a, T> {
     let mut seen = HashSet::new();
-    Cow::Owned(items.filter(|item| seen.insert(item.clone())).collect())
+    List::Owned(items.filter(|item| seen.insert(item.clone())).collect())
 }

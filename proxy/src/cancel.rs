@@ -3,49 +3,50 @@
 use std::sync::Arc;
 
 use dashmap::DashMap;
+use sqlward_wire::CancelKey;
 
 use crate::upstream::Upstream;
 
 /// What a server gave a client to cancel with (PostgreSQL manual, BackendKeyData).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct CancelKey {
+pub struct Backend {
     /// The server process.
     pub pid: u32,
     /// The secret: 4 bytes in protocol 3.0, up to 256 in 3.2.
-    pub secret: Box<[u8]>,
+    pub key: CancelKey,
 }
 
-impl CancelKey {
-    /// The CancelRequest message that carries this key (PostgreSQL manual, "Message Formats").
+impl Backend {
+    /// The CancelRequest message that carries its key (PostgreSQL manual, "Message Formats").
     #[must_use]
     pub fn request(&self) -> Vec<u8> {
         const CODE: u32 = 80_877_102;
-        let length = u32::try_from(12 + self.secret.len()).unwrap_or(u32::MAX);
-        let mut message = Vec::with_capacity(12 + self.secret.len());
+        let length = u32::try_from(12 + self.key.as_bytes().len()).unwrap_or(u32::MAX);
+        let mut message = Vec::with_capacity(12 + self.key.as_bytes().len());
         message.extend_from_slice(&length.to_be_bytes());
         message.extend_from_slice(&CODE.to_be_bytes());
         message.extend_from_slice(&self.pid.to_be_bytes());
-        message.extend_from_slice(&self.secret);
+        message.extend_from_slice(self.key.as_bytes());
         message
     }
 }
 
 /// The cancel keys of every open session.
 #[derive(Debug, Default)]
-pub struct CancelKeys(DashMap<CancelKey, Arc<Upstream>>);
+pub struct CancelKeys(DashMap<Backend, Arc<Upstream>>);
 
 impl CancelKeys {
-    /// Remember that `key` belongs to a session on `upstream`, until the result is dropped.
+    /// Remember that `backend` belongs to a session on `upstream`, until the result is dropped.
     #[must_use]
-    pub fn register(self: &Arc<Self>, key: CancelKey, upstream: Arc<Upstream>) -> Registered {
-        self.0.insert(key.clone(), upstream);
-        Registered { keys: Arc::clone(self), key }
+    pub fn register(self: &Arc<Self>, backend: Backend, upstream: Arc<Upstream>) -> Registered {
+        self.0.insert(backend.clone(), upstream);
+        Registered { keys: Arc::clone(self), backend }
     }
 
-    /// The server that gave out `key`.
+    /// The server that gave `backend` to a client.
     #[must_use]
-    pub fn upstream(&self, key: &CancelKey) -> Option<Arc<Upstream>> {
-        self.0.get(key).map(|entry| Arc::clone(entry.value()))
+    pub fn upstream(&self, backend: &Backend) -> Option<Arc<Upstream>> {
+        self.0.get(backend).map(|entry| Arc::clone(entry.value()))
     }
 }
 
@@ -53,11 +54,11 @@ impl CancelKeys {
 #[derive(Debug)]
 pub struct Registered {
     keys: Arc<CancelKeys>,
-    key: CancelKey,
+    backend: Backend,
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.keys.0.remove(&self.key);
+        self.keys.0.remove(&self.backend);
     }
 }

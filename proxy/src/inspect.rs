@@ -1,22 +1,23 @@
 //! Wire's held message → a judged one: read it, ask the policy, write the intent, give the verdict.
 
-use std::{borrow::Cow, ops::Range, rc::Rc};
+use std::{ops::Range, rc::Rc, sync::Arc};
 
 use jiff::Timestamp;
 use sqlward_audit_store::{
     journal::JournalError,
     record::{
-        EndUserSource, Entry, EventId, Intent, IntentKind, Judgement, Parameter, Seq, SessionId,
+        EndUserSource, Entry, EventId, Intent, IntentKind, Judgement, List, Parameter, Seq, SessionId,
         Text, TxStatus,
     },
     redact,
 };
+use smallvec::SmallVec;
 use sqlward_policy::{
-    Decision, Policy, Request, decide_function_call,
+    Cause, Decision, Policy, Request, decision::Inspected, decide_function_call, decide_startup,
     statement::{
-        Facts, Known, LexState, Limits, SessionEffect, analyse, analyse_replication,
+        Analysis, Facts, Known, LexState, Limits, SessionEffect, Slot, analyse, analyse_replication,
     },
-    vocabulary::{Unreadable, Verb},
+    vocabulary::{Action, Mode, Unreadable, Verb},
 };
 use sqlward_wire::{self as wire, pg};
 
@@ -84,8 +85,9 @@ impl Bench<'_> {
     /// Judge `held`; `analysed` is what an analysis elsewhere has found.
     pub(crate) fn judge(&mut self, held: pg::Held<'_, Tag>, analysed: Option<Rc<Known>>) -> Judged {
         let verdict = match held {
-            // Judged by the session itself: it decides whether there is one.
-            pg::Held::Startup { .. } => return Judged::Long,
+            pg::Held::Startup { protocol, parameters, replication } => {
+                self.startup(protocol, &parameters, replication)
+            }
             pg::Held::Query { text, unsettled } => {
                 return self.statement(IntentKind::Simple, b"", text, unsettled, analysed);
             }
@@ -104,6 +106,32 @@ impl Bench<'_> {
             pg::Held::TooLarge { kind, length, prefix } => self.too_large(kind, length, prefix),
         };
         Judged::Verdict(verdict)
+    }
+
+    /// The start of a session: who it is, and whether it may be.
+    fn startup(
+        &mut self,
+        protocol: (u16, u16),
+        parameters: &pg::StartupParameters<'_>,
+        replication: Option<pg::Replication>,
+    ) -> Verdict {
+        self.record.protocol(protocol);
+        self.context.introduce(parameters);
+        let decision = decide_startup(
+            self.policy,
+            &self.context.subject,
+            replication.is_some(),
+            Timestamp::now(),
+        );
+        let text = if replication.is_some() { "replication connection" } else { "connection" };
+        let known = fresh(analyse(b"", &self.lex, &Limits::default()));
+        if decision.judged == Action::Allow && replication.is_none() {
+            // The session's own records tell of it.
+            let run = Run::new(IntentKind::Startup, known, None, self.now_ns);
+            return enforce::verdict(decision, None, run);
+        }
+        let filing = Filing::new(IntentKind::Startup, Text::whole(text.as_bytes()));
+        self.conclude(known, decision, filing, None)
     }
 
     /// A text to run (Query) or to prepare (Parse).
@@ -140,7 +168,7 @@ impl Bench<'_> {
         let mut reader = self.worker.reader.borrow_mut();
         if self.replication {
             let analysis = analyse_replication(text, &self.lex, &Limits::default());
-            return Some((Rc::new(Known::new(analysis)), None));
+            return Some((fresh(analysis), None));
         }
         let recall = reader.recall(text, &self.lex);
         if let Some(known) = recall.known.or(analysed) {
@@ -178,7 +206,7 @@ impl Bench<'_> {
         let decision = self.decide(&known, None);
         let verdict = self.conclude(known, decision, filing, Some(prepare));
         if continues.is_some() {
-            prepare.taken_over_by(verdict.tag());
+            prepare.taken_over_by(enforce::tag(&verdict));
         }
         verdict
     }
@@ -188,9 +216,9 @@ impl Bench<'_> {
             return self.behind(bound, refusal);
         }
         let decision = self.decide(&bound.known, None);
-        if first && !decision.refuses() {
+        if first && decision.refusal().is_none() {
             // The Bind's intent speaks for its first execution.
-            return enforce::repeat(decision, bound);
+            return enforce::again(decision, bound);
         }
         let kind = if first { IntentKind::Execute } else { IntentKind::Fetch };
         let text = text_of(bound.prepare.as_ref().unwrap_or(bound));
@@ -204,7 +232,7 @@ impl Bench<'_> {
         let quoted = String::from_utf8_lossy(subject).replace('"', "\"\"");
         let text = format!("{verb} \"{quoted}\"");
         let analysis = analyse(text.as_bytes(), &LexState::default(), &Limits::default());
-        let known = Rc::new(Known::new(analysis));
+        let known = fresh(analysis);
         let filing = Filing {
             prepared_name: name,
             portal,
@@ -216,7 +244,7 @@ impl Bench<'_> {
 
     fn function_call(&mut self, oid: u32, arguments: pg::Parameters<'_>) -> Verdict {
         let text = format!("function call {oid}");
-        let known = Rc::new(Known::new(analyse(b"", &self.lex, &Limits::default())));
+        let known = fresh(analyse(b"", &self.lex, &Limits::default()));
         let limit = self.worker.shared.config.limits.max_recorded_parameter_bytes;
         let parameters = audit::parameters(arguments, limit);
         let filing = Filing {
@@ -230,26 +258,35 @@ impl Bench<'_> {
 
     fn too_large(&mut self, kind: pg::HeldKind, length: u64, prefix: &[u8]) -> Verdict {
         let glance = prefix.get(..GLANCE_BYTES).unwrap_or(prefix);
-        let known = Rc::new(Known::new(analyse(glance, &self.lex, &Limits::default())));
+        let known = fresh(analyse(glance, &self.lex, &Limits::default()));
         let kind = match kind {
             pg::HeldKind::Query | pg::HeldKind::Startup => IntentKind::Simple,
             pg::HeldKind::Parse => IntentKind::Prepare,
             pg::HeldKind::Bind | pg::HeldKind::Execute => IntentKind::Execute,
             pg::HeldKind::FunctionCall => IntentKind::FunctionCall,
         };
-        let text = Text::Sent { bytes: glance, full_len: length, full_hash: None };
-        let decision = Decision::too_large(self.policy);
+        let glance = redact::redact(glance, &known.analysis.secrets);
+        let text = Text::Sent { bytes: &glance, full_len: length, full_hash: None };
+        let judgement = Judgement {
+            action: Action::Deny,
+            judged: Action::Deny,
+            mode: Mode::Enforce,
+            rules: List::empty(),
+            severity: None,
+            generation: self.policy.generation,
+            unreadable: Some(Unreadable::TooComplex),
+        };
+        let filed = self.file(&known, judgement, &Filing::new(kind, text));
         let limit = self.worker.shared.config.limits.max_statement_bytes;
-        let filing = Filing::new(kind, text);
-        let filed = self.file(&known, &decision, &filing);
         let refusal = wire::Refusal {
             sqlstate: pg::SqlState::PROGRAM_LIMIT_EXCEEDED,
-            message: format!("statement of {length} bytes is too long for sqlward"),
+            message: format!("a message of {length} bytes is too long for sqlward to judge"),
             detail: format!("max_statement_bytes is {limit}"),
             hint: "raise limits.max_statement_bytes in sqlward's configuration".to_owned(),
             then: wire::AfterRefusal::Continue,
         };
-        let mut run = Run::new(kind, known, filed.ok().map(|(seq, _)| seq), self.now_ns);
+        let intent = filed.ok().map(|(seq, _)| seq);
+        let mut run = Run::new(kind, known, intent, self.now_ns);
         run.refusal = Some(Rc::new(refusal.clone()));
         Verdict::Refuse { refusal, tag: Rc::new(run) }
     }
@@ -266,7 +303,10 @@ impl Bench<'_> {
         let bodies: Vec<&Facts> = referred.bodies.iter().map(|body| &**body).collect();
         let unknown = referred.unknown.then_some(Unreadable::UnknownPrepared);
         let request = Request {
-            statement: known,
+            statement: Inspected {
+                facts: &known.analysis.facts,
+                fingerprint: Some(known.analysis.fingerprint.0),
+            },
             standing: self.context.standing(self.policy),
             now: Timestamp::now(),
             also: &bodies,
@@ -283,37 +323,59 @@ impl Bench<'_> {
         filing: Filing<'_>,
         prepare: Option<&Tag>,
     ) -> Verdict {
+        let policy = self.policy;
         let metrics = &self.worker.shared.metrics;
+        let rules: SmallVec<[&str; 4]> = decision
+            .rules
+            .iter()
+            .filter_map(|index| policy.rule(*index))
+            .map(|rule| &*rule.id)
+            .collect();
+        let judgement = Judgement {
+            action: decision.action,
+            judged: decision.judged,
+            mode: decision.mode,
+            rules: List::Lent(&rules),
+            severity: decision.severity(policy),
+            generation: policy.generation,
+            unreadable: match decision.cause {
+                Cause::Unreadable(reason) => Some(reason),
+                Cause::Rule(_) | Cause::Default | Cause::NotNamed(_) | Cause::Stale => {
+                    known.analysis.facts.unreadable
+                }
+            },
+        };
         metrics.decided(decision.action);
-        if known.analysis.facts.unreadable.is_some() {
+        if judgement.unreadable.is_some() {
             metrics.unreadable_total.inc();
         }
-        let (intent, event) = match self.file(&known, &decision, &filing) {
+        let (intent, event) = match self.file(&known, judgement, &filing) {
             Ok((seq, event)) => (Some(seq), Some(event)),
-            Err(error) if enforce::may_go_unrecorded(self.policy, self.worker, &error) => (None, None),
+            Err(error) if enforce::may_go_unrecorded(policy, self.worker, &error) => (None, None),
             Err(_) => return enforce::unrecordable(filing.kind, known, self.now_ns),
         };
         self.context.announce(effects(&known));
         let mut run = Run::new(filing.kind, known, intent, self.now_ns);
+        run.name = filing.prepared_name.into();
         run.prepare = prepare.cloned();
-        enforce::verdict(decision, self.policy, event, run)
+        enforce::verdict(decision, event, run)
     }
 
     fn file(
         &mut self,
         known: &Known,
-        decision: &Decision,
+        judgement: Judgement<'_>,
         filing: &Filing<'_>,
     ) -> Result<(Seq, EventId), JournalError> {
         let worker = self.worker;
         let mut lane = worker.lane.borrow_mut();
+        audit::tell_gap(&mut lane, worker, self.policy)?;
         let shape = worker.shapes.borrow_mut().write(&mut lane, &known.analysis)?;
         let wall_us = wall_us();
         let event = lane.next_event_id(wall_us / 1_000);
         self.record.statements = self.record.statements.saturating_add(1);
         let sources = &worker.shared.config.end_user;
         let claims = end_user::claims(filing.comment.unwrap_or_default(), &sources.comment_keys);
-        let rules = decision.rule_ids(self.policy);
         let intent = Intent {
             session: self.session,
             number: self.record.statements,
@@ -321,22 +383,14 @@ impl Bench<'_> {
             continues: filing.continues,
             text: filing.text,
             shape: Some(shape),
-            parameters: Cow::Borrowed(filing.parameters),
+            parameters: List::Lent(filing.parameters),
             prepared_name: filing.prepared_name,
             portal: filing.portal,
             wall_us,
             mono_ns: self.now_ns,
             transaction: self.record.transactions,
             status: status(self.status),
-            judgement: Judgement {
-                action: decision.action,
-                judged: decision.judged,
-                mode: decision.mode,
-                rules: Cow::Borrowed(&rules),
-                severity: decision.severity(self.policy),
-                generation: self.policy.generation(),
-                unreadable: decision.unreadable(),
-            },
+            judgement,
             end_user: claims
                 .end_user
                 .as_deref()
@@ -346,6 +400,32 @@ impl Bench<'_> {
         };
         Ok((lane.append(&Entry::Intent(intent))?, event))
     }
+}
+
+/// An analysis that no cache holds.
+fn fresh(analysis: Analysis) -> Rc<Known> {
+    Rc::new(Known { analysis: Arc::new(analysis), slot: Slot::default() })
+}
+
+/// The prepared statements whose names a text may give another meaning; `None` for all of them.
+pub(crate) fn renamed(known: &Known) -> impl Iterator<Item = Option<&str>> {
+    effects(known).filter_map(|effect| match effect {
+        SessionEffect::Prepare { name, .. } => Some(Some(&**name)),
+        SessionEffect::Deallocate(name) => Some(name.as_deref()),
+        SessionEffect::Discard => Some(None),
+        SessionEffect::Set { .. }
+        | SessionEffect::Reset(_)
+        | SessionEffect::Declare { .. }
+        | SessionEffect::Execute(_)
+        | SessionEffect::Cursor(_)
+        | SessionEffect::MayChangeSettings => None,
+    })
+}
+
+/// Whether a text ends its transaction by taking it back.
+pub(crate) fn rolls_back(known: &Known) -> bool {
+    let last = known.analysis.facts.statements.last();
+    last.is_some_and(|statement| statement.verb == Verb::Rollback)
 }
 
 /// Everything that the statements of a text do to the session.

@@ -8,6 +8,7 @@ mod analysts;
 mod audit;
 pub mod cancel;
 pub mod config;
+mod end_user;
 mod enforce;
 mod inspect;
 pub mod listener;

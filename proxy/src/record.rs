@@ -8,7 +8,7 @@ use std::{
 use sqlward_audit_store::{
     journal::{JournalError, Lane},
     record::{
-        self, Admin, AdminAction, EndCause, Entry, SessionAuthenticated, SessionEnd, SessionId,
+        self, Admin, AdminAction, EndCause, EndUserSource, Entry, SessionAuthenticated, SessionEnd, SessionId,
         SessionStart, Tls,
     },
 };
@@ -16,7 +16,7 @@ use sqlward_policy::{Policy, Subject, vocabulary::Dialect};
 use sqlward_wire::{AuthMethod, CloseReason, Error, pg};
 
 use crate::{
-    audit::code, config::Config, listener::Listener, session::EndUserSource, shared::wall_us,
+    audit::code, config::Config, end_user::claimed, listener::Listener, shared::wall_us,
     tls::Stream,
 };
 
@@ -60,6 +60,11 @@ impl SessionRecord {
             client_bytes: 0,
             server_bytes: 0,
         }
+    }
+
+    /// Who connected.
+    pub(crate) fn client(&self) -> SocketAddr {
+        self.client
     }
 
     /// Write that a client has connected.
@@ -142,7 +147,7 @@ impl SessionRecord {
             at_us: wall_us(),
             subject: of(subject),
             role: role(subject),
-            end_user: end_user.map(|(name, source)| source.end_user(name)),
+            end_user: end_user.map(|(name, source)| claimed(name, source)),
         };
         lane.append(&Entry::Context(entry)).map(drop)
     }
@@ -231,7 +236,7 @@ fn method(method: AuthMethod) -> &'static str {
 }
 
 /// Writes what happens to the proxy itself.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Administration(Arc<Mutex<Lane>>);
 
 impl Administration {
@@ -254,9 +259,9 @@ impl Administration {
             "sqlward {}; listeners: {}; policy {}",
             env!("CARGO_PKG_VERSION"),
             listeners.join(", "),
-            policy.hash_hex()
+            hex(&policy.hash)
         );
-        self.write(AdminAction::Start, "start", &detail, policy.generation());
+        self.write(AdminAction::Start, "start", &detail, policy.generation);
     }
 
     /// The proxy stops.
@@ -292,4 +297,14 @@ impl Administration {
             tracing::error!(%error, action = action.as_str(), "administration record lost");
         }
     }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing into a string does not fail.
+        let _written = write!(text, "{byte:02x}");
+        text
+    })
 }

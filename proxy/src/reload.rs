@@ -10,14 +10,17 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use sqlward_policy::Policy;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::{listener::Listener, record::Administration, shared::Shared};
+use crate::{
+    listener::Listener,
+    record::{Administration, hex},
+    shared::Shared,
+};
 
 /// Changes that come closer together than this are one change.
 const SETTLE: Duration = Duration::from_millis(200);
 
 /// What a reload touches.
-#[derive(Debug)]
-pub struct Reload {
+pub(crate) struct Reload {
     shared: Arc<Shared>,
     listeners: Vec<Arc<Listener>>,
     administration: Administration,
@@ -25,8 +28,7 @@ pub struct Reload {
 
 impl Reload {
     /// A reload of the policy and the certificates of `listeners`, recorded in `administration`.
-    #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         shared: Arc<Shared>,
         listeners: Vec<Arc<Listener>>,
         administration: Administration,
@@ -35,11 +37,12 @@ impl Reload {
     }
 
     /// Read policy and certificates again and put them in force if all of them are good.
-    pub fn reload(&self, trigger: &str) {
+    pub(crate) fn reload(&self, trigger: &str) {
         match self.load() {
             Ok(policy) => {
-                let (generation, hash) = (policy.generation(), policy.hash_hex());
-                let changed = hash != self.shared.policy.load().hash_hex();
+                let generation = policy.generation;
+                let hash = hex(&policy.hash);
+                let changed = policy.hash != self.shared.policy.load().hash;
                 self.shared.policy.store(Arc::new(policy));
                 self.shared.metrics.policy_generation.set(generation.cast_signed());
                 self.shared.metrics.reloads_total.inc();
@@ -55,9 +58,9 @@ impl Reload {
     }
 
     fn load(&self) -> Result<Policy, String> {
-        let mut policy = sqlward_policy::load(&self.shared.config.policy)
-            .map_err(|problems| problems.lines().join("\n"))?;
-        policy.set_generation(self.shared.policy.load().generation() + 1);
+        let policy = sqlward_policy::load(&self.shared.config.policy)
+            .map_err(|problems| problems.to_string())?
+            .with_generation(self.shared.policy.load().generation + 1);
         for listener in &self.listeners {
             listener.reload_tls().map_err(|error| error.to_string())?;
             listener.upstream.reload_tls().map_err(|error| error.to_string())?;
@@ -68,15 +71,14 @@ impl Reload {
 
 /// Tells when one of the watched files has changed.
 #[derive(Debug)]
-pub struct Watch {
+pub(crate) struct Watch {
     _watcher: Option<RecommendedWatcher>,
     changes: Receiver<()>,
 }
 
 impl Watch {
     /// Watch policy files and TLS files. Where the system can't, SIGHUP remains.
-    #[must_use]
-    pub fn start(shared: &Shared) -> Self {
+    pub(crate) fn start(shared: &Shared) -> Self {
         let (sender, changes) = channel(1);
         let watcher = watch(&watched(shared), sender)
             .inspect_err(|error| tracing::warn!(%error, "files are not watched; SIGHUP reloads"))
@@ -87,7 +89,7 @@ impl Watch {
     /// Wait for a change and for the dust to settle.
     ///
     /// Cancel safe: a change seen by a dropped call may be missed only while it settles.
-    pub async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         if self.changes.recv().await.is_none() {
             return std::future::pending().await;
         }

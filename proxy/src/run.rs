@@ -10,9 +10,11 @@ use std::{
 };
 
 use sqlward_audit_store::{
-    journal::{Journal, JournalError, JournalSettings},
-    ship::{ShipError, ShipSettings, Shipper},
+    embedded::{Store, StoreError, StoreSettings},
+    journal::{Journal, JournalError, JournalSettings, Recovery},
+    ship::{Drained, ShipError, Shipper, ShipperSettings},
 };
+use sqlward_policy::Problems;
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -33,12 +35,15 @@ use crate::{
 /// How long sessions may take to write their last bytes once they are told to end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// How long the journal's last records may take into the store.
+const LAST_RECORDS: Duration = Duration::from_secs(60);
+
 /// Why the proxy can't start.
 #[derive(Debug, Error)]
 pub enum StartError {
     /// The policy has errors, all of them located.
     #[error("the policy can't be loaded")]
-    Policy(#[from] Box<sqlward_policy::Problems>),
+    Policy(#[from] Problems),
     /// The data folder can't be used.
     #[error("data folder `{path}`: {error}")]
     DataDir {
@@ -54,6 +59,9 @@ pub enum StartError {
     #[error("journal: {0}")]
     Journal(#[from] JournalError),
     /// The store can't be opened.
+    #[error("audit store: {0}")]
+    Store(#[from] StoreError),
+    /// Shipping can't start.
     #[error("audit store: {0}")]
     Ship(#[from] ShipError),
     /// TLS material can't be used.
@@ -85,20 +93,19 @@ pub fn run(config: Config) -> Result<(), StartError> {
 }
 
 async fn serve(config: Config) -> Result<(), StartError> {
-    let mut policy = sqlward_policy::load(&config.policy).map_err(Box::new)?;
-    policy.set_generation(1);
+    let policy = sqlward_policy::load(&config.policy)?.with_generation(1);
     let _lock = lock(&config.data_dir)?;
     let settings = JournalSettings {
         node: config.node,
-        max_bytes: config.max_journal_bytes,
+        max_journal_bytes: config.max_journal_bytes,
         ..JournalSettings::default()
     };
     let (journal, recovery) = Journal::open(&config.data_dir, settings)?;
-    tracing::info!(%recovery, "journal open");
-    let shipper = Shipper::start(
-        &config.data_dir,
-        ShipSettings { retention_days: config.retention_days, ..ShipSettings::default() },
-    )?;
+    report(&recovery);
+    let keeping =
+        StoreSettings { retention_days: config.retention_days, ..StoreSettings::default() };
+    let store = Store::open(&config.data_dir.join("store"), keeping)?;
+    let shipper = Shipper::start(&journal, store, ShipperSettings::default())?;
     let (workers, seats) = Workers::new(config.workers);
     let shared =
         Arc::new(Shared::new(config, policy, Metrics::new()?, workers, shipper.metrics()));
@@ -139,9 +146,27 @@ async fn serve(config: Config) -> Result<(), StartError> {
     drop(reload);
     drop(administration);
     drop(journal);
-    shipper.stop()?;
-    tracing::info!("stopped, every record is in the store");
+    match shipper.stop(LAST_RECORDS) {
+        Drained::Whole => tracing::info!("stopped, every record is in the store"),
+        Drained::Partly => tracing::warn!("stopped, the journal keeps records for the next start"),
+    }
     Ok(())
+}
+
+/// Say what an earlier run has left in the journal.
+fn report(recovery: &Recovery) {
+    for lane in &recovery.lanes {
+        let (number, entries) = (lane.lane, lane.entries);
+        tracing::debug!(lane = number, entries, last = lane.last.0, "journal lane recovered");
+        for torn in &lane.torn {
+            let (segment, saved) = (torn.segment.display(), torn.saved.display());
+            tracing::warn!(lane = number, %segment, offset = torn.offset, bytes = torn.bytes, damage = ?torn.damage, %saved, "bytes that are no whole record were set aside");
+        }
+        for gap in &lane.gaps {
+            let (after, next) = (gap.after.0, gap.next.0);
+            tracing::error!(lane = number, after, next, "the journal's chain is broken: records are missing");
+        }
+    }
 }
 
 fn listeners(config: &Config) -> Result<Vec<Arc<Listener>>, TlsError> {

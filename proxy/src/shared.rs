@@ -33,7 +33,7 @@ pub struct Shared {
     /// The worker threads.
     pub workers: Workers,
     /// The shipper's figures.
-    pub shipping: Arc<sqlward_audit_store::ship::ShipMetrics>,
+    pub shipping: Arc<sqlward_audit_store::ship::ShipperMetrics>,
     draining: AtomicBool,
     drain: Notify,
     next_session: AtomicU64,
@@ -47,9 +47,9 @@ impl Shared {
         policy: Policy,
         metrics: Metrics,
         workers: Workers,
-        shipping: Arc<sqlward_audit_store::ship::ShipMetrics>,
+        shipping: Arc<sqlward_audit_store::ship::ShipperMetrics>,
     ) -> Self {
-        metrics.policy_generation.set(policy.generation().cast_signed());
+        metrics.policy_generation.set(policy.generation.cast_signed());
         Self {
             config,
             policy: ArcSwap::from_pointee(policy),
@@ -95,9 +95,10 @@ impl Shared {
     /// Bring the shipper's figures into the metrics.
     pub fn observe_store(&self) {
         let figures = &self.shipping;
-        self.metrics.journal_lag_bytes.set(figures.lag_bytes().cast_signed());
-        self.metrics.store_rows.set(figures.rows().cast_signed());
-        self.metrics.store_errors.set(figures.errors().cast_signed());
+        let figure = |of: &AtomicU64| of.load(Ordering::Relaxed).cast_signed();
+        self.metrics.journal_lag_bytes.set(figure(&figures.lag_bytes));
+        self.metrics.store_rows.set(figure(&figures.rows));
+        self.metrics.store_errors.set(figure(&figures.errors));
     }
 }
 

@@ -210,11 +210,13 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// The certificate that the peer showed, if any.
+    /// The name in the certificate that the peer showed: its subject as RFC 4514 writes it.
     #[must_use]
-    pub fn peer_certificate(&self) -> Option<CertificateDer<'static>> {
+    pub fn peer_name(&self) -> Option<String> {
         let Self::Tls(tls) = self else { return None };
-        tls.get_ref().1.peer_certificates()?.first().map(|cert| cert.clone().into_owned())
+        let certificate = tls.get_ref().1.peer_certificates()?.first()?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+        Some(parsed.subject().to_string())
     }
 
     /// The TLS version in use, as OpenSSL spells it.

@@ -104,7 +104,6 @@ impl Handle {
 }
 
 /// One worker, as its sessions see it.
-#[derive(Debug)]
 pub struct Worker {
     /// What all workers share.
     pub shared: Arc<Shared>,
@@ -122,6 +121,12 @@ pub struct Worker {
     pub aborting: Cell<bool>,
     sleepers: RefCell<HashMap<u64, Waker>>,
     load: Arc<AtomicUsize>,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker").finish_non_exhaustive()
+    }
 }
 
 impl Worker {

@@ -2,16 +2,19 @@
 
 use std::{
     net::SocketAddr,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
-use thiserror::Error;
+use sqlward_policy::{Problem, Problems, problem::Source};
 use toml::Spanned;
 
-use super::file::{self, File};
+use super::{
+    fields,
+    file::{self, File},
+};
 use crate::tls::{ClientFiles, ServerFiles, Verification};
 
 /// Everything the proxy runs on.
@@ -123,112 +126,66 @@ pub struct ServerTls {
     pub direct: bool,
 }
 
-/// Everything that is wrong with a configuration.
-#[derive(Debug, Error)]
-#[error("the configuration `{name}` has {} problem{}", problems.len(), if problems.len() == 1 { "" } else { "s" })]
-pub struct ConfigError {
-    name: String,
-    source_code: NamedSource<String>,
-    problems: Vec<Problem>,
-}
-
-#[derive(Clone, Debug, Error)]
-#[error("{message}")]
-struct Problem {
-    message: String,
-    span: Option<std::ops::Range<usize>>,
-}
-
-impl Diagnostic for ConfigError {
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&self.source_code)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        Some(Box::new(self.problems.iter().filter_map(|problem| {
-            let span = problem.span.clone()?;
-            Some(LabeledSpan::new_with_span(Some(problem.message.clone()), span))
-        })))
-    }
-
-    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        let unplaced: Vec<_> = self
-            .problems
-            .iter()
-            .filter(|problem| problem.span.is_none())
-            .map(|problem| problem.message.as_str())
-            .collect();
-        (!unplaced.is_empty()).then(|| Box::new(unplaced.join("\n")) as Box<dyn std::fmt::Display>)
-    }
-}
-
-impl ConfigError {
-    /// One line per problem: `file:line:column: message`.
-    #[must_use]
-    pub fn lines(&self) -> Vec<String> {
-        let text = self.source_code.inner();
-        self.problems
-            .iter()
-            .map(|problem| match &problem.span {
-                None => format!("{}: {}", self.name, problem.message),
-                Some(span) => {
-                    let before = text.get(..span.start).unwrap_or(text);
-                    let line = before.matches('\n').count() + 1;
-                    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-                    format!("{}:{line}:{column}: {}", self.name, problem.message)
-                }
-            })
-            .collect()
-    }
-}
-
 impl Config {
     /// Read and check the configuration file at `path`. Relative paths in it start at its folder.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn load(path: &Path) -> Result<Self, Box<ConfigError>> {
-        let name = path.display().to_string();
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let name: Arc<str> = path.display().to_string().into();
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(&name, &text, path.parent().unwrap_or(Path::new("."))),
-            Err(error) => Err(Box::new(ConfigError {
-                source_code: NamedSource::new(&name, String::new()),
-                problems: vec![Problem { message: error.to_string(), span: None }],
-                name,
-            })),
+            Ok(text) => {
+                let source = Source { name, text: text.into() };
+                Self::parse(&source, path.parent().unwrap_or(Path::new(".")))
+            }
+            Err(error) => {
+                let source = Source { name, text: "".into() };
+                let message = format!("cannot be read: {error}");
+                Err(Problems(vec![Problem::at(&source, 0..0, message)]))
+            }
         }
     }
 
-    /// Check the configuration `text`; relative paths start at `base`.
+    /// Check the configuration in `source`; relative paths start at `base`.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn parse(name: &str, text: &str, base: &Path) -> Result<Self, Box<ConfigError>> {
-        let failed = |problems| {
-            Box::new(ConfigError {
-                name: name.to_owned(),
-                source_code: NamedSource::new(name, text.to_owned()),
-                problems,
-            })
-        };
-        let file: File = toml::from_str(text).map_err(|error| {
-            failed(vec![Problem { message: error.message().to_owned(), span: error.span() }])
+    pub fn parse(source: &Source, base: &Path) -> Result<Self, Problems> {
+        let unknown = fields::unknown(source);
+        if !unknown.is_empty() {
+            return Err(Problems(unknown));
+        }
+        let file: File = toml::from_str(&source.text).map_err(|error| {
+            let span = error.span().unwrap_or_default();
+            Problems(vec![Problem::at(source, span, error.message())])
         })?;
-        let mut checker = Checker { base, problems: Vec::new() };
+        let mut checker = Checker { base, source, problems: Vec::new() };
         let config = checker.config(file);
-        if checker.problems.is_empty() { Ok(config) } else { Err(failed(checker.problems)) }
+        if checker.problems.is_empty() { Ok(config) } else { Err(Problems(checker.problems)) }
     }
 }
 
 /// Collects problems while it resolves.
 struct Checker<'a> {
     base: &'a Path,
+    source: &'a Source,
     problems: Vec<Problem>,
 }
 
 impl Checker<'_> {
-    fn problem(&mut self, span: Option<std::ops::Range<usize>>, message: impl Into<String>) {
-        self.problems.push(Problem { message: message.into(), span });
+    fn problem(&mut self, span: Range<usize>, message: impl Into<String>) {
+        self.problems.push(Problem::at(self.source, span, message));
+    }
+
+    fn unknown<'n>(
+        &mut self,
+        found: &Spanned<String>,
+        what: &str,
+        known: impl IntoIterator<Item = &'n str>,
+    ) {
+        let name = found.get_ref();
+        let problem = Problem::at(self.source, found.span(), format!("`{name}` is no {what}"));
+        self.problems.push(problem.one_of(name, known));
     }
 
     fn config(&mut self, file: File) -> Config {
@@ -239,15 +196,15 @@ impl Checker<'_> {
             listeners.extend(self.listener(table, &upstreams, &listeners));
         }
         if listeners.is_empty() && self.problems.is_empty() {
-            self.problem(None, "no [[listener]]: nothing to listen on");
+            self.problem(0..0, "no [[listener]]: nothing to listen on");
         }
         if file.policy.is_empty() {
-            self.problem(None, "policy = [] names no file: expected at least one file or folder");
+            self.problem(0..0, "policy = [] names no file: expected at least one file or folder");
         }
         let policy = file.policy.into_iter().map(|path| self.existing(path)).collect();
         let workers = match file.workers {
             Some(workers) if *workers.get_ref() == 0 || *workers.get_ref() > 1024 => {
-                self.problem(Some(workers.span()), "expected 1 to 1024 workers");
+                self.problem(workers.span(), "expected 1 to 1024 workers");
                 1
             }
             Some(workers) => workers.into_inner(),
@@ -272,7 +229,7 @@ impl Checker<'_> {
     fn existing(&mut self, path: Spanned<PathBuf>) -> PathBuf {
         let full = self.base.join(path.get_ref());
         if !full.exists() {
-            self.problem(Some(path.span()), format!("`{}` does not exist", full.display()));
+            self.problem(path.span(), format!("`{}` does not exist", full.display()));
         }
         full
     }
@@ -286,10 +243,10 @@ impl Checker<'_> {
         let listener = table.into_inner();
         for other in earlier {
             if *other.name == **listener.name.get_ref() {
-                self.problem(Some(listener.name.span()), "another listener has this name");
+                self.problem(listener.name.span(), "another listener has this name");
             }
             if other.address == *listener.address.get_ref() && other.address.port() != 0 {
-                self.problem(Some(listener.address.span()), "another listener has this address");
+                self.problem(listener.address.span(), "another listener has this address");
             }
         }
         let tls = listener.tls.map_or(ClientTls { mode: TlsMode::Disable, files: None }, |tls| {
@@ -297,10 +254,8 @@ impl Checker<'_> {
         });
         let wanted = listener.upstream.get_ref();
         let Some(upstream) = upstreams.iter().find(|upstream| *upstream.name == **wanted) else {
-            let names: Vec<&str> = upstreams.iter().map(|upstream| &*upstream.name).collect();
-            let message =
-                format!("no [[upstream]] is named `{wanted}`; there is: {}", names.join(", "));
-            self.problem(Some(listener.upstream.span()), message);
+            let names = upstreams.iter().map(|upstream| &*upstream.name);
+            self.unknown(&listener.upstream, "[[upstream]]", names);
             return None;
         };
         Some(Listener {
@@ -316,10 +271,8 @@ impl Checker<'_> {
             "disable" => TlsMode::Disable,
             "prefer" => TlsMode::Prefer,
             "require" => TlsMode::Require,
-            other => {
-                let message =
-                    format!("`{other}` is no mode: expected disable, prefer or require");
-                self.problem(Some(tls.mode.span()), message);
+            _ => {
+                self.unknown(&tls.mode, "TLS mode", ["disable", "prefer", "require"]);
                 TlsMode::Disable
             }
         };
@@ -331,17 +284,15 @@ impl Checker<'_> {
             }),
             (None, None) if mode == TlsMode::Disable => None,
             _ => {
-                self.problem(Some(tls.mode.span()), "TLS needs both `certificate` and `key`");
+                self.problem(tls.mode.span(), "TLS needs both `certificate` and `key`");
                 None
             }
         };
-        let before = self.problems.len();
         if let (Some(files), true) = (&files, self.problems.is_empty()) {
             if let Err(error) = files.load() {
-                self.problem(Some(tls.mode.span()), error.to_string());
+                self.problem(tls.mode.span(), error.to_string());
             }
         }
-        debug_assert!(self.problems.len() <= before + 1);
         ClientTls { mode, files }
     }
 
@@ -352,7 +303,7 @@ impl Checker<'_> {
             Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => host,
             _ => {
                 let message = format!("`{address}` is no address: expected host:port");
-                self.problem(Some(upstream.address.span()), message);
+                self.problem(upstream.address.span(), message);
                 ""
             }
         };
@@ -381,16 +332,14 @@ impl Checker<'_> {
             "require" => (TlsMode::Require, Verification::None),
             "verify-ca" => (TlsMode::Require, Verification::Authority),
             "verify-full" => (TlsMode::Require, Verification::Full),
-            other => {
-                let message = format!(
-                    "`{other}` is no mode: expected disable, prefer, require, verify-ca or verify-full"
-                );
-                self.problem(Some(tls.mode.span()), message);
+            _ => {
+                let modes = ["disable", "prefer", "require", "verify-ca", "verify-full"];
+                self.unknown(&tls.mode, "TLS mode", modes);
                 (TlsMode::Disable, Verification::None)
             }
         };
         if tls.direct && mode != TlsMode::Require {
-            self.problem(Some(tls.mode.span()), "direct TLS needs mode require or stricter");
+            self.problem(tls.mode.span(), "direct TLS needs mode require or stricter");
         }
         let identity = match (tls.certificate, tls.key) {
             (Some(certificate), Some(key)) => {
@@ -398,14 +347,14 @@ impl Checker<'_> {
             }
             (None, None) => None,
             _ => {
-                self.problem(Some(tls.mode.span()), "`certificate` and `key` go together");
+                self.problem(tls.mode.span(), "`certificate` and `key` go together");
                 None
             }
         };
         let files = ClientFiles { ca: tls.ca.map(|path| self.existing(path)), identity };
         if self.problems.is_empty() {
             if let Err(error) = files.load(verification) {
-                self.problem(Some(tls.mode.span()), error.to_string());
+                self.problem(tls.mode.span(), error.to_string());
             }
         }
         let server_name = tls.server_name.map_or(host, Spanned::into_inner);

@@ -12,6 +12,7 @@ use sqlward_policy::{
     },
     vocabulary::Unreadable,
 };
+use sqlward_wire::pg;
 
 /// Names that a session may define by SQL text; beyond, the oldest knowledge is given up and their use is unreadable.
 const MAX_NAMES: usize = 4096;
@@ -47,6 +48,7 @@ pub struct Context {
     pub subject: Subject,
     standing: Option<(u64, Standing)>,
     end_user: Transactional<Option<Box<str>>>,
+    source: EndUserSource,
     prepared: Bodies,
     cursors: Bodies,
     overflowed: bool,
@@ -71,6 +73,7 @@ impl Context {
             subject,
             standing: None,
             end_user: Transactional::default(),
+            source: EndUserSource::Setting,
             prepared: Bodies::new(),
             cursors: Bodies::new(),
             overflowed: false,
@@ -78,14 +81,27 @@ impl Context {
         }
     }
 
+    /// Take in who the client says it is (PostgreSQL manual, StartupMessage): the database defaults to the user.
+    pub fn introduce(&mut self, parameters: &pg::StartupParameters<'_>) {
+        let value = |name: &[u8]| {
+            parameters.value(name).map(|value| String::from_utf8_lossy(value).into_owned())
+        };
+        let subject = &mut self.subject;
+        subject.user = value(b"user").unwrap_or_default();
+        subject.role = Some(subject.user.clone());
+        subject.database = value(b"database").unwrap_or_else(|| subject.user.clone());
+        subject.application = value(b"application_name").unwrap_or_default();
+        self.standing = None;
+    }
+
     /// Which rules can apply to this session under `policy`; computed when either has changed.
     pub fn standing(&mut self, policy: &Policy) -> &Standing {
-        let current = matches!(&self.standing, Some((generation, _)) if *generation == policy.generation());
+        let current = matches!(&self.standing, Some((generation, _)) if *generation == policy.generation);
         if !current {
             self.standing = None;
         }
         let subject = &self.subject;
-        &self.standing.get_or_insert_with(|| (policy.generation(), policy.standing(subject))).1
+        &self.standing.get_or_insert_with(|| (policy.generation, policy.standing(subject))).1
     }
 
     /// The end user that the session has set, if it has.
@@ -95,10 +111,18 @@ impl Context {
     }
 
     /// The subject has changed, and with it perhaps the end user: rules must be looked at again.
-    pub fn acts_for(&mut self, end_user: Option<(String, EndUserSource)>) {
-        self.subject.end_user = end_user
-            .map(|(name, source)| EndUser { name, trust: source.as_str().to_owned() });
+    pub fn act_for(&mut self, end_user: Option<(String, EndUserSource)>) {
+        self.subject.end_user = end_user.map(|(name, source)| {
+            self.source = source;
+            EndUser { name, trust: source.as_str().to_owned() }
+        });
         self.standing = None;
+    }
+
+    /// The end user that the session acts for, and how that is known.
+    #[must_use]
+    pub fn acts_for(&self) -> Option<(&str, EndUserSource)> {
+        self.subject.end_user.as_ref().map(|user| (user.name.as_str(), self.source))
     }
 
     /// Why `text` can't be read for certain: it may be read differently by the time that it arrives. `unsettled`: statements
@@ -187,10 +211,11 @@ impl Context {
     }
 
     /// The server has prepared a statement by protocol: its name stands for this and nothing else.
-    pub fn prepared(&mut self, name: &str, known: &Known) {
+    pub fn prepared(&mut self, name: &[u8], known: &Known) {
+        let name = String::from_utf8_lossy(name);
         if !name.is_empty() {
-            self.prepared.remove(name);
-            self.overflowed |= !define(&mut self.prepared, name, known.analysis.facts.clone());
+            self.prepared.remove(&*name);
+            self.overflowed |= !define(&mut self.prepared, &name, known.analysis.facts.clone());
         }
     }
 

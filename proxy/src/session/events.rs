@@ -3,7 +3,7 @@
 use std::{rc::Rc, time::Duration};
 
 use sqlward_audit_store::{journal::JournalError, record::EndUserSource};
-use sqlward_policy::{Subject, statement::{Encoding, Known, LexState}};
+use sqlward_policy::statement::{Encoding, Known, LexState};
 use sqlward_wire::{CloseReason, Completion, Event, Outcome, TxStatus, pg};
 
 use super::{Next, Session, Tag};
@@ -17,15 +17,15 @@ use crate::{
 impl Session {
     /// Judge the held message; `analysed` is what an analysis elsewhere has found.
     pub(super) fn inspect(&mut self, analysed: Option<Rc<Known>>) -> Option<Next> {
-        let held = self.wire.held()?;
         let policy = self.worker.policy();
-        if let pg::Held::Startup { protocol, parameters, replication } = held {
-            self.record.protocol(protocol);
+        let held = self.wire.held()?;
+        if let pg::Held::Startup { replication, .. } = &held {
             self.replication = replication.is_some();
-            introduce(&mut self.context.subject, &parameters);
-            let verdict = self.admit(&policy);
-            self.tell(Event::Verdict(verdict));
-            return None;
+            if !self.placed {
+                let message = "sorry, too many clients already";
+                self.abort(pg::SqlState::TOO_MANY_CONNECTIONS, message);
+                return None;
+            }
         }
         let mut bench = Bench {
             worker: &self.worker,
@@ -128,7 +128,7 @@ impl Session {
         };
         self.context.act_for(name.map(|name| (name, source)));
         if self.timing.established {
-            let end_user = self.context.acting_for();
+            let end_user = self.context.acts_for();
             let written =
                 self.record.context(&mut self.worker.lane.borrow_mut(), &self.context.subject, end_user);
             self.unrecorded(written);
@@ -158,17 +158,6 @@ impl Session {
             tracing::error!(session = self.id.0, %error, "a record could not be written");
         }
     }
-}
-
-/// Who the client says it is (PostgreSQL manual, StartupMessage): the database defaults to the user.
-fn introduce(subject: &mut Subject, parameters: &pg::StartupParameters<'_>) {
-    let value = |name: &[u8]| {
-        parameters.value(name).map(|value| String::from_utf8_lossy(value).into_owned())
-    };
-    subject.user = value(b"user").unwrap_or_default();
-    subject.role = Some(subject.user.clone());
-    subject.database = value(b"database").unwrap_or_else(|| subject.user.clone());
-    subject.application = value(b"application_name").unwrap_or_default();
 }
 
 fn replace(text: &mut String, value: &[u8]) -> bool {

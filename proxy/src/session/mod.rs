@@ -4,6 +4,7 @@
 //! the analysis of a long statement) comes back here as a [`Next`].
 
 mod context;
+mod events;
 mod pump;
 
 use std::{
@@ -15,21 +16,21 @@ use std::{
 };
 
 use sqlward_audit_store::record::SessionId;
-use sqlward_policy::{Permit, statement::Known};
+use sqlward_policy::{Permit, Subject, statement::LexState};
 use sqlward_wire::{Action, AuthMethod, CloseReason, Event, Fatal, Leg, Negotiation, pg};
 use tokio::{net::TcpStream, time::Sleep};
 use tokio_rustls::TlsAcceptor;
 
-pub(crate) use context::{Context, EndUserSource, Referred};
+pub(crate) use context::Context;
 use pump::Socket;
 
 use crate::{
-    audit::{Run, SessionRecord},
-    cancel::{CancelKey, Registered},
+    audit::Run,
+    cancel::{Backend, Registered},
     config::TlsMode,
-    inspect::Inspection,
     listener::{Accepted, Listener, Place},
     metrics::Open,
+    record::SessionRecord,
     tls::Stream,
     worker::Worker,
 };
@@ -52,7 +53,7 @@ enum Next {
     /// Analyse the held statement elsewhere: it is long.
     Analyse,
     /// Pass a cancel request on.
-    Cancel(CancelKey),
+    Cancel(Backend),
     /// The session is over.
     Closed(CloseReason),
 }
@@ -66,7 +67,8 @@ pub(crate) struct Session {
     pub(crate) wire: Wire,
     pub(crate) context: Context,
     pub(crate) record: SessionRecord,
-    pub(crate) replication: bool,
+    replication: bool,
+    lex: LexState,
     client: Socket,
     server: Option<Socket>,
     clock: Instant,
@@ -122,15 +124,20 @@ impl Session {
     ) -> Self {
         let limits = &worker.shared.config.limits;
         let timer = Some(Box::pin(tokio::time::sleep(limits.authentication_timeout)));
-        let record = SessionRecord::new(id, peer, &listener);
+        let record = SessionRecord::new(id, peer, Arc::clone(&listener));
         Self {
             wire: Wire::new(settings(&listener, limits.max_statement_bytes)),
-            context: Context::new(record.subject(peer.ip(), &listener)),
+            context: Context::new(Subject {
+                client: peer.ip(),
+                listener: listener.config.name.to_string(),
+                ..Subject::default()
+            }),
             record,
             worker,
             listener,
             id,
             replication: false,
+            lex: LexState::default(),
             client: Socket::new(Stream::Plain(tcp)),
             server: None,
             clock: Instant::now(),
@@ -142,13 +149,14 @@ impl Session {
     }
 
     async fn run(&mut self) {
+        self.started();
         let reason = loop {
             match std::future::poll_fn(|cx| self.pump(cx)).await {
                 Next::StartTls(Leg::Client, negotiation) => self.encrypt_client(negotiation).await,
                 Next::StartTls(Leg::Server, _) => self.encrypt_server().await,
                 Next::Connect => self.connect().await,
                 Next::Analyse => self.analyse().await,
-                Next::Cancel(key) => self.cancel(key).await,
+                Next::Cancel(backend) => self.cancel(backend).await,
                 Next::Closed(reason) => break reason,
             }
         };
@@ -157,11 +165,6 @@ impl Session {
             tracing::debug!(session = self.id.0, "an end did not take its last bytes");
         }
         self.ended(&reason);
-    }
-
-    /// Nanoseconds since the session began, as of the last wake-up.
-    pub(crate) fn now_ns(&self) -> u64 {
-        self.now_ns
     }
 
     fn tick(&mut self) {
@@ -197,7 +200,8 @@ impl Session {
             Ok(Ok(tls)) => {
                 let named = tls.get_ref().1.alpn_protocol() == Some(crate::tls::ALPN);
                 self.client = Socket::new(Stream::Tls(Box::new(tls.into())));
-                self.record.encrypted(&self.client.stream, &mut self.context.subject);
+                self.record.encrypted(&self.client.stream);
+                self.context.subject.tls_identity = self.record.tls_identity().map(String::from);
                 if negotiation == Negotiation::Direct && !named {
                     let message = "direct TLS needs the ALPN protocol `postgresql`";
                     return self.abort(pg::SqlState::PROTOCOL_VIOLATION, message);
@@ -227,7 +231,6 @@ impl Session {
         let limit = self.worker.shared.config.limits.connect_timeout;
         match self.listener.upstream.dial(limit).await {
             Ok(tcp) => {
-                self.record.connected(&tcp);
                 self.server = Some(Socket::new(Stream::Plain(tcp)));
                 self.tick();
                 self.tell(Event::ServerConnected);
@@ -262,31 +265,26 @@ impl Session {
 
     async fn analyse(&mut self) {
         let Some((text, lex)) = self.held_text() else { return };
-        let analysis = if self.replication {
-            None
-        } else {
-            self.worker.analysts.analyse(&text, lex).await
-        };
+        let analysis = self.worker.analysts.analyse(&text, lex).await;
         self.tick();
-        match analysis {
-            Some(analysis) => {
-                self.worker.shared.metrics.analyses_total.inc();
-                let known: Rc<Known> =
-                    self.worker.reader.borrow_mut().remember(&text, &lex, analysis);
-                self.judge(Inspection::Known(known));
-            }
-            None => self.abort(pg::SqlState::INTERNAL_ERROR, "statement analysis is not available"),
-        }
+        let Some(analysis) = analysis else {
+            let message = "statement analysis is not available";
+            return self.abort(pg::SqlState::INTERNAL_ERROR, message);
+        };
+        self.worker.shared.metrics.analyses_total.inc();
+        let known = self.worker.reader.borrow_mut().remember(&text, &lex, analysis);
+        // It is given, so it is not asked for again.
+        let _judged = self.inspect(Some(known));
     }
 
-    async fn cancel(&mut self, key: CancelKey) {
+    async fn cancel(&mut self, backend: Backend) {
         let keys = &self.worker.shared.cancel_keys;
-        let Some(upstream) = keys.upstream(&key) else {
+        let Some(upstream) = keys.upstream(&backend) else {
             tracing::info!(session = self.id.0, "cancel request with an unknown key");
             return;
         };
         let limit = self.worker.shared.config.limits.connect_timeout;
-        match upstream.cancel(&key.request(), limit).await {
+        match upstream.cancel(&backend.request(), limit).await {
             Ok(()) => self.worker.shared.metrics.cancels_total.inc(),
             Err(error) => tracing::warn!(session = self.id.0, %error, "cancel request lost"),
         }
@@ -297,18 +295,18 @@ impl Session {
         match action {
             Action::StartTls { leg, negotiation } => return Some(Next::StartTls(leg, negotiation)),
             Action::Connect => return Some(Next::Connect),
-            Action::Inspect => return self.inspect(),
+            Action::Inspect => return self.inspect(None),
             Action::Outcome(outcome) => self.outcome(&outcome),
             Action::Cancel { pid, key } => {
-                return Some(Next::Cancel(CancelKey { pid, secret: key }));
+                return Some(Next::Cancel(Backend { pid, key }));
             }
             Action::Authenticated { method } => self.authenticated(method),
             Action::AuthFailed { sqlstate } => self.authentication_failed(sqlstate),
             Action::BackendKey { pid, key } => {
                 self.record.backend(pid);
-                let key = CancelKey { pid, secret: key };
+                let backend = Backend { pid, key };
                 let upstream = Arc::clone(&self.listener.upstream);
-                self.cancel_key = Some(self.worker.shared.cancel_keys.register(key, upstream));
+                self.cancel_key = Some(self.worker.shared.cancel_keys.register(backend, upstream));
             }
             Action::Established => {
                 self.timing.established = true;
@@ -321,7 +319,7 @@ impl Session {
     }
 
     fn authenticated(&mut self, method: AuthMethod) {
-        self.record.authenticated(method);
+        self.record.method(method);
     }
 
     fn authentication_failed(&mut self, sqlstate: pg::SqlState) {

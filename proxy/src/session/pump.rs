@@ -115,9 +115,8 @@ impl Session {
                 Ok(Step::Waiting) => {}
                 Err(()) if server.ended => {}
                 Err(()) => {
-                    // What the server had to say may still be readable: it is read before the end is told.
+                    self.drain_server(cx);
                     step = Step::Moved;
-                    server.ended = self.drain_server(cx);
                 }
             }
         }
@@ -132,16 +131,18 @@ impl Session {
         }
     }
 
-    /// After a failed write: take in what the server has sent before it closed. Always `true`: it has ended.
-    fn drain_server(&mut self, cx: &mut Task<'_>) -> bool {
+    /// After a failed write: what the server had to say before it closed is taken in before its end is told.
+    fn drain_server(&mut self, cx: &mut Task<'_>) {
         while let Some(server) = &mut self.server {
             match server.read(&mut self.wire.server, cx) {
                 Poll::Ready(Ok(read)) => self.tell(Event::ServerBytes(read)),
-                Poll::Ready(Err(())) | Poll::Pending => break,
+                Poll::Ready(Err(())) | Poll::Pending => {
+                    server.ended = true;
+                    break;
+                }
             }
         }
         self.tell(Event::ServerClosed);
-        true
     }
 
     fn read(&mut self, cx: &mut Task<'_>) -> Step {
@@ -218,11 +219,10 @@ impl Session {
         if !(server && client) {
             return Poll::Pending;
         }
-        let client = self.client.stream.poll_shutdown(cx);
-        match &mut self.server {
-            Some(server) if server.stream.poll_shutdown(cx).is_pending() => Poll::Pending,
-            _ if client.is_pending() => Poll::Pending,
-            _ => Poll::Ready(()),
+        let mut pending = self.client.stream.poll_shutdown(cx).is_pending();
+        if let Some(server) = &mut self.server {
+            pending |= server.stream.poll_shutdown(cx).is_pending();
         }
+        if pending { Poll::Pending } else { Poll::Ready(()) }
     }
 }
