@@ -156,6 +156,9 @@ impl<T: Clone> Commands<T> {
                 self.answer.stage = Stage::Failed;
                 self.answer.completed = true;
                 let next = crate::pg::commands::then(Some(&refusal));
+                if next == Then::Terminate {
+                    self.end(Completion::Refused, out);
+                }
                 Ok(Errored::Rewrite(refusal, next))
             }
             // `head` drops these
