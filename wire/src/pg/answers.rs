@@ -201,7 +201,7 @@ impl<T: Clone> Commands<T> {
         match ended {
             Some(completion) => {
                 self.ready(tx, out);
-                let _ = self.complete(completion, out);
+                let _ = self.complete_with(completion, Some(tx), out);
                 Ok(())
             }
             // the answer to a Sync that a failed COPY had not come to

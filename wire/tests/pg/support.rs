@@ -176,9 +176,13 @@ impl Wire {
     }
 
     pub(crate) fn event(&mut self, event: Event<Permit, Tag>) {
+        self.handle(event);
+        self.pump();
+    }
+
+    fn handle(&mut self, event: Event<Permit, Tag>) {
         self.now += 1;
         self.session.handle(event, self.now);
-        self.pump();
     }
 
     pub(crate) fn pump(&mut self) {
@@ -216,12 +220,12 @@ impl Wire {
                 let (said, tag) = describe(self.session.held().expect("something is held"));
                 self.log.push(said);
                 if self.judging {
-                    self.judge(tag);
+                    self.give_verdict(tag);
                 }
             }
             Action::Connect => {
                 self.log.push("connect".into());
-                self.event(Event::ServerConnected);
+                self.handle(Event::ServerConnected);
             }
             Action::Outcome(outcome) => {
                 self.outcomes += 1;
@@ -247,6 +251,11 @@ impl Wire {
 
     /// Gives the verdict that the tag's text asks for.
     pub(crate) fn judge(&mut self, tag: Tag) {
+        self.give_verdict(tag);
+        self.pump();
+    }
+
+    fn give_verdict(&mut self, tag: Tag) {
         if !tag.starts_with("startup") {
             self.verdicts += 1;
         }
@@ -262,7 +271,7 @@ impl Wire {
                 tag,
             }
         };
-        self.event(Event::Verdict(verdict));
+        self.handle(Event::Verdict(verdict));
     }
 
     /// Takes the log.

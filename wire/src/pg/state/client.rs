@@ -102,7 +102,7 @@ impl<P, T: Clone> Session<P, T> {
         };
         let wanted = match size {
             Size::Fits => total,
-            Size::TooLarge => total.min(PREFIX),
+            Size::TooLarge => total.min(frame::HEADER.saturating_add(PREFIX)),
         };
         if bytes.len() < wanted {
             self.client.need(wanted);
