@@ -7,7 +7,7 @@ use sqlward_wire::pg::{Settings, encode};
 use crate::support::*;
 
 /// A conversation that comes through every state: who says what, in order.
-fn conversation() -> Vec<(Leg, Vec<u8>)> {
+pub(crate) fn conversation() -> Vec<(Leg, Vec<u8>)> {
     let q = |text: &str| encode::query(text.as_bytes());
     let long = "w".repeat(700);
     vec![
