@@ -111,9 +111,6 @@ pub enum Unsupported {
 /// What a limit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Limit {
-    /// Messages that the server has not answered yet.
-    #[error("number of pipelined messages")]
-    Pending,
     /// Prepared statements or portals.
     #[error("number of prepared statements and portals")]
     Names,

@@ -156,6 +156,9 @@ impl<T: Clone> Commands<T> {
                 self.answer.stage = Stage::Failed;
                 self.answer.completed = true;
                 let next = crate::pg::commands::then(Some(&refusal));
+                if next == Then::Terminate {
+                    self.end(Completion::Refused, out);
+                }
                 Ok(Errored::Rewrite(refusal, next))
             }
             // `head` drops these
@@ -198,7 +201,7 @@ impl<T: Clone> Commands<T> {
         match ended {
             Some(completion) => {
                 self.ready(tx, out);
-                let _ = self.complete(completion, out);
+                let _ = self.complete_with(completion, Some(tx), out);
                 Ok(())
             }
             // the answer to a Sync that a failed COPY had not come to

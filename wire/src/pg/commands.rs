@@ -211,16 +211,21 @@ impl<T: Clone> Commands<T> {
 
     /// Ends the oldest entry; its name gets the meaning that `completion` gives it.
     pub(crate) fn complete(&mut self, completion: Completion, out: &mut Out<T>) -> Then {
+        self.complete_with(completion, None, out)
+    }
+
+    /// Ends the oldest entry, whose answer told the transaction state.
+    pub(crate) fn complete_with(
+        &mut self,
+        completion: Completion,
+        tx: Option<TxStatus>,
+        out: &mut Out<T>,
+    ) -> Then {
         let answer = std::mem::take(&mut self.answer);
         let Some((seq, entry)) = self.pending.pop() else {
             return Then::GoOn;
         };
         self.resolve(seq, &entry, completion, out);
-        let tx = if entry.kind.is_sync_point() {
-            self.tx
-        } else {
-            None
-        };
         let silent = entry.kind == Kind::Bind && completion == Completion::Done;
         match entry.tag {
             Some(tag) if !silent => out.actions.push_back(Action::Outcome(Outcome {

@@ -106,7 +106,7 @@ mod tests {
         let text = String::from_utf8(text).unwrap();
         assert_eq!(
             text,
-            "sqlward refused this statement: rule no-drop a DROPTABLE t - xx "
+            "sqlward refused this statement: rule no-drop a DROPTABLE t - - x "
         );
     }
 

@@ -88,12 +88,13 @@ impl<P, T: Clone> Session<P, T> {
                     self.client.need(total);
                     return Ok(Step::Stop);
                 }
-                self.pass_command(message, total)?;
-                return Ok(Step::Continue);
+                return self.pass_command(message, total);
             }
             Frontend::Password => return Err(InvalidMessage::UnknownTag(tag).into()),
         };
-        self.check_room()?;
+        if !self.has_room() {
+            return Ok(Step::Stop);
+        }
         let size = if length > self.settings.max_statement_bytes && kind != HeldKind::Execute {
             Size::TooLarge
         } else {
@@ -101,7 +102,7 @@ impl<P, T: Clone> Session<P, T> {
         };
         let wanted = match size {
             Size::Fits => total,
-            Size::TooLarge => total.min(PREFIX),
+            Size::TooLarge => total.min(frame::HEADER.saturating_add(PREFIX)),
         };
         if bytes.len() < wanted {
             self.client.need(wanted);
@@ -200,13 +201,10 @@ impl<P, T: Clone> Session<P, T> {
         }
     }
 
-    fn check_room(&self) -> Result<(), Error> {
-        let limit = self.settings.max_pending;
-        if self.commands.pending.len() < limit {
-            Ok(())
-        } else {
-            Err(exceeded(Limit::Pending, limit))
-        }
+    /// Tells whether another message may wait for its answer. The server writes its answers out
+    /// whenever 8 KiB have gathered, so that room comes even where the client waits for nothing.
+    fn has_room(&self) -> bool {
+        self.commands.pending.len() < self.settings.max_pending
     }
 
     fn copy_data(&mut self, total: usize) {
@@ -223,13 +221,13 @@ impl<P, T: Clone> Session<P, T> {
     }
 
     /// Passes a message that needs no verdict and is there as a whole.
-    fn pass_command(&mut self, message: Frontend, total: usize) -> Result<(), Error> {
+    fn pass_command(&mut self, message: Frontend, total: usize) -> Result<Step, Error> {
         let body = frame::body(self.client.unjudged(), total);
         let layout = |_| InvalidMessage::Layout(message.tag());
         let entry = match (message, self.commands.copy.usage(message)) {
             (Frontend::Terminate, _) => {
                 self.terminate(total);
-                return Ok(());
+                return Ok(Step::Continue);
             }
             (Frontend::Flush, _) => None,
             (Frontend::Sync, Use::Ignored) => {
@@ -269,14 +267,16 @@ impl<P, T: Clone> Session<P, T> {
             ) => return Err(Error::Event),
         };
         if let Some(entry) = entry {
-            self.check_room()?;
+            if !self.has_room() {
+                return Ok(Step::Stop);
+            }
             let then = self.commands.forward(entry, &mut self.out);
             self.client.pass(total);
             self.follow(then);
         } else {
             self.client.pass(total);
         }
-        Ok(())
+        Ok(Step::Continue)
     }
 
     fn terminate(&mut self, total: usize) {
