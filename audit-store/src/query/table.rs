@@ -302,7 +302,7 @@ mod tests {
         ]);
         let mut out = Vec::new();
         table.write(format, &mut out).unwrap();
-        expected.assert_eq(&String::from_utf8(out).unwrap());
+        expected.assert_eq(&String::from_utf8(out).unwrap().replace('\r', "<CR>"));
     }
 
     #[test]
@@ -310,10 +310,10 @@ mod tests {
         check(
             Format::Table,
             &expect![[r#"
-                who    text                         rows  rules
-                -----  ---------------------------  ----  ------
-                alice  SELECT 'a,"b"'\n\x1b[2J      -3    ["r1"]
-                张三   =cmd()                             []
+                who    text                     rows  rules
+                -----  -----------------------  ----  ------
+                alice  SELECT 'a,"b"'\n\x1b[2J  -3    ["r1"]
+                张三   =cmd()                         []
             "#]],
         );
     }
@@ -334,10 +334,10 @@ mod tests {
         check(
             Format::Csv,
             &expect![[r#"
-                who,text,rows,rules
+                who,text,rows,rules<CR>
                 alice,"SELECT 'a,""b""'
-                [2J",-3,"[""r1""]"
-                张三,"'=cmd()",,[]
+                [2J",-3,"[""r1""]"<CR>
+                张三,"'=cmd()",,[]<CR>
             "#]],
         );
     }
