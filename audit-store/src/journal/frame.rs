@@ -33,7 +33,18 @@ pub struct Frame<'a> {
     sequenced: &'a [u8],
 }
 
-impl Frame<'_> {
+impl<'a> Frame<'a> {
+    /// An entry that was kept outside the journal; it follows nothing.
+    pub(crate) const fn kept(seq: Seq, kind: u8, payload: &'a [u8], chain: Hash) -> Self {
+        Self {
+            seq,
+            kind,
+            payload,
+            chain,
+            sequenced: &[],
+        }
+    }
+
     /// Whether the frame follows `previous` in the chain.
     #[must_use]
     pub fn follows(&self, previous: &[u8; 32]) -> bool {

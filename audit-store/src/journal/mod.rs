@@ -28,7 +28,7 @@ pub(crate) use self::tail::{LaneReader, Step, Stopped};
 
 use self::keeper::Spare;
 use self::segment::Segment;
-use crate::chain::{GENESIS, Hash};
+use crate::chain::GENESIS;
 use crate::event::{MAX_LANE, Seq};
 
 /// How the journal is laid out.
@@ -112,6 +112,17 @@ pub struct LaneHead {
     pub seq: Seq,
     /// The link of the last entry.
     pub chain: [u8; 32],
+}
+
+impl LaneHead {
+    /// The head of a lane of which nothing is known.
+    pub(crate) const fn none(lane: u16) -> Self {
+        Self {
+            lane,
+            seq: Seq(0),
+            chain: GENESIS,
+        }
+    }
 }
 
 /// The journal of one node.
@@ -217,7 +228,7 @@ impl Journal {
     /// Bytes that the journal takes on the disk.
     #[must_use]
     pub fn allocated_bytes(&self) -> u64 {
-        self.shared.allocated.load(Ordering::Relaxed)
+        self.shared.allocated()
     }
 
     pub(crate) fn shared(&self) -> Arc<Shared> {
@@ -236,6 +247,14 @@ impl Drop for Journal {
 }
 
 impl Shared {
+    pub(crate) fn node(&self) -> u16 {
+        self.settings.node
+    }
+
+    pub(crate) fn allocated(&self) -> u64 {
+        self.allocated.load(Ordering::Relaxed)
+    }
+
     /// The lane of that number, made where there is none yet.
     fn lane(&self, number: u16) -> Result<Arc<LaneShared>, JournalError> {
         if number > MAX_LANE {

@@ -21,8 +21,8 @@ pub(crate) struct LaneReader {
 pub(crate) enum Step<'a> {
     /// An entry.
     Frame(Frame<'a>),
-    /// A break in the chain; the next entry stands behind it.
-    Gap(Gap),
+    /// A break in the chain, and the link that the next entry is chained to.
+    Gap(Gap, Hash),
 }
 
 /// Why a reader stopped.
@@ -55,8 +55,11 @@ impl Shared {
 }
 
 impl LaneReader {
-    /// The last entry read.
-    pub(crate) fn head(&self) -> LaneHead {
+    /// The last entry read, or, at the beginning, what the first one is chained to.
+    pub(crate) fn head(&mut self) -> LaneHead {
+        if self.place.is_none() {
+            self.place = self.enter();
+        }
         LaneHead {
             lane: self.lane.number,
             seq: self.seq,
@@ -151,7 +154,7 @@ impl LaneReader {
             next: first,
         };
         (self.seq, self.chain) = (Seq(first.0.saturating_sub(1)), next.header.previous);
-        visit(Step::Gap(gap))
+        visit(Step::Gap(gap, next.header.previous))
     }
 
     /// The segment to begin with: the last one that begins at or before the entry wanted.
