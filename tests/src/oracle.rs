@@ -160,6 +160,10 @@ fn take(session: &mut Session, open: &mut BTreeMap<String, usize>, line: Line) {
     if !matches!(line.error_severity.as_str(), "ERROR" | "FATAL" | "PANIC") {
         return;
     }
+    // The loss of the connection says nothing of the statement that was under way.
+    if line.error_severity == "FATAL" && matches!(line.state_code.as_str(), "08006" | "57P01") {
+        return;
+    }
     let Some(text) = line.statement.clone() else {
         return;
     };
@@ -337,7 +341,7 @@ fn compare_fields(pid: u32, entry: &Entry, record: &Statement, differences: &mut
             entry.text.chars().take(200).collect::<String>()
         ));
     };
-    if entry.error != record.sqlstate {
+    if entry.error != record.sqlstate && record.completion != "lost" {
         differ("error", &entry.error, &record.sqlstate);
     }
     let kind_fits = match entry.kind {
