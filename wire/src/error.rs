@@ -27,6 +27,9 @@ pub enum Error {
         /// The limit.
         limit: u64,
     },
+    /// The caller told of something that can't happen in the state.
+    #[error("event out of order")]
+    Event,
 }
 
 fn name(leg: Leg) -> &'static str {
@@ -80,9 +83,6 @@ pub enum Misbehaviour {
     /// Commands were sent behind one that turned out to be COPY FROM STDIN.
     #[error("commands pipelined behind COPY FROM STDIN")]
     PipelinedBehindCopy,
-    /// The caller's event doesn't fit the state.
-    #[error("event out of order")]
-    Event,
 }
 
 /// What is asked for and not offered.
@@ -111,9 +111,6 @@ pub enum Unsupported {
 /// What a limit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Limit {
-    /// Messages that the server has not answered yet.
-    #[error("number of pipelined messages")]
-    Pending,
     /// Prepared statements or portals.
     #[error("number of prepared statements and portals")]
     Names,

@@ -31,6 +31,6 @@ pub mod session;
 pub use error::Error;
 pub use pipe::Pipe;
 pub use session::{
-    Action, AfterRefusal, AuthMethod, CloseReason, Completion, Event, Fatal, Leg, Negotiation,
-    Outcome, Refusal, TxStatus, Verdict,
+    Action, AfterRefusal, AuthMethod, CancelKey, CloseReason, Completion, Event, Fatal, Leg,
+    Negotiation, Outcome, Refusal, TxStatus, Verdict,
 };

@@ -5,8 +5,10 @@
 //!   |  free   |  may be sent   |  not yet judged |   space()    |
 //! ```
 
+use std::fmt;
+
 /// A buffer between one socket that is read and another that is written.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Pipe {
     buffer: Vec<u8>,
     start: usize,
@@ -16,6 +18,15 @@ pub struct Pipe {
     need: usize,
     /// How much room the next read is offered.
     ask: usize,
+}
+
+impl fmt::Debug for Pipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipe")
+            .field("unsent", &self.unsent())
+            .field("unjudged", &self.end.saturating_sub(self.passed))
+            .finish_non_exhaustive()
+    }
 }
 
 impl Pipe {
@@ -102,6 +113,11 @@ impl Pipe {
         self.buffer.get(self.passed..self.end).unwrap_or_default()
     }
 
+    /// Tells whether nothing is in the pipe.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
     /// Tells how many bytes wait for the peer.
     pub(crate) fn unsent(&self) -> usize {
         self.passed.saturating_sub(self.start)
@@ -150,6 +166,13 @@ impl Pipe {
         }
         self.passed = stop;
         self.end = end;
+        self.sent(0);
+    }
+
+    /// Forgets the unjudged bytes.
+    pub(crate) fn drop_unjudged(&mut self) {
+        self.end = self.passed;
+        self.need = 0;
         self.sent(0);
     }
 

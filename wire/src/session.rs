@@ -1,5 +1,7 @@
 //! The words that the sessions of both protocols use towards their caller.
 
+use std::fmt;
+
 use crate::error::Error;
 use crate::pg::sqlstate::SqlState;
 
@@ -174,6 +176,28 @@ pub enum AuthMethod {
     Sspi,
 }
 
+/// The secret that permits to cancel what a session runs. Its debug form hides it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct CancelKey(Box<[u8]>);
+
+impl CancelKey {
+    pub(crate) fn new(key: &[u8]) -> Self {
+        Self(key.into())
+    }
+
+    /// Shows the key.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for CancelKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CancelKey(..)")
+    }
+}
+
 /// What a session asks its caller to do, or tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action<T> {
@@ -195,7 +219,7 @@ pub enum Action<T> {
         /// The process to be cancelled.
         pid: u32,
         /// Its secret key.
-        key: Box<[u8]>,
+        key: CancelKey,
     },
     /// The server accepted the client.
     Authenticated {
@@ -212,7 +236,7 @@ pub enum Action<T> {
         /// The server process.
         pid: u32,
         /// Its secret key.
-        key: Box<[u8]>,
+        key: CancelKey,
     },
     /// The server is ready for the first command.
     Established,

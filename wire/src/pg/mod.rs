@@ -1,9 +1,22 @@
 //! The frontend/backend protocol of PostgreSQL, versions 3.0 and 3.2.
 
+mod answers;
+mod auth;
+mod backend;
+mod commands;
+mod copy;
+pub mod encode;
+mod frame;
+mod frontend;
 pub mod held;
+mod names;
+mod pending;
+mod refuse;
 pub mod session;
 pub mod settings;
 pub mod sqlstate;
+mod startup;
+mod state;
 
 pub use held::{
     Format, Held, HeldKind, ParameterTypes, Parameters, Replication, StartupParameters,

@@ -11,7 +11,8 @@ pub struct Settings {
     pub server_tls: ServerTls,
     /// Whether SCRAM-SHA-256-PLUS stays in the server's offer.
     pub channel_binding: ChannelBinding,
-    /// How many messages may wait for the server's answer.
+    /// How many messages may wait for the server's answer before the client has to wait too;
+    /// a few thousand at least, as the server may keep 8 KiB of answers back.
     pub max_pending: usize,
     /// How many prepared statements and how many portals may exist.
     pub max_names: usize,
