@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::proxy;
 
 /// One recorded statement.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Statement {
     /// The event id.
     pub event: String,
@@ -60,7 +60,7 @@ impl Statement {
     pub fn must_be_in_server_record(&self) -> bool {
         match self.kind.as_str() {
             "startup" => false,
-            "prepare" => self.completion == "failed",
+            "prepare" | "bind" => self.completion == "failed",
             // The server answers the execution of an empty text without recording it.
             "execute" if self.verb == "empty" && self.completion == "done" => false,
             _ => matches!(

@@ -1,31 +1,46 @@
 //! The wire core alone between clients and a server: everything is permitted, nothing is recorded.
 //! Tells a fault of the protocol core from one of the proxy around it.
 //!
-//! `wire-forwarder LISTEN-PORT UPSTREAM-PORT`, both on 127.0.0.1, without TLS.
+//! `wire-forwarder LISTEN-PORT UPSTREAM-PORT FILE`, both ports on 127.0.0.1, without TLS. What the
+//! core says of every statement goes to FILE, a JSON object per line.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::Write;
+use std::rc::Rc;
 
 use anyhow::{Context, Result};
-use sqlward_wire::pg::{ClientTls, ServerTls, Session, Settings};
-use sqlward_wire::{Action, CloseReason, Event, Verdict};
+use sqlward_tests::audit::Statement;
+use sqlward_wire::pg::{ClientTls, Held, ServerTls, Session, Settings};
+use sqlward_wire::{Action, CloseReason, Completion, Event, Outcome, Verdict};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 fn main() -> Result<()> {
-    let mut ports = std::env::args().skip(1).map(|text| text.parse::<u16>());
-    let usage = "usage: wire-forwarder LISTEN-PORT UPSTREAM-PORT";
-    let (listen, upstream) = (ports.next().context(usage)??, ports.next().context(usage)??);
+    let mut arguments = std::env::args().skip(1);
+    let mut next = || {
+        arguments
+            .next()
+            .context("usage: wire-forwarder LISTEN UPSTREAM FILE")
+    };
+    let (listen, upstream) = (next()?.parse()?, next()?.parse()?);
+    let file = Rc::new(RefCell::new(File::create(next()?)?));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, serve(listen, upstream))
+    local.block_on(&runtime, serve(listen, upstream, file))
 }
 
-async fn serve(listen: u16, upstream: u16) -> Result<()> {
+async fn serve(listen: u16, upstream: u16, file: Rc<RefCell<File>>) -> Result<()> {
+    let mut number = 0;
     let listener = TcpListener::bind(("127.0.0.1", listen)).await?;
     loop {
         let (client, peer) = listener.accept().await?;
+        number += 1;
+        let notes = Notes::new(number, Rc::clone(&file));
         tokio::task::spawn_local(async move {
-            match session(client, upstream).await {
+            match session(client, upstream, notes).await {
                 Ok(CloseReason::ClientTerminated | CloseReason::CancelRequest) => {}
                 Ok(other) => eprintln!("{peer}: {other:?}"),
                 Err(error) => eprintln!("{peer}: {error:#}"),
@@ -34,9 +49,107 @@ async fn serve(listen: u16, upstream: u16) -> Result<()> {
     }
 }
 
-type Core = Session<(), ()>;
+type Tag = Rc<Statement>;
+type Core = Session<(), Tag>;
 
-async fn session(mut client: TcpStream, upstream: u16) -> Result<CloseReason> {
+/// What is known of one session, for the lines about its statements.
+struct Notes {
+    template: Statement,
+    file: Rc<RefCell<File>>,
+}
+
+impl Notes {
+    fn new(session: u64, file: Rc<RefCell<File>>) -> Self {
+        let template = Statement {
+            session: session.to_string(),
+            session_start_us: session,
+            ..Statement::default()
+        };
+        Self { template, file }
+    }
+
+    /// The token of the held message: what it is, before it ran.
+    fn tag(&mut self, core: &Core) -> Result<Tag> {
+        let held = core.held().context("nothing held")?;
+        let text_of = |tag: Option<&Tag>| tag.map(|tag| tag.text.clone()).unwrap_or_default();
+        let (kind, text) = match held {
+            Held::Startup { parameters, .. } => {
+                for (name, value) in parameters {
+                    let value = String::from_utf8_lossy(value).into_owned();
+                    match name {
+                        b"user" => self.template.user = value,
+                        b"database" => self.template.database = value,
+                        b"application_name" => self.template.application = value,
+                        _ => {}
+                    }
+                }
+                ("startup", String::new())
+            }
+            Held::Query { text, .. } => ("simple", lossy(text)),
+            Held::Parse { text, .. } => ("prepare", lossy(text)),
+            Held::Bind { prepared, .. } => ("bind", text_of(prepared)),
+            Held::Execute {
+                bound, first: true, ..
+            } => ("execute", text_of(bound)),
+            Held::Execute {
+                bound,
+                first: false,
+                ..
+            } => ("fetch", text_of(bound)),
+            Held::FunctionCall { .. } => ("function-call", String::new()),
+            Held::TooLarge { .. } => ("too-large", String::new()),
+        };
+        if let Some(name) = core.parameter(b"application_name") {
+            self.template.application = lossy(name);
+        }
+        self.template.number += 1;
+        let verb = if is_blank(&text) { "empty" } else { "other" };
+        let known = Statement {
+            kind: kind.into(),
+            verb: verb.into(),
+            text,
+            ..self.template.clone()
+        };
+        Ok(Rc::new(known))
+    }
+
+    fn note(&self, outcome: &Outcome<Tag>) -> Result<()> {
+        let completion = match outcome.completion {
+            Completion::Done => "done",
+            Completion::Prepared => "prepared",
+            Completion::Suspended => "suspended",
+            Completion::Failed => "failed",
+            Completion::Refused => "refused",
+            Completion::Skipped => "skipped",
+            Completion::Unexecuted => "unexecuted",
+            Completion::Lost => "lost",
+        };
+        let line = Statement {
+            completion: completion.into(),
+            sqlstate: outcome.error.map(|code| code.to_string()),
+            rows: outcome.rows,
+            affected: outcome.affected,
+            backend_pid: self.template.backend_pid,
+            ..Statement::clone(&outcome.tag)
+        };
+        writeln!(self.file.borrow_mut(), "{}", serde_json::to_string(&line)?)?;
+        Ok(())
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Whether a text holds nothing but space, semicolons and line comments.
+fn is_blank(text: &str) -> bool {
+    text.lines().all(|line| {
+        let code = line.split("--").next().unwrap_or_default();
+        code.chars().all(|c| c.is_whitespace() || c == ';')
+    })
+}
+
+async fn session(mut client: TcpStream, upstream: u16, mut notes: Notes) -> Result<CloseReason> {
     client.set_nodelay(true)?;
     let mut core = Core::new(Settings {
         client_tls: ClientTls::Disable,
@@ -51,10 +164,8 @@ async fn session(mut client: TcpStream, upstream: u16) -> Result<CloseReason> {
         while let Some(action) = core.poll() {
             match action {
                 Action::Inspect => {
-                    let verdict = Verdict::Forward {
-                        permit: (),
-                        tag: (),
-                    };
+                    let tag = notes.tag(&core)?;
+                    let verdict = Verdict::Forward { permit: (), tag };
                     core.handle(Event::Verdict(verdict), now());
                 }
                 Action::Connect => {
@@ -66,10 +177,10 @@ async fn session(mut client: TcpStream, upstream: u16) -> Result<CloseReason> {
                 Action::Cancel { pid, key } => cancel(upstream, pid, key.as_bytes()).await?,
                 Action::Close(why) => reason = Some(why),
                 Action::StartTls { .. } => anyhow::bail!("TLS without a certificate"),
-                Action::Outcome(_)
-                | Action::Authenticated { .. }
+                Action::Outcome(outcome) => notes.note(&outcome)?,
+                Action::BackendKey { pid, .. } => notes.template.backend_pid = Some(pid),
+                Action::Authenticated { .. }
                 | Action::AuthFailed { .. }
-                | Action::BackendKey { .. }
                 | Action::Established
                 | Action::ParameterChanged(_) => {}
             }
@@ -104,7 +215,7 @@ async fn read(
     core: &mut Core,
     client: &mut TcpStream,
     server: Option<&mut TcpStream>,
-) -> Event<(), ()> {
+) -> Event<(), Tag> {
     let from_client = core.client.space();
     let open = !from_client.is_empty();
     let client = async { client.read(from_client).await };
