@@ -161,7 +161,7 @@ fn take(session: &mut Session, open: &mut BTreeMap<String, usize>, line: Line) {
         return;
     }
     // The loss of the connection says nothing of the statement that was under way.
-    if line.error_severity == "FATAL" && matches!(line.state_code.as_str(), "08006" | "57P01") {
+    if line.error_severity == "FATAL" && line.state_code == "08006" {
         return;
     }
     let Some(text) = line.statement.clone() else {
@@ -236,12 +236,13 @@ pub fn compare_records(files: &[PathBuf], recorded: &[Statement]) -> Result<Find
     };
     // The server gives a process id to one session at a time: pair them by id, in order of time.
     let mut by_pid: BTreeMap<u32, Vec<Vec<&Statement>>> = BTreeMap::new();
-    let mut sessions: BTreeMap<(u64, &str), Vec<&Statement>> = BTreeMap::new();
+    let mut sessions: BTreeMap<u64, Vec<&Statement>> = BTreeMap::new();
     for one in recorded {
-        sessions
-            .entry((one.session_start_us, one.session.as_str()))
-            .or_default()
-            .push(one);
+        let session = one
+            .session
+            .parse()
+            .with_context(|| format!("session of {one:?}"))?;
+        sessions.entry(session).or_default().push(one);
     }
     for (_, mut statements) in sessions {
         statements.sort_by_key(|one| one.number);
@@ -382,7 +383,7 @@ fn same_text(server: &str, record: &Statement) -> bool {
     if server == text {
         return true;
     }
-    if record.truncated && !text.is_empty() {
+    if record.is_cut() && !text.is_empty() {
         return server.starts_with(text);
     }
     if !text.contains("***") {
@@ -509,7 +510,7 @@ mod tests {
     #[test]
     fn redacted_and_cut_texts_are_the_same_texts() {
         let cut = |text: &str| Statement {
-            truncated: true,
+            text_length: 1000,
             ..record(1, "simple", text, None)
         };
         assert!(same_text("SELECT 'long'", &cut("SELECT 'l")));

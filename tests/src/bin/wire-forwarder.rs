@@ -62,7 +62,6 @@ impl Notes {
     fn new(session: u64, file: Rc<RefCell<File>>) -> Self {
         let template = Statement {
             session: session.to_string(),
-            session_start_us: session,
             ..Statement::default()
         };
         Self { template, file }
