@@ -24,6 +24,7 @@
 
 pub mod cursor;
 pub mod error;
+pub mod fuzzing;
 pub mod pg;
 pub mod pipe;
 pub mod session;

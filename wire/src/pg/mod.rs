@@ -3,6 +3,8 @@
 mod answers;
 mod auth;
 mod backend;
+#[doc(hidden)]
+pub mod check;
 mod commands;
 mod copy;
 pub mod encode;

@@ -219,7 +219,7 @@ fn a_torn_message_is_not_mended_by_ours() {
 fn nothing_is_read_beyond_what_may_wait() {
     let mut wire = Wire::ready();
     wire.judging = false;
-    let bytes = encode::query(&vec![b'x'; 100]).repeat(10_000);
+    let bytes = encode::query(&[b'x'; 100]).repeat(10_000);
     let rest = wire.read(&bytes, sqlward_wire::Leg::Client);
     assert!(bytes.len() - rest <= 64 * 1024);
     assert!(wire.session.client.is_full());
