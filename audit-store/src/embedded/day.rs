@@ -1,0 +1,532 @@
+//! One day file, as its writer has it.
+
+use std::collections::HashMap;
+use std::hash::Hash as StdHash;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, named_params, params};
+
+use super::block::Block;
+use super::error::StoreError;
+use super::flat::{self, Flat, FlatJudgement, FlatShape, TextState, signed};
+use super::rollup::Rollups;
+use super::schema;
+use crate::chain::short_digest;
+use crate::event::split_row_key;
+use crate::record::Entry;
+use crate::ship::rows::{AdminRow, EventRow, StatementRow, TextRef};
+use crate::ship::subject::{KnownEndUser, Who};
+use crate::time::Day;
+
+/// What one batch adds to one day.
+#[derive(Default)]
+pub(crate) struct DayBatch {
+    pub(crate) statements: Vec<StatementRow>,
+    pub(crate) removals: Vec<i64>,
+    pub(crate) events: Vec<EventRow>,
+    pub(crate) admins: Vec<AdminRow>,
+    pub(crate) blocks: Vec<Block>,
+}
+
+/// Finds the payload of a shape entry by its key.
+pub(super) type ShapeSource<'s> =
+    dyn FnMut(&[u8; 16]) -> Result<Option<Arc<[u8]>>, StoreError> + 's;
+
+/// A day file that is open for writing.
+pub(super) struct DayFile {
+    path: PathBuf,
+    connection: Connection,
+    ids: Ids,
+}
+
+/// Ids of what is kept once, as far as remembered. Forgotten when a transaction fails.
+#[derive(Default)]
+struct Ids {
+    names: HashMap<Arc<str>, i64>,
+    texts: HashMap<[u8; 16], i64>,
+    whos: HashMap<[u8; 16], i64>,
+    judgements: HashMap<FlatJudgement, i64>,
+    shapes: HashMap<[u8; 16], KnownShape>,
+}
+
+#[derive(Clone)]
+struct KnownShape {
+    id: i64,
+    normal: i64,
+    fingerprint: [u8; 16],
+    verb: Arc<str>,
+}
+
+impl DayFile {
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = super::open_writable(path, schema::DAY)?;
+        Ok(Self {
+            path: path.to_owned(),
+            connection,
+            ids: Ids::default(),
+        })
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn into_connection(self) -> Connection {
+        self.connection
+    }
+
+    /// Adds a batch in one transaction; what is there already stays as it is.
+    ///
+    /// Answers how many statements were new.
+    pub(super) fn insert(
+        &mut self,
+        batch: &DayBatch,
+        shapes: &mut ShapeSource<'_>,
+    ) -> Result<u64, StoreError> {
+        self.ids.forget_where_large();
+        let result = self.try_insert(batch, shapes);
+        if result.is_err() {
+            self.ids = Ids::default();
+        }
+        result
+    }
+
+    fn try_insert(
+        &mut self,
+        batch: &DayBatch,
+        shapes: &mut ShapeSource<'_>,
+    ) -> Result<u64, StoreError> {
+        let sqlite = |error| StoreError::Sqlite {
+            path: self.path.clone(),
+            source: error,
+        };
+        let transaction = self.connection.transaction().map_err(sqlite)?;
+        let mut writer = Writer {
+            transaction: &transaction,
+            ids: &mut self.ids,
+            path: &self.path,
+            shapes,
+        };
+        let mut rollups = Rollups::default();
+        let mut new = 0;
+        for row in &batch.statements {
+            new += u64::from(writer.statement(row, &mut rollups)?);
+        }
+        for row in &batch.events {
+            writer.event(row).map_err(sqlite)?;
+        }
+        for row in &batch.admins {
+            writer.admin(row)?;
+        }
+        for key in &batch.removals {
+            writer.remove(*key).map_err(sqlite)?;
+        }
+        for block in &batch.blocks {
+            block.insert(&transaction).map_err(sqlite)?;
+        }
+        rollups.write(&transaction).map_err(sqlite)?;
+        transaction.commit().map_err(sqlite)?;
+        Ok(new)
+    }
+}
+
+impl Ids {
+    /// Keeps memory bounded: what is forgotten is looked up again.
+    fn forget_where_large(&mut self) {
+        fn trim<K: Eq + StdHash, V>(map: &mut HashMap<K, V>) {
+            if map.len() > MOST_IDS {
+                map.clear();
+            }
+        }
+        trim(&mut self.names);
+        trim(&mut self.texts);
+        trim(&mut self.whos);
+        trim(&mut self.judgements);
+        trim(&mut self.shapes);
+    }
+}
+
+/// How many ids of each kind are remembered.
+const MOST_IDS: usize = 100_000;
+
+struct Writer<'w, 's> {
+    transaction: &'w Transaction<'w>,
+    ids: &'w mut Ids,
+    path: &'w Path,
+    shapes: &'w mut ShapeSource<'s>,
+}
+
+impl Writer<'_, '_> {
+    /// Answers whether the row is new.
+    fn statement(&mut self, row: &StatementRow, rollups: &mut Rollups) -> Result<bool, StoreError> {
+        let damaged = |_| StoreError::Damaged {
+            path: self.path.to_owned(),
+            what: format!("the intent of row {} can't be read", row.key),
+        };
+        let intent = flat::intent(&row.payload).map_err(damaged)?;
+        let prepared = match &row.text {
+            TextRef::Of(payload) => Some(flat::intent(payload).map_err(damaged)?),
+            TextRef::Own | TextRef::Missing => None,
+        };
+        let flat = Flat::new(row, &intent, prepared.as_ref());
+        let shape = match intent.shape {
+            Some(key) => self.shape(key, row.day)?,
+            None => None,
+        };
+        self.insert_statement(row, &flat, shape.as_ref(), rollups)
+            .map_err(StoreError::sqlite(self.path))
+    }
+
+    fn insert_statement(
+        &mut self,
+        row: &StatementRow,
+        flat: &Flat<'_>,
+        shape: Option<&KnownShape>,
+        rollups: &mut Rollups,
+    ) -> rusqlite::Result<bool> {
+        let intent = flat.intent;
+        let outcome = &row.outcome;
+        let text = match (flat.text, flat.text_state) {
+            (Some(text), _) => Some(self.text(text)?),
+            (None, TextState::Normal) => shape.map(|shape| shape.normal),
+            (None, _) => None,
+        };
+        let who = self.who(&row.who)?;
+        let judgement = self.judgement(&flat.judgement)?;
+        let end_user = self.end_user(row.end_user.as_ref())?;
+        let role = self.name(row.role.as_deref())?;
+        let mut insert = self.transaction.prepare_cached(INSERT_STATEMENT)?;
+        let inserted = insert.execute(named_params! {
+            ":id": row.key, ":who": who, ":session": intent.session.0 as i64,
+            ":number": intent.number, ":kind": intent.kind.code(),
+            ":text": text, ":text_state": flat.text_state as i64,
+            ":text_len": flat.text_len, ":text_hash": flat.text_hash,
+            ":shape": shape.map(|shape| shape.id), ":parameters": flat.parameters,
+            ":prepared_name": flat.prepared_name, ":portal": flat.portal,
+            ":start_us": signed(intent.wall_us), ":mono_ns": signed(intent.mono_ns),
+            ":tx": intent.transaction, ":tx_status": intent.status.code(),
+            ":judgement": judgement, ":end_user": end_user,
+            ":end_user_source": row.end_user.as_ref().map(|user| user.source.code()),
+            ":end_user_trust": row.end_user.as_ref().map(|user| user.trust.code()),
+            ":role": role, ":trace": intent.trace,
+            ":continues": intent.continues.map(|seq| signed(seq.0)),
+            ":completion": outcome.completion.code(), ":rows": signed(outcome.rows),
+            ":affected": signed(outcome.affected), ":bytes": signed(outcome.bytes),
+            ":sqlstate": flat.sqlstate, ":first_byte_us": outcome.first_byte_us.map(signed),
+            ":duration_us": signed(outcome.duration_us), ":statements": outcome.statements,
+            ":flagged": flat.flagged, ":chain": row.chain,
+        })?;
+        if inserted == 0 {
+            return Ok(false);
+        }
+        let names = [&row.who.user, &row.who.database, &row.who.application];
+        let mut ids = [0; 3];
+        for (id, name) in ids.iter_mut().zip(names) {
+            *id = self.name(name.as_deref())?.unwrap_or(0);
+        }
+        let shape = shape.map(|shape| (shape.fingerprint, Arc::clone(&shape.verb)));
+        rollups.add(ids, shape, flat, outcome);
+        Ok(true)
+    }
+
+    fn event(&mut self, row: &EventRow) -> rusqlite::Result<()> {
+        let who = self.who(&row.who)?;
+        let role = self.name(row.role.as_deref())?;
+        let end_user = self.end_user(row.end_user.as_ref())?;
+        self.transaction
+            .prepare_cached(
+                "INSERT OR IGNORE INTO session_event VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            )?
+            .execute(params![
+                row.key,
+                row.step.as_str(),
+                row.who.session as i64,
+                who,
+                row.at_us.map(signed),
+                role,
+                end_user,
+                row.end_user.as_ref().map(|user| user.source.code()),
+                row.end_user.as_ref().map(|user| user.trust.code()),
+                row.cause.map(|cause| cause.as_str()),
+                row.sqlstate.map(flat::sqlstate),
+                row.client_bytes.map(signed),
+                row.server_bytes.map(signed),
+                row.chain,
+            ])
+            .map(drop)
+    }
+
+    fn admin(&mut self, row: &AdminRow) -> Result<(), StoreError> {
+        let (_, seq) = split_row_key(row.key);
+        let Ok(Entry::Admin(admin)) = Entry::decode(9, &row.payload) else {
+            let what = format!("the administrative entry {} can't be read", seq.0);
+            return Err(StoreError::Damaged {
+                path: self.path.to_owned(),
+                what,
+            });
+        };
+        let values = params![
+            row.key,
+            signed(admin.at_us),
+            admin.action.as_str(),
+            admin.actor,
+            admin.detail,
+            signed(admin.generation),
+            admin.config_hash,
+            signed(admin.count),
+            row.chain,
+        ];
+        self.transaction
+            .prepare_cached("INSERT OR IGNORE INTO admin VALUES (?,?,?,?,?,?,?,?,?)")
+            .and_then(|mut insert| insert.execute(values))
+            .map(drop)
+            .map_err(StoreError::sqlite(self.path))
+    }
+
+    fn remove(&mut self, key: i64) -> rusqlite::Result<()> {
+        self.transaction
+            .prepare_cached("DELETE FROM statement WHERE id = ?")?
+            .execute([key])
+            .map(drop)
+    }
+
+    fn name(&mut self, value: Option<&str>) -> rusqlite::Result<Option<i64>> {
+        let Some(value) = value else { return Ok(None) };
+        if let Some(id) = self.ids.names.get(value) {
+            return Ok(Some(*id));
+        }
+        let id = self.once(
+            "SELECT id FROM name WHERE value = ?",
+            "INSERT INTO name (value) VALUES (?)",
+            params![value],
+            params![value],
+        )?;
+        self.ids.names.insert(value.into(), id);
+        Ok(Some(id))
+    }
+
+    fn end_user(&mut self, end_user: Option<&KnownEndUser>) -> rusqlite::Result<Option<i64>> {
+        self.name(end_user.map(|end_user| &*end_user.name))
+    }
+
+    fn text(&mut self, body: &[u8]) -> rusqlite::Result<i64> {
+        let digest = short_digest(body);
+        if let Some(id) = self.ids.texts.get(&digest) {
+            return Ok(*id);
+        }
+        let readable = std::str::from_utf8(body)
+            .ok()
+            .filter(|text| !text.contains('\0'));
+        let select = "SELECT id FROM text WHERE digest = ?";
+        let insert = "INSERT INTO text (digest, body) VALUES (?, ?)";
+        let id = match readable {
+            Some(text) => self.once(select, insert, params![digest], params![digest, text]),
+            None => self.once(select, insert, params![digest], params![digest, body]),
+        }?;
+        self.ids.texts.insert(digest, id);
+        Ok(id)
+    }
+
+    fn who(&mut self, who: &Who) -> rusqlite::Result<i64> {
+        let digest = who.digest();
+        if let Some(id) = self.ids.whos.get(&digest) {
+            return Ok(*id);
+        }
+        let mut names = [None; 5];
+        let values = [
+            &who.user,
+            &who.database,
+            &who.application,
+            &who.listener,
+            &who.upstream,
+        ];
+        for (id, value) in names.iter_mut().zip(values) {
+            *id = self.name(value.as_deref())?;
+        }
+        let [user, database, application, listener, upstream] = names;
+        let id = self.once(
+            "SELECT id FROM who WHERE digest = ?",
+            INSERT_WHO,
+            params![digest],
+            params![
+                digest,
+                who.node,
+                who.session as i64,
+                who.started_us.map(signed),
+                user,
+                database,
+                application,
+                who.client.map(|client| client.ip().to_string()),
+                who.client.map(|client| address(client.ip())),
+                who.client.map(|client| client.port()),
+                listener,
+                upstream,
+                who.dialect.map(|dialect| dialect.as_str()),
+                who.tls_version,
+                who.tls_identity,
+                who.method,
+                who.backend_pid,
+                who.protocol,
+            ],
+        )?;
+        self.ids.whos.insert(digest, id);
+        Ok(id)
+    }
+
+    fn judgement(&mut self, judgement: &FlatJudgement) -> rusqlite::Result<i64> {
+        if let Some(id) = self.ids.judgements.get(judgement) {
+            return Ok(*id);
+        }
+        let digest = short_digest(format!("{judgement:?}").as_bytes());
+        let id = self.once(
+            "SELECT id FROM judgement WHERE digest = ?",
+            "INSERT INTO judgement (digest, action, judged, mode, rules, severity, severity_rank,
+                generation, unreadable) VALUES (?,?,?,?,?,?,?,?,?)",
+            params![digest],
+            params![
+                digest,
+                judgement.action,
+                judgement.judged,
+                judgement.mode,
+                judgement.rules,
+                judgement.severity,
+                judgement.severity_rank,
+                judgement.generation,
+                judgement.unreadable,
+            ],
+        )?;
+        self.ids.judgements.insert(judgement.clone(), id);
+        Ok(id)
+    }
+
+    /// The shape of that key; `None` where no entry ever told what it is.
+    fn shape(&mut self, key: [u8; 16], _day: Day) -> Result<Option<KnownShape>, StoreError> {
+        if let Some(known) = self.ids.shapes.get(&key) {
+            return Ok(Some(known.clone()));
+        }
+        let stored = self
+            .stored_shape(&key)
+            .map_err(StoreError::sqlite(self.path))?;
+        let known = match stored {
+            Some(known) => known,
+            None => match (self.shapes)(&key)? {
+                Some(payload) => self.add_shape(&payload)?,
+                None => return Ok(None),
+            },
+        };
+        self.ids.shapes.insert(key, known.clone());
+        Ok(Some(known))
+    }
+
+    fn stored_shape(&self, key: &[u8; 16]) -> rusqlite::Result<Option<KnownShape>> {
+        self.transaction
+            .prepare_cached("SELECT id, normal, fingerprint, verb FROM shape WHERE key = ?")?
+            .query_row([key], |row| {
+                Ok(KnownShape {
+                    id: row.get(0)?,
+                    normal: row.get(1)?,
+                    fingerprint: row.get(2)?,
+                    verb: row.get(3)?,
+                })
+            })
+            .optional()
+    }
+
+    fn add_shape(&mut self, payload: &[u8]) -> Result<KnownShape, StoreError> {
+        let shape = flat::shape(payload).map_err(|_| StoreError::Damaged {
+            path: self.path.to_owned(),
+            what: "a shape can't be read".to_owned(),
+        })?;
+        self.insert_shape(&shape)
+            .map_err(StoreError::sqlite(self.path))
+    }
+
+    fn insert_shape(&mut self, shape: &crate::record::Shape<'_>) -> rusqlite::Result<KnownShape> {
+        let normal = self.text(shape.normal.as_bytes())?;
+        let lists = FlatShape::new(shape);
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO shape (key, fingerprint, normal, statements, verb, class, verbs,
+                    objects, columns, functions, egress, where_shape, limit_shape, dynamic)
+                VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            )?
+            .execute(params![
+                shape.key,
+                shape.fingerprint,
+                normal,
+                shape.statements,
+                shape.verb.as_str(),
+                shape.class.as_str(),
+                lists.verbs,
+                lists.objects,
+                lists.columns,
+                lists.functions,
+                lists.egress,
+                shape.where_shape.as_str(),
+                shape.limit.as_str(),
+                shape.dynamic,
+            ])?;
+        let id = self.transaction.last_insert_rowid();
+        let mut insert = self
+            .transaction
+            .prepare_cached("INSERT OR IGNORE INTO shape_object VALUES (?,?,?,?,?)")?;
+        for object in shape.objects.iter() {
+            let qualified = flat::qualified(object.schema, object.name);
+            let (kind, access) = (object.kind.as_str(), object.access.as_str());
+            insert.execute(params![id, kind, qualified, object.name, access])?;
+        }
+        let (fingerprint, verb) = (shape.fingerprint, shape.verb.as_str().into());
+        Ok(KnownShape {
+            id,
+            normal,
+            fingerprint,
+            verb,
+        })
+    }
+
+    /// The id of a row that is kept once.
+    fn once(
+        &self,
+        select: &str,
+        insert: &str,
+        key: &[&dyn rusqlite::ToSql],
+        values: &[&dyn rusqlite::ToSql],
+    ) -> rusqlite::Result<i64> {
+        let known = self
+            .transaction
+            .prepare_cached(select)?
+            .query_row(key, |row| row.get(0))
+            .optional()?;
+        if let Some(id) = known {
+            return Ok(id);
+        }
+        self.transaction.prepare_cached(insert)?.execute(values)?;
+        Ok(self.transaction.last_insert_rowid())
+    }
+}
+
+/// An address as 16 bytes, IPv4 mapped into IPv6, so that ranges compare as bytes.
+pub(crate) fn address(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    }
+}
+
+const INSERT_WHO: &str = "
+INSERT INTO who (digest, node, session, started_us, user, database, application, client, address,
+    port, listener, upstream, dialect, tls_version, tls_identity, method, backend_pid, protocol)
+VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+
+const INSERT_STATEMENT: &str = "
+INSERT OR IGNORE INTO statement (id, who, session, number, kind, text, text_state, text_len,
+    text_hash, shape, parameters, prepared_name, portal, start_us, mono_ns, tx, tx_status,
+    judgement, end_user, end_user_source, end_user_trust, role, trace, continues, completion, rows,
+    affected, bytes, sqlstate, first_byte_us, duration_us, statements, flagged, chain)
+VALUES (:id, :who, :session, :number, :kind, :text, :text_state, :text_len,
+    :text_hash, :shape, :parameters, :prepared_name, :portal, :start_us, :mono_ns, :tx, :tx_status,
+    :judgement, :end_user, :end_user_source, :end_user_trust, :role, :trace, :continues,
+    :completion, :rows, :affected, :bytes, :sqlstate, :first_byte_us, :duration_us, :statements,
+    :flagged, :chain)";

@@ -1,0 +1,231 @@
+//! The embedded store: one SQLite file per UTC day, and a main file with the shipper's progress.
+//!
+//! ```text
+//! <dir>/main.db          progress of each lane, entries still needed, analyses, hashes of sealed days
+//! <dir>/2026-11-23.db    one day, complete in itself
+//! ```
+//! One process writes ([`Store`]); any number read ([`crate::query::Archive`]) at the same time.
+
+mod block;
+mod day;
+mod error;
+mod flat;
+mod index;
+mod main_file;
+mod rollup;
+mod schema;
+mod seal;
+mod verify;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+pub(crate) use self::block::{Block, MOST_BYTES};
+pub(crate) use self::day::{DayBatch, address};
+pub use self::error::StoreError;
+pub(crate) use self::flat::{TextState, rank, text as readable};
+pub(crate) use self::index::INDEXED;
+pub(crate) use self::main_file::{LaneProgress, LaneState};
+pub(crate) use self::rollup::MINUTE_US;
+pub use self::verify::{ChainReport, Finding};
+
+use self::day::DayFile;
+use self::main_file::MainFile;
+use crate::journal::{Gap, LaneHead};
+use crate::ship::pairing::Keep;
+use crate::time::Day;
+
+/// How the embedded store behaves.
+#[derive(Clone, Debug)]
+pub struct StoreSettings {
+    /// How many days are kept.
+    pub retention_days: u32,
+    /// How long after its end a day is sealed at the earliest, in seconds: late records should not reopen it.
+    pub seal_delay_secs: u64,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            retention_days: 190,
+            seal_delay_secs: 3600,
+        }
+    }
+}
+
+/// The embedded store, as its one writer has it.
+pub struct Store {
+    dir: PathBuf,
+    settings: StoreSettings,
+    main: MainFile,
+    days: HashMap<Day, DayFile>,
+    /// Held for its lock.
+    _lock: std::fs::File,
+}
+
+/// What one shipment changes.
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub(crate) days: BTreeMap<Day, DayBatch>,
+    /// Payloads of shape entries, with the day they were seen.
+    pub(crate) shapes: Vec<(Day, Vec<u8>)>,
+    pub(crate) kept: Vec<(u16, Keep)>,
+    pub(crate) lanes: Vec<LaneProgress>,
+    pub(crate) gaps: Vec<(u16, Gap)>,
+}
+
+impl Batch {
+    /// What the batch changes in one day.
+    pub(crate) fn day(&mut self, day: Day) -> &mut DayBatch {
+        self.days.entry(day).or_default()
+    }
+}
+
+impl Store {
+    /// Opens the store in `dir`, making it where there is none.
+    ///
+    /// # Errors
+    /// Where the directory can't be written, another process writes there, or a file is of another version.
+    pub fn open(dir: &Path, settings: StoreSettings) -> Result<Self, StoreError> {
+        crate::files::private_dir(dir).map_err(|source| StoreError::NotWritable {
+            path: dir.to_owned(),
+            source,
+        })?;
+        let path = dir.join("lock");
+        let lock = crate::files::private_file(&path).map_err(StoreError::io(&path))?;
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| StoreError::InUse(dir.to_owned()))?;
+        let main = MainFile::open(&dir.join(MAIN_NAME))?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            settings,
+            main,
+            days: HashMap::new(),
+            _lock: lock,
+        })
+    }
+
+    /// How far each lane has been shipped.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub fn heads(&self) -> Result<Vec<LaneHead>, StoreError> {
+        Ok(self
+            .main
+            .lanes()?
+            .into_iter()
+            .map(|lane| lane.head)
+            .collect())
+    }
+
+    /// What the store remembers of each lane.
+    pub(crate) fn lanes(&self) -> Result<Vec<LaneState>, StoreError> {
+        self.main.states()
+    }
+
+    /// Writes a shipment: day files first, then the progress. Repeating it changes nothing.
+    ///
+    /// Answers how many statements were new.
+    pub(crate) fn commit(&mut self, batch: &Batch) -> Result<u64, StoreError> {
+        self.main.shapes(&batch.shapes)?;
+        let mut new = 0;
+        for (day, rows) in &batch.days {
+            new += self.commit_day(*day, rows)?;
+        }
+        self.main.progress(batch)?;
+        Ok(new)
+    }
+
+    fn commit_day(&mut self, day: Day, rows: &DayBatch) -> Result<u64, StoreError> {
+        self.open_day(day)?;
+        let Some(file) = self.days.get_mut(&day) else {
+            return Ok(0);
+        };
+        let main = &self.main;
+        file.insert(rows, &mut |key| main.shape(key, day))
+    }
+
+    fn open_day(&mut self, day: Day) -> Result<(), StoreError> {
+        if self.days.contains_key(&day) {
+            return Ok(());
+        }
+        if self.days.len() >= MOST_DAYS {
+            self.days.clear();
+        }
+        self.unseal(day)?;
+        let file = DayFile::open(&self.dir.join(day_name(day)))?;
+        self.days.insert(day, file);
+        Ok(())
+    }
+}
+
+/// The name of the main file.
+pub(crate) const MAIN_NAME: &str = "main.db";
+
+/// The name of a day's file.
+pub(crate) fn day_name(day: Day) -> String {
+    format!("{day}.db")
+}
+
+/// The days that have a file in `dir`, oldest first.
+pub(crate) fn stored_days(dir: &Path) -> Result<Vec<Day>, StoreError> {
+    let mut days = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(StoreError::io(dir))? {
+        let entry = entry.map_err(StoreError::io(dir))?;
+        let name = entry.file_name();
+        days.extend(
+            name.to_str()
+                .and_then(|name| name.strip_suffix(".db"))
+                .and_then(Day::parse),
+        );
+    }
+    days.sort();
+    Ok(days)
+}
+
+/// Opens a file for its one writer and makes its tables.
+fn open_writable(path: &Path, tables: &str) -> Result<Connection, StoreError> {
+    // SQLite would make it with the process's umask; its side files take the permissions from it.
+    crate::files::private_file(path).map_err(StoreError::io(path))?;
+    let connection = Connection::open(path).map_err(StoreError::sqlite(path))?;
+    prepare(&connection, tables).map_err(StoreError::sqlite(path))?;
+    let found = version(&connection).map_err(StoreError::sqlite(path))?;
+    if found != schema::VERSION {
+        let known = schema::VERSION;
+        return Err(StoreError::Version {
+            path: path.to_owned(),
+            found,
+            known,
+        });
+    }
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection, tables: &str) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "cache_size", -32_768)?;
+    // The writer alone keeps references right; readers never change anything.
+    connection.pragma_update(None, "foreign_keys", "OFF")?;
+    if version(connection)? == 0 {
+        connection.execute_batch(tables)?;
+        connection.pragma_update(None, "user_version", schema::VERSION)?;
+    }
+    Ok(())
+}
+
+/// The schema version that a file carries; 0 for a fresh one.
+pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// The schema version that this program writes.
+pub(crate) const VERSION: i64 = schema::VERSION;
+
+/// How many day files are held open for writing.
+const MOST_DAYS: usize = 4;

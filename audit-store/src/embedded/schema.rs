@@ -1,0 +1,131 @@
+//! The embedded store's tables.
+//!
+//! Each day file stands alone: whatever its rows refer to is in it. Texts, names, subjects, judgements and shapes
+//! are kept once per file.
+
+/// Tables of a day file.
+pub(super) const DAY: &str = "
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS name (id INTEGER PRIMARY KEY, value TEXT NOT NULL UNIQUE) STRICT;
+
+-- Statement texts. `body` is TEXT, or a BLOB where the bytes are no UTF-8.
+CREATE TABLE IF NOT EXISTS text (
+    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body ANY NOT NULL) STRICT;
+-- Trigrams of texts up to meta.indexed; it only narrows a search, the text itself decides.
+CREATE VIRTUAL TABLE IF NOT EXISTS text_index USING fts5(
+    body, content='', columnsize=0, detail=none, tokenize='trigram');
+
+-- Who spoke, from where: the subject of a session as it was at some time.
+CREATE TABLE IF NOT EXISTS who (
+    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, node INTEGER NOT NULL,
+    session INTEGER NOT NULL, started_us INTEGER,
+    user INTEGER REFERENCES name, database INTEGER REFERENCES name,
+    application INTEGER REFERENCES name,
+    client TEXT, address BLOB, port INTEGER,
+    listener INTEGER REFERENCES name, upstream INTEGER REFERENCES name, dialect TEXT,
+    tls_version TEXT, tls_identity TEXT, method TEXT, backend_pid INTEGER, protocol TEXT) STRICT;
+
+-- Decisions as they were made; `rules` is a JSON array.
+CREATE TABLE IF NOT EXISTS judgement (
+    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,
+    action TEXT NOT NULL, judged TEXT NOT NULL, mode TEXT NOT NULL, rules TEXT NOT NULL,
+    severity TEXT, severity_rank INTEGER NOT NULL, generation INTEGER NOT NULL,
+    unreadable TEXT) STRICT;
+
+-- Analyses; verbs, objects, columns, functions and egress are JSON arrays.
+CREATE TABLE IF NOT EXISTS shape (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, fingerprint BLOB NOT NULL,
+    normal INTEGER NOT NULL REFERENCES text, statements INTEGER NOT NULL,
+    verb TEXT NOT NULL, class TEXT NOT NULL, verbs TEXT NOT NULL, objects TEXT NOT NULL,
+    columns TEXT NOT NULL, functions TEXT NOT NULL, egress TEXT NOT NULL,
+    where_shape TEXT NOT NULL, limit_shape TEXT NOT NULL, dynamic INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS shape_object (
+    shape INTEGER NOT NULL REFERENCES shape, kind TEXT NOT NULL, qualified TEXT NOT NULL,
+    name TEXT NOT NULL, access TEXT NOT NULL,
+    PRIMARY KEY (shape, qualified, kind, access)) STRICT, WITHOUT ROWID;
+
+-- One row per statement. The id is lane << 48 | seq; the event id follows from it, the node and start_us.
+CREATE TABLE IF NOT EXISTS statement (
+    id INTEGER PRIMARY KEY, who INTEGER NOT NULL REFERENCES who, session INTEGER NOT NULL,
+    number INTEGER NOT NULL, kind INTEGER NOT NULL,
+    text INTEGER REFERENCES text, text_state INTEGER NOT NULL, text_len INTEGER, text_hash BLOB,
+    shape INTEGER REFERENCES shape, parameters TEXT, prepared_name TEXT, portal TEXT,
+    start_us INTEGER NOT NULL, mono_ns INTEGER NOT NULL,
+    tx INTEGER NOT NULL, tx_status INTEGER NOT NULL,
+    judgement INTEGER NOT NULL REFERENCES judgement,
+    end_user INTEGER REFERENCES name, end_user_source INTEGER, end_user_trust INTEGER,
+    role INTEGER REFERENCES name, trace TEXT, continues INTEGER,
+    completion INTEGER NOT NULL, rows INTEGER NOT NULL, affected INTEGER NOT NULL,
+    bytes INTEGER NOT NULL, sqlstate TEXT, first_byte_us INTEGER, duration_us INTEGER NOT NULL,
+    statements INTEGER NOT NULL, flagged INTEGER NOT NULL, chain BLOB NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS statement_start ON statement (start_us);
+CREATE INDEX IF NOT EXISTS statement_session ON statement (session);
+-- What auditors look for first: whatever was not simply allowed, or failed.
+CREATE INDEX IF NOT EXISTS statement_flagged ON statement (start_us) WHERE flagged = 1;
+
+-- Steps in the life of sessions.
+CREATE TABLE IF NOT EXISTS session_event (
+    id INTEGER NOT NULL, step TEXT NOT NULL, session INTEGER NOT NULL,
+    who INTEGER NOT NULL REFERENCES who, at_us INTEGER,
+    role INTEGER REFERENCES name, end_user INTEGER REFERENCES name,
+    end_user_source INTEGER, end_user_trust INTEGER, cause TEXT, sqlstate TEXT,
+    client_bytes INTEGER, server_bytes INTEGER, chain BLOB,
+    PRIMARY KEY (id, step)) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS session_event_session ON session_event (session);
+CREATE INDEX IF NOT EXISTS session_event_step ON session_event (step, at_us);
+
+CREATE TABLE IF NOT EXISTS admin (
+    id INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, action TEXT NOT NULL, actor TEXT NOT NULL,
+    detail TEXT NOT NULL, generation INTEGER NOT NULL, config_hash BLOB, count INTEGER NOT NULL,
+    chain BLOB NOT NULL) STRICT;
+
+-- Sums per minute, kept at insert.
+CREATE TABLE IF NOT EXISTS rollup (
+    minute INTEGER NOT NULL, user INTEGER NOT NULL, database INTEGER NOT NULL,
+    application INTEGER NOT NULL, fingerprint BLOB NOT NULL, verb TEXT NOT NULL,
+    decision TEXT NOT NULL, count INTEGER NOT NULL, errors INTEGER NOT NULL,
+    denied INTEGER NOT NULL, rows INTEGER NOT NULL, affected INTEGER NOT NULL,
+    bytes INTEGER NOT NULL, total_duration INTEGER NOT NULL, max_duration INTEGER NOT NULL,
+    PRIMARY KEY (minute, user, database, application, fingerprint, verb, decision)
+) STRICT, WITHOUT ROWID;
+
+-- The proof: the journal's entries themselves, compressed, and the chain's links around them.
+CREATE TABLE IF NOT EXISTS block (
+    lane INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    previous BLOB NOT NULL, head BLOB NOT NULL, length INTEGER NOT NULL, frames BLOB NOT NULL,
+    PRIMARY KEY (lane, first)) STRICT;
+";
+
+/// Tables of the main file.
+pub(super) const MAIN: &str = "
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+
+-- How far each lane has been shipped.
+CREATE TABLE IF NOT EXISTS lane (
+    lane INTEGER PRIMARY KEY, seq INTEGER NOT NULL, chain BLOB NOT NULL,
+    node INTEGER NOT NULL, day INTEGER NOT NULL) STRICT;
+
+-- Entries that are still needed: open intents, prepared texts, live sessions.
+CREATE TABLE IF NOT EXISTS kept (
+    lane INTEGER NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL, chain BLOB,
+    payload BLOB NOT NULL, open INTEGER NOT NULL, text INTEGER NOT NULL,
+    written INTEGER NOT NULL, PRIMARY KEY (lane, seq)) STRICT;
+
+-- Analyses by key, as the journal has them.
+CREATE TABLE IF NOT EXISTS shape (
+    key BLOB PRIMARY KEY, payload BLOB NOT NULL, last_day INTEGER NOT NULL) STRICT;
+
+-- Day files that are over: their SHA-256, and how often a late record opened them again.
+CREATE TABLE IF NOT EXISTS day (
+    day INTEGER PRIMARY KEY, sealed_us INTEGER, sha256 BLOB, rows INTEGER,
+    reopened INTEGER NOT NULL DEFAULT 0) STRICT;
+
+-- Entries that are missing from a lane.
+CREATE TABLE IF NOT EXISTS gap (
+    lane INTEGER NOT NULL, after INTEGER NOT NULL, next INTEGER NOT NULL,
+    noticed_us INTEGER NOT NULL, PRIMARY KEY (lane, after, next)) STRICT;
+";
+
+/// The version of both schemas.
+pub(super) const VERSION: i64 = 1;

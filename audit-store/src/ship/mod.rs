@@ -1,0 +1,322 @@
+//! The shipper: a thread that moves entries from the journal to the store.
+//!
+//! At least once, with the effect of exactly once: rows are keyed by lane and sequence number, what is there
+//! already is left alone, and progress is noted after the rows. Segments go when the progress is noted.
+
+pub(crate) mod batch;
+pub(crate) mod pairing;
+pub(crate) mod rows;
+pub(crate) mod subject;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use self::batch::Collector;
+use crate::embedded::{Batch, Store, StoreError};
+use crate::journal::{Journal, JournalError, Shared};
+use crate::time::now_us;
+
+/// How the shipper works.
+#[derive(Clone, Debug)]
+pub struct ShipperSettings {
+    /// How long the shipper rests when it has caught up.
+    pub interval: Duration,
+    /// How many entries go into one batch at most.
+    pub batch_entries: usize,
+    /// How many bytes of entries go into one batch at most (one entry may exceed it).
+    pub batch_bytes: usize,
+}
+
+impl Default for ShipperSettings {
+    fn default() -> Self {
+        let interval = Duration::from_millis(250);
+        Self {
+            interval,
+            batch_entries: 10_000,
+            batch_bytes: 16 << 20,
+        }
+    }
+}
+
+/// What the shipper has done, for the proxy's metrics.
+#[derive(Debug, Default)]
+pub struct ShipperMetrics {
+    /// Entries shipped.
+    pub entries: AtomicU64,
+    /// New statement rows in the store.
+    pub rows: AtomicU64,
+    /// Batches written.
+    pub batches: AtomicU64,
+    /// Attempts that failed.
+    pub errors: AtomicU64,
+    /// Entries that could not be read.
+    pub unreadable: AtomicU64,
+    /// Outcomes without an open intent.
+    pub orphans: AtomicU64,
+    /// Breaks in a lane's chain.
+    pub gaps: AtomicU64,
+    /// Bytes of the journal that are not in the store yet.
+    pub lag_bytes: AtomicU64,
+    /// How long the oldest of them has been waiting, at most, in ms.
+    pub lag_ms: AtomicU64,
+    /// Bytes that the journal takes on the disk.
+    pub journal_bytes: AtomicU64,
+}
+
+/// Why the shipper can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum ShipError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The thread can't be started.
+    #[error("the shipper's thread can't be started: {0}")]
+    Thread(std::io::Error),
+}
+
+/// How a shipper ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// Everything in the journal is in the store.
+    Whole,
+    /// The time was over first; the journal keeps the rest for the next start.
+    Partly,
+}
+
+/// A running shipper.
+pub struct Shipper {
+    control: Arc<Control>,
+    metrics: Arc<ShipperMetrics>,
+    thread: Option<JoinHandle<Drained>>,
+}
+
+struct Control {
+    order: Mutex<Order>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Run,
+    /// Ship what is there, but not beyond this instant.
+    Drain(Instant),
+}
+
+impl Shipper {
+    /// Starts shipping from `journal` to `store`. Call it before the journal's lanes are taken.
+    ///
+    /// # Errors
+    /// Where the store can't be read, a lane is taken already, or the thread can't be started.
+    pub fn start(
+        journal: &Journal,
+        store: Store,
+        settings: ShipperSettings,
+    ) -> Result<Self, ShipError> {
+        journal.continue_from(&store.heads()?)?;
+        let metrics = Arc::new(ShipperMetrics::default());
+        let control = Arc::new(Control {
+            order: Mutex::new(Order::Run),
+            changed: Condvar::new(),
+        });
+        let mut work = Work {
+            collector: Collector::new(journal.shared(), &store)?,
+            journal: journal.shared(),
+            store,
+            settings,
+            control: Arc::clone(&control),
+            metrics: Arc::clone(&metrics),
+            caught_up: Instant::now(),
+            housekeeping: None,
+        };
+        let thread = std::thread::Builder::new()
+            .name("sqlward-shipper".to_owned())
+            .spawn(move || work.run())
+            .map_err(ShipError::Thread)?;
+        Ok(Self {
+            control,
+            metrics,
+            thread: Some(thread),
+        })
+    }
+
+    /// What has been done so far.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<ShipperMetrics> {
+        Arc::clone(&self.metrics)
+    }
+
+    /// Ships what the journal holds and stops; gives up when `patience` is over.
+    #[must_use]
+    pub fn stop(mut self, patience: Duration) -> Drained {
+        self.drain(patience)
+    }
+
+    fn drain(&mut self, patience: Duration) -> Drained {
+        *held(&self.control.order) = Order::Drain(Instant::now() + patience);
+        self.control.changed.notify_all();
+        let ended = self.thread.take().map(JoinHandle::join);
+        ended.and_then(Result::ok).unwrap_or(Drained::Partly)
+    }
+}
+
+impl Drop for Shipper {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            let _ = self.drain(Duration::ZERO);
+        }
+    }
+}
+
+struct Work {
+    journal: Arc<Shared>,
+    store: Store,
+    collector: Collector,
+    settings: ShipperSettings,
+    control: Arc<Control>,
+    metrics: Arc<ShipperMetrics>,
+    caught_up: Instant,
+    housekeeping: Option<Instant>,
+}
+
+impl Work {
+    fn run(&mut self) -> Drained {
+        loop {
+            // Asked first: what was appended before the order came is shipped.
+            let order = *held(&self.control.order);
+            let batch = self.collector.collect(&self.settings);
+            self.metrics
+                .unreadable
+                .store(self.collector.unreadable, Ordering::Relaxed);
+            self.metrics
+                .orphans
+                .store(self.collector.orphans(), Ordering::Relaxed);
+            let caught_up = self.collector.caught_up();
+            if let Some(batch) = batch
+                && !self.commit(&batch)
+            {
+                return Drained::Partly;
+            }
+            self.measure(caught_up);
+            if self
+                .housekeeping
+                .is_none_or(|last| last.elapsed() >= HOUSEKEEPING)
+            {
+                self.housekeeping = Some(Instant::now());
+                self.keep_house();
+            }
+            match order {
+                Order::Drain(_) if caught_up => return Drained::Whole,
+                Order::Drain(until) if Instant::now() >= until => return Drained::Partly,
+                Order::Drain(_) => {}
+                Order::Run if caught_up => {
+                    self.rest();
+                }
+                Order::Run => {}
+            }
+        }
+    }
+
+    /// Writes a batch, for as long as it takes; answers `false` where the order to stop came first.
+    fn commit(&mut self, batch: &Batch) -> bool {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.store.commit(batch) {
+                Ok(new) => {
+                    self.metrics.rows.fetch_add(new, Ordering::Relaxed);
+                    self.metrics.batches.fetch_add(1, Ordering::Relaxed);
+                    let entries = self.collector.committed();
+                    self.metrics.entries.fetch_add(entries, Ordering::Relaxed);
+                    self.metrics
+                        .gaps
+                        .fetch_add(batch.gaps.len() as u64, Ordering::Relaxed);
+                    return true;
+                }
+                Err(error) => {
+                    self.metrics.errors.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(%error, "the audit store took no batch; the journal keeps it");
+                }
+            }
+            if let Order::Drain(until) = self.wait(pause)
+                && Instant::now() >= until
+            {
+                return false;
+            }
+            pause = (pause * 2).min(LAST_PAUSE);
+        }
+    }
+
+    /// Uses the time when there is nothing to ship.
+    fn rest(&mut self) {
+        let begun = Instant::now();
+        match self.store.index_texts(self.settings.interval) {
+            Ok(_) => {}
+            Err(error) => {
+                self.metrics.errors.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(%error, "the text index could not be brought up to date");
+            }
+        }
+        self.wait(self.settings.interval.saturating_sub(begun.elapsed()));
+    }
+
+    fn keep_house(&mut self) {
+        let now = now_us();
+        let oldest_open = self.collector.oldest_open_day();
+        let sealed = self.store.seal_days(now, oldest_open);
+        let dropped = self.store.retain_days(now);
+        for (result, what) in [(sealed, "sealed"), (dropped, "dropped")] {
+            match result {
+                Ok(days) => {
+                    for day in days {
+                        tracing::info!(%day, "audit day {what}");
+                    }
+                }
+                Err(error) => {
+                    self.metrics.errors.fetch_add(1, Ordering::Relaxed);
+                    tracing::warn!(%error, "audit days could not be {what}");
+                }
+            }
+        }
+    }
+
+    fn measure(&mut self, caught_up: bool) {
+        if caught_up {
+            self.caught_up = Instant::now();
+        }
+        let lag = u64::try_from(self.caught_up.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.metrics.lag_ms.store(lag, Ordering::Relaxed);
+        self.metrics
+            .lag_bytes
+            .store(self.collector.lag_bytes(), Ordering::Relaxed);
+        self.metrics
+            .journal_bytes
+            .store(self.journal.allocated(), Ordering::Relaxed);
+    }
+
+    /// Waits, but not once the order to stop has come; answers the order.
+    fn wait(&self, pause: Duration) -> Order {
+        let order = held(&self.control.order);
+        if let Order::Drain(until) = *order {
+            drop(order);
+            std::thread::sleep(pause.min(until.saturating_duration_since(Instant::now())));
+            return Order::Drain(until);
+        }
+        let waited = self
+            .control
+            .changed
+            .wait_timeout_while(order, pause, |order| *order == Order::Run);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_secs(5);
+const HOUSEKEEPING: Duration = Duration::from_secs(30);

@@ -1,0 +1,573 @@
+//! Pairing: a lane's entries in, finished rows out. Pure and deterministic, so that verification can repeat it.
+//!
+//! A row is one intent with its outcome. A prepare that an execution continues has no row of its own: its text
+//! belongs to the execution, and so does its failure. What is open when its session or its writer ends is lost.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::chain::{GENESIS, Hash};
+use crate::event::{Seq, SessionId, row_key};
+use crate::journal::Frame;
+use crate::record::{CodecError, Completion, Entry, Intent, IntentKind, Outcome, SessionEnd, Text};
+use crate::ship::rows::{AdminRow, Emitted, EventRow, SessionStep, StatementRow, TextRef};
+use crate::ship::subject::{KnownEndUser, Session, Who};
+use crate::time::Day;
+
+/// What a lane's entries have left open.
+pub(crate) struct Pairing {
+    lane: u16,
+    node: u16,
+    /// The latest day that an entry of the lane spoke of.
+    day: Day,
+    sessions: HashMap<SessionId, Session>,
+    open: BTreeMap<Seq, Open>,
+    texts: BTreeMap<Seq, Prepared>,
+    text_bytes: usize,
+    /// Entries about sessions and failed prepares that a restart needs again.
+    frames: BTreeMap<Seq, (u8, Arc<[u8]>)>,
+    dirty: BTreeSet<Seq>,
+    persisted: HashSet<Seq>,
+    /// Outcomes that belong to no open intent.
+    pub(crate) orphans: u64,
+}
+
+/// An intent without an outcome.
+struct Open {
+    session: SessionId,
+    row: StatementRow,
+    kind: IntentKind,
+    continues: Option<Seq>,
+    /// The execution that continues this prepare.
+    taken_by: Option<Seq>,
+    /// The outcome of the prepare that this execution continues, where that failed, and the entry that said so.
+    failed: Option<(Seq, Outcome)>,
+}
+
+/// A text that later intents may name.
+struct Prepared {
+    payload: Arc<[u8]>,
+    /// The row that was written for it and that an execution may still take over.
+    row: Option<(Day, i64)>,
+}
+
+/// An entry that must survive a restart, or no longer.
+pub(crate) enum Keep {
+    /// Keep it.
+    Put {
+        seq: Seq,
+        kind: u8,
+        chain: Hash,
+        payload: Arc<[u8]>,
+        how: Restored,
+    },
+    /// It is done with.
+    Drop(Seq),
+}
+
+impl Pairing {
+    pub(crate) fn new(lane: u16, node: u16, day: Day) -> Self {
+        Self {
+            lane,
+            node,
+            day,
+            sessions: HashMap::new(),
+            open: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            text_bytes: 0,
+            frames: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            persisted: HashSet::new(),
+            orphans: 0,
+        }
+    }
+
+    /// The latest day that an entry spoke of.
+    pub(crate) fn day(&self) -> Day {
+        self.day
+    }
+
+    /// The node of the lane's present writer.
+    pub(crate) fn node(&self) -> u16 {
+        self.node
+    }
+
+    /// Whether anything is open.
+    pub(crate) fn has_leftovers(&self) -> bool {
+        !self.open.is_empty() || !self.sessions.is_empty()
+    }
+
+    /// The day of the oldest open intent.
+    pub(crate) fn oldest_open_day(&self) -> Option<Day> {
+        self.open.values().map(|open| open.row.day).min()
+    }
+
+    /// Whether the session's beginning is known.
+    pub(crate) fn knows(&self, session: u64) -> bool {
+        let session = self.sessions.get(&SessionId(session));
+        session.is_some_and(|session| session.who.started_us.is_some())
+    }
+
+    /// Takes in one entry.
+    ///
+    /// # Errors
+    /// Where the entry can't be read; it then changes nothing.
+    pub(crate) fn apply(&mut self, frame: &Frame<'_>, out: &mut Emitted) -> Result<(), CodecError> {
+        let entry = Entry::decode(frame.kind, frame.payload)?;
+        if let Some(at_us) = wall_us(&entry) {
+            self.day = self.day.max(Day::of(at_us));
+        }
+        match entry {
+            Entry::Epoch(epoch) => {
+                self.lose_all(out);
+                self.node = epoch.node;
+            }
+            Entry::SessionStart(start) => {
+                self.session_frame(start.session, frame);
+                let session = self.session(start.session, frame.seq);
+                Arc::make_mut(&mut session.who).start(&start);
+                self.event(start.session, frame, SessionStep::Start, start.at_us, out);
+            }
+            Entry::SessionAuthenticated(done) => {
+                self.session_frame(done.session, frame);
+                let session = self.session(done.session, frame.seq);
+                Arc::make_mut(&mut session.who).authenticate(&done);
+                session.role = done.role.map(Arc::from);
+                self.event(
+                    done.session,
+                    frame,
+                    SessionStep::Authenticated,
+                    done.at_us,
+                    out,
+                );
+            }
+            Entry::Context(context) => {
+                self.session_context(context.session, frame);
+                self.session(context.session, frame.seq).change(&context);
+                self.event(
+                    context.session,
+                    frame,
+                    SessionStep::Context,
+                    context.at_us,
+                    out,
+                );
+            }
+            Entry::SessionEnd(end) => self.end_session(&end, frame, out),
+            Entry::Shape(_) => out.shapes.push(frame.payload.to_vec()),
+            Entry::Intent(intent) => self.begin(&intent, frame),
+            Entry::Outcome(outcome) => self.finish(outcome, frame, out),
+            Entry::Admin(admin) => out.admins.push(AdminRow {
+                key: row_key(self.lane, frame.seq),
+                day: Day::of(admin.at_us),
+                chain: frame.chain,
+                payload: frame.payload.into(),
+            }),
+        }
+        Ok(())
+    }
+
+    /// Takes in an entry that was kept over a restart, in the order of sequence numbers.
+    pub(crate) fn restore(&mut self, frame: &Frame<'_>, flags: Restored) -> Result<(), CodecError> {
+        self.persisted.insert(frame.seq);
+        match Entry::decode(frame.kind, frame.payload)? {
+            Entry::Intent(intent) => {
+                if flags.open {
+                    self.begin(&intent, frame);
+                }
+                if flags.text && !flags.open {
+                    let row = flags
+                        .row
+                        .then(|| (Day::of(intent.wall_us), self.key(frame.seq)));
+                    self.remember_text(intent.session, frame, row);
+                }
+            }
+            Entry::Outcome(outcome) => {
+                let execution = self.open.iter_mut().find(|(_, open)| {
+                    open.continues == Some(outcome.intent) && open.failed.is_none()
+                });
+                if let Some((_, open)) = execution {
+                    open.failed = Some((frame.seq, outcome));
+                    self.frames
+                        .insert(frame.seq, (frame.kind, frame.payload.into()));
+                }
+            }
+            Entry::SessionStart(_)
+            | Entry::SessionAuthenticated(_)
+            | Entry::Context(_)
+            | Entry::SessionEnd(_)
+            | Entry::Epoch(_)
+            | Entry::Shape(_)
+            | Entry::Admin(_) => self.apply(frame, &mut Emitted::default())?,
+        }
+        self.dirty.clear();
+        Ok(())
+    }
+
+    /// Ends everything that is open: its writer is gone.
+    pub(crate) fn lose_all(&mut self, out: &mut Emitted) {
+        let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
+        for id in sessions {
+            self.lose_open(id, out);
+            if let Some(session) = self.sessions.get(&id) {
+                let key = row_key(self.lane, session.first);
+                out.events.push(EventRow::lost(key, self.day, session));
+            }
+            self.forget_session(id);
+        }
+    }
+
+    /// What a restart needs, as changes since the last call.
+    pub(crate) fn changes(&mut self) -> Vec<Keep> {
+        let mut changes = Vec::new();
+        for seq in std::mem::take(&mut self.dirty) {
+            match self.keep(seq) {
+                Some(keep) => {
+                    self.persisted.insert(seq);
+                    changes.push(keep);
+                }
+                None if self.persisted.remove(&seq) => changes.push(Keep::Drop(seq)),
+                None => {}
+            }
+        }
+        changes
+    }
+
+    fn keep(&self, seq: Seq) -> Option<Keep> {
+        if let Some((kind, payload)) = self.frames.get(&seq) {
+            let (kind, payload) = (*kind, Arc::clone(payload));
+            let how = Restored {
+                open: false,
+                text: false,
+                row: false,
+            };
+            return Some(Keep::Put {
+                seq,
+                kind,
+                chain: GENESIS,
+                payload,
+                how,
+            });
+        }
+        let (open, text) = (self.open.get(&seq), self.texts.get(&seq));
+        let payload = match (open, text) {
+            (Some(open), _) => &open.row.payload,
+            (None, Some(text)) => &text.payload,
+            (None, None) => return None,
+        };
+        let how = Restored {
+            open: open.is_some(),
+            text: text.is_some(),
+            row: text.is_some_and(|text| text.row.is_some()),
+        };
+        let chain = open.map_or(GENESIS, |open| open.row.chain);
+        Some(Keep::Put {
+            seq,
+            kind: INTENT,
+            chain,
+            payload: Arc::clone(payload),
+            how,
+        })
+    }
+
+    fn key(&self, seq: Seq) -> i64 {
+        row_key(self.lane, seq)
+    }
+
+    fn session(&mut self, id: SessionId, first: Seq) -> &mut Session {
+        let node = self.node;
+        self.sessions
+            .entry(id)
+            .or_insert_with(|| Session::new(Who::unknown(node, id), first))
+    }
+
+    fn session_frame(&mut self, id: SessionId, frame: &Frame<'_>) {
+        self.session(id, frame.seq).frames.push(frame.seq);
+        self.frames
+            .insert(frame.seq, (frame.kind, frame.payload.into()));
+        self.dirty.insert(frame.seq);
+    }
+
+    /// Keeps a change of the subject; the one before is needed only by intents that are still open.
+    fn session_context(&mut self, id: SessionId, frame: &Frame<'_>) {
+        self.session_frame(id, frame);
+        let session = self.session(id, frame.seq);
+        let before = session.context.replace(frame.seq);
+        if let Some(before) = before.filter(|_| session.open.is_empty()) {
+            session.frames.retain(|seq| *seq != before);
+            self.frames.remove(&before);
+            self.dirty.insert(before);
+        }
+    }
+
+    fn event(
+        &mut self,
+        id: SessionId,
+        frame: &Frame<'_>,
+        step: SessionStep,
+        at_us: u64,
+        out: &mut Emitted,
+    ) {
+        let key = row_key(self.lane, frame.seq);
+        if let Some(session) = self.sessions.get(&id) {
+            out.events
+                .push(EventRow::step(key, step, at_us, frame.chain, session));
+        }
+    }
+
+    fn end_session(&mut self, end: &SessionEnd<'_>, frame: &Frame<'_>, out: &mut Emitted) {
+        let session = self.session(end.session, frame.seq);
+        if let Some(claimed) = &end.claimed {
+            Arc::make_mut(&mut session.who).claim(claimed);
+        }
+        self.lose_open(end.session, out);
+        if let Some(session) = self.sessions.get(&end.session) {
+            let key = row_key(self.lane, frame.seq);
+            out.events
+                .push(EventRow::end(key, end, frame.chain, session));
+        }
+        self.forget_session(end.session);
+    }
+
+    fn lose_open(&mut self, id: SessionId, out: &mut Emitted) {
+        let open = self
+            .sessions
+            .get_mut(&id)
+            .map(|session| std::mem::take(&mut session.open));
+        for seq in open.unwrap_or_default() {
+            let Some(mut lost) = self.open.remove(&seq) else {
+                continue;
+            };
+            self.dirty.insert(seq);
+            let failed = self.take_failure(&mut lost);
+            // A prepare whose execution is lost too has its row there.
+            if lost.taken_by.is_none() {
+                let outcome = failed.unwrap_or(nothing(seq, Completion::Lost));
+                out.statements.push(StatementRow {
+                    outcome,
+                    ..lost.row
+                });
+            }
+        }
+    }
+
+    fn forget_session(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.remove(&id) else {
+            return;
+        };
+        for seq in session.frames {
+            self.frames.remove(&seq);
+            self.dirty.insert(seq);
+        }
+        for seq in session.texts {
+            self.forget_text(seq);
+        }
+    }
+
+    fn begin(&mut self, intent: &Intent<'_>, frame: &Frame<'_>) {
+        let (lane, seq) = (self.lane, frame.seq);
+        let payload: Arc<[u8]> = frame.payload.into();
+        let text = match intent.text {
+            Text::None | Text::Sent { .. } => TextRef::Own,
+            Text::Of(of) => match self.texts.get(&of) {
+                Some(prepared) => TextRef::Of(Arc::clone(&prepared.payload)),
+                None => TextRef::Missing,
+            },
+        };
+        let session = self.session(intent.session, seq);
+        session.open.push(seq);
+        let row = StatementRow {
+            key: row_key(lane, seq),
+            day: Day::of(intent.wall_us),
+            chain: frame.chain,
+            who: Arc::clone(&session.who),
+            role: intent.role.map(Arc::from).or_else(|| session.role.clone()),
+            end_user: intent
+                .end_user
+                .map(KnownEndUser::from)
+                .or_else(|| session.end_user.clone()),
+            payload,
+            text,
+            outcome: nothing(seq, Completion::Lost),
+        };
+        if let Some(prepare) = intent
+            .continues
+            .and_then(|prepare| self.open.get_mut(&prepare))
+        {
+            prepare.taken_by.get_or_insert(seq);
+        }
+        let (kind, continues) = (intent.kind, intent.continues);
+        let session = intent.session;
+        let open = Open {
+            session,
+            row,
+            kind,
+            continues,
+            taken_by: None,
+            failed: None,
+        };
+        self.open.insert(seq, open);
+        self.dirty.insert(seq);
+        if intent.kind == IntentKind::Prepare && matches!(intent.text, Text::Sent { .. }) {
+            self.remember_text(session, frame, None);
+        }
+    }
+
+    fn finish(&mut self, outcome: Outcome, frame: &Frame<'_>, out: &mut Emitted) {
+        let Some(mut open) = self.open.remove(&outcome.intent) else {
+            self.orphans += 1;
+            return;
+        };
+        self.dirty.insert(outcome.intent);
+        if let Some(session) = self.sessions.get_mut(&open.session) {
+            session.open.retain(|seq| *seq != outcome.intent);
+        }
+        if open.kind == IntentKind::Prepare {
+            self.finish_prepare(open, outcome, frame, out);
+            return;
+        }
+        let failed = self.take_failure(&mut open);
+        if let Some(prepare) = open.continues {
+            self.take_over(prepare, open.row.day, out);
+        }
+        let outcome = match (outcome.completion, failed) {
+            (Completion::Skipped | Completion::Unexecuted | Completion::Lost, Some(failed)) => {
+                failed
+            }
+            _ => outcome,
+        };
+        out.statements.push(StatementRow {
+            outcome,
+            ..open.row
+        });
+    }
+
+    fn finish_prepare(
+        &mut self,
+        open: Open,
+        outcome: Outcome,
+        frame: &Frame<'_>,
+        out: &mut Emitted,
+    ) {
+        let execution = open.taken_by.and_then(|seq| self.open.get_mut(&seq));
+        match (execution, outcome.completion) {
+            // Its execution has the row.
+            (Some(_), Completion::Prepared | Completion::Done) => {}
+            // Its execution has the row, and can't succeed.
+            (Some(execution), _) => {
+                execution.failed = Some((frame.seq, outcome));
+                self.frames
+                    .insert(frame.seq, (frame.kind, frame.payload.into()));
+                self.dirty.insert(frame.seq);
+            }
+            (None, Completion::Prepared | Completion::Done) => {
+                if let Some(text) = self.texts.get_mut(&outcome.intent) {
+                    text.row = Some((open.row.day, open.row.key));
+                }
+                out.statements.push(StatementRow {
+                    outcome,
+                    ..open.row
+                });
+            }
+            (None, _) => out.statements.push(StatementRow {
+                outcome,
+                ..open.row
+            }),
+        }
+        if outcome.completion != Completion::Prepared && outcome.completion != Completion::Done {
+            self.forget_text(outcome.intent);
+        }
+    }
+
+    /// The failure of the prepare that an execution continues.
+    fn take_failure(&mut self, open: &mut Open) -> Option<Outcome> {
+        let (seq, failed) = open.failed.take()?;
+        self.frames.remove(&seq);
+        self.dirty.insert(seq);
+        Some(failed)
+    }
+
+    /// Takes away the row of a prepare that turned out to be continued; across days both stay.
+    fn take_over(&mut self, prepare: Seq, day: Day, out: &mut Emitted) {
+        let Some(text) = self.texts.get_mut(&prepare) else {
+            return;
+        };
+        if let Some((_, key)) = text.row.take_if(|(written, _)| *written == day) {
+            self.dirty.insert(prepare);
+            out.removals.push((day, key));
+        }
+    }
+
+    fn remember_text(&mut self, id: SessionId, frame: &Frame<'_>, row: Option<(Day, i64)>) {
+        self.session(id, frame.seq).texts.push(frame.seq);
+        self.text_bytes += frame.payload.len();
+        self.texts.insert(
+            frame.seq,
+            Prepared {
+                payload: frame.payload.into(),
+                row,
+            },
+        );
+        self.dirty.insert(frame.seq);
+        while self.texts.len() > MOST_TEXTS || self.text_bytes > MOST_TEXT_BYTES {
+            let Some(oldest) = self.texts.keys().next().copied() else {
+                return;
+            };
+            self.forget_text(oldest);
+        }
+    }
+
+    fn forget_text(&mut self, seq: Seq) {
+        if let Some(text) = self.texts.remove(&seq) {
+            self.text_bytes = self.text_bytes.saturating_sub(text.payload.len());
+            self.dirty.insert(seq);
+        }
+    }
+}
+
+/// How an intent was kept over a restart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Restored {
+    /// It has no outcome yet.
+    pub(crate) open: bool,
+    /// Its text may be named by others.
+    pub(crate) text: bool,
+    /// It has a row that an execution may take over.
+    pub(crate) row: bool,
+}
+
+/// The outcome of what has none.
+fn nothing(intent: Seq, completion: Completion) -> Outcome {
+    Outcome {
+        intent,
+        completion,
+        rows: 0,
+        affected: 0,
+        bytes: 0,
+        sqlstate: None,
+        first_byte_us: None,
+        duration_us: 0,
+        statements: 0,
+    }
+}
+
+fn wall_us(entry: &Entry<'_>) -> Option<u64> {
+    match entry {
+        Entry::Epoch(epoch) => Some(epoch.at_us),
+        Entry::SessionStart(start) => Some(start.at_us),
+        Entry::SessionAuthenticated(done) => Some(done.at_us),
+        Entry::Context(context) => Some(context.at_us),
+        Entry::SessionEnd(end) => Some(end.at_us),
+        Entry::Intent(intent) => Some(intent.wall_us),
+        Entry::Admin(admin) => Some(admin.at_us),
+        Entry::Shape(_) | Entry::Outcome(_) => None,
+    }
+}
+
+/// The kind of intents in the journal.
+const INTENT: u8 = 7;
+
+/// How many prepared texts a lane remembers; an execution of an older one shows its normal form.
+const MOST_TEXTS: usize = 200_000;
+
+/// How many bytes of prepared texts a lane remembers.
+const MOST_TEXT_BYTES: usize = 256 << 20;

@@ -1,0 +1,413 @@
+//! From the lane to the auditor: pairing, takeover, losses, restarts.
+
+mod support;
+
+use expect_test::expect;
+use sqlward_audit_store::query::{AuditQuery, Dimension, Measure, SessionEntry};
+use sqlward_audit_store::record::{
+    Admin, AdminAction, Completion, EndUser, EndUserSource, Entry, Intent, IntentKind, Outcome,
+    Parameter, ParameterFormat, Seq, SessionId, Text, Trust,
+};
+use sqlward_policy::vocabulary::Verb;
+use support::*;
+
+/// The rows in order of their place: kind, text, completion, error.
+fn story(data: &std::path::Path) -> String {
+    let mut rows = all(data);
+    rows.sort_by_key(|row| (row.lane, row.seq));
+    rows.iter()
+        .map(|row| {
+            let text = row.text.as_ref().map_or("-", |text| &text.0);
+            let error = row.error.as_deref().unwrap_or("-");
+            format!(
+                "{} {} [{text}] {} {} {error}\n",
+                row.seq, row.kind, row.text_state, row.completion
+            )
+        })
+        .collect()
+}
+
+fn prepare<'a>(number: u32, text: &'a str) -> Intent<'a> {
+    Intent {
+        kind: IntentKind::Prepare,
+        ..intent(1, number, NOW, text.as_bytes())
+    }
+}
+
+fn execute(number: u32, prepare: Seq, continues: bool) -> Intent<'static> {
+    Intent {
+        kind: IntentKind::Execute,
+        text: Text::Of(prepare),
+        continues: continues.then_some(prepare),
+        ..intent(1, number, NOW, b"")
+    }
+}
+
+fn outcome(intent: Seq, completion: Completion, sqlstate: Option<[u8; 5]>) -> Outcome {
+    Outcome {
+        completion,
+        sqlstate,
+        ..done(intent)
+    }
+}
+
+#[test]
+fn a_statement_is_found_with_everything_about_it() {
+    let data = tempfile::tempdir().unwrap();
+    let (audit, recovery) = open(data.path());
+    assert!(recovery.is_clean());
+    let mut lane = audit.lane(0).unwrap();
+    start(&mut lane, 1, NOW, "bob");
+    lane.append(&shape(9, Verb::Select, "ledger")).unwrap();
+    let end_user = EndUser {
+        name: "张三",
+        source: EndUserSource::Comment,
+        trust: Trust::Asserted,
+    };
+    let parameter = Parameter::cut(
+        ParameterFormat::Text,
+        25,
+        Some("O'Hara, 李".as_bytes()),
+        100,
+    );
+    let id = lane.next_event_id((NOW + 5) / 1000);
+    let seq = begin(
+        &mut lane,
+        Intent {
+            shape: Some([9; 16]),
+            end_user: Some(end_user),
+            parameters: vec![parameter].into(),
+            ..intent(1, 1, NOW + 5, b"SELECT * FROM finance.ledger WHERE id = $1")
+        },
+    );
+    finish(&mut lane, done(seq));
+    assert_eq!(id.seq(), seq);
+    // While the proxy runs:
+    let found = || sqlward_audit_store::query::Archive::open(&data.path().join("store"));
+    until("the row is in the store", || {
+        found().is_ok_and(|archive| archive.event(id).is_ok_and(|row| row.is_some()))
+    });
+    let row = archive(data.path()).event(id).unwrap().unwrap();
+    let json = serde_json::to_string_pretty(&row).unwrap();
+    // The lane's epoch carries the clock, so the chain differs from run to run.
+    let chain = row.chain.clone();
+    expect![[r#"
+        {
+          "event_id": "01M83FTRRR001G000000000005",
+          "at": "2026-11-23T05:59:59.000005Z",
+          "user": "bob",
+          "role": null,
+          "end_user": "张三",
+          "end_user_source": "comment",
+          "end_user_trust": "asserted",
+          "application": "till",
+          "client": "10.1.2.3",
+          "client_port": 4567,
+          "database": "shop",
+          "verb": "select",
+          "class": "read",
+          "kind": "simple",
+          "text": "SELECT * FROM finance.ledger WHERE id = $1",
+          "text_state": "sent",
+          "text_length": 42,
+          "text_hash": "",
+          "normal": "SELECT * FROM finance.ledger WHERE id = ?",
+          "fingerprint": "f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6f6",
+          "parameters": [
+            {
+              "format": "text",
+              "type": 25,
+              "value": "O'Hara, 李"
+            }
+          ],
+          "statements": 1,
+          "verbs": [
+            "select"
+          ],
+          "objects": [
+            {
+              "access": "read",
+              "kind": "relation",
+              "name": "ledger",
+              "schema": "finance"
+            }
+          ],
+          "columns": [],
+          "functions": [],
+          "egress": [],
+          "where_shape": "restricting",
+          "limit_shape": "absent",
+          "dynamic": false,
+          "decision": "allow",
+          "judged": "allow",
+          "mode": "enforce",
+          "rules": [],
+          "severity": null,
+          "policy_generation": 1,
+          "unreadable": null,
+          "completion": "done",
+          "error": null,
+          "rows": 1,
+          "affected": 0,
+          "bytes": 100,
+          "first_byte_us": 50,
+          "duration_us": 90,
+          "completed_statements": 1,
+          "session": "1",
+          "number": 1,
+          "transaction_number": 1,
+          "transaction_status": "idle",
+          "prepared_name": null,
+          "portal": null,
+          "continues": null,
+          "trace": null,
+          "mono_ns": 1795413599000005000,
+          "backend_pid": 77,
+          "auth_method": "scram-sha-256",
+          "tls_version": null,
+          "tls_identity": null,
+          "dialect": "postgres",
+          "protocol": "3.0",
+          "listener": "127.0.0.1:6432",
+          "upstream": "main",
+          "node": 3,
+          "lane": 0,
+          "seq": 5,
+          "chain": "CHAIN"
+        }"#]]
+    .assert_eq(&json.replace(&chain, "CHAIN"));
+    drop(lane);
+    stop(audit);
+}
+
+#[test]
+fn a_session_is_told_in_order() {
+    let data = tempfile::tempdir().unwrap();
+    let (audit, _) = open(data.path());
+    let mut lane = audit.lane(0).unwrap();
+    start(&mut lane, 1, NOW, "bob");
+    start(&mut lane, 2, NOW, "eve");
+    run(&mut lane, 1, 1, NOW + 1, "SELECT 1");
+    context(&mut lane, 1, NOW + 2, None);
+    run(&mut lane, 1, 2, NOW + 3, "SELECT 2");
+    run(&mut lane, 2, 1, NOW + 3, "SELECT 9");
+    end(&mut lane, 1, NOW + 4);
+    drop(lane);
+    stop(audit);
+    let told: Vec<String> = archive(data.path())
+        .session(SessionId(1))
+        .unwrap()
+        .iter()
+        .map(|entry| match entry {
+            SessionEntry::Event(event) => {
+                format!("{} {:?} {:?}", event.step, event.role, event.cause)
+            }
+            SessionEntry::Statement(row) => {
+                format!("{} {:?}", row.text.as_ref().unwrap().0, row.role)
+            }
+        })
+        .collect();
+    expect![[r#"
+        [
+            "start None None",
+            "authenticated None None",
+            "SELECT 1 None",
+            "context Some(\"teller\") None",
+            "SELECT 2 Some(\"teller\")",
+            "end Some(\"teller\") Some(\"client-closed\")",
+        ]
+    "#]]
+    .assert_debug_eq(&told);
+    // The other session never ended: its writer did.
+    let lost = archive(data.path()).session(SessionId(2)).unwrap();
+    let Some(SessionEntry::Event(last)) = lost.last() else {
+        panic!("{lost:?}")
+    };
+    assert_eq!(
+        (last.step.as_str(), last.cause.as_deref()),
+        ("end", Some("lost"))
+    );
+}
+
+#[test]
+fn an_execution_takes_over_its_prepare() {
+    let data = tempfile::tempdir().unwrap();
+    let (audit, _) = open(data.path());
+    let mut lane = audit.lane(0).unwrap();
+    start(&mut lane, 1, NOW, "bob");
+    // Pipelined: the execution begins before the prepare is answered.
+    let p = begin(&mut lane, prepare(1, "SELECT pipelined"));
+    let e = begin(&mut lane, execute(2, p, true));
+    finish(&mut lane, outcome(p, Completion::Prepared, None));
+    finish(&mut lane, done(e));
+    // In two round trips, and once more later.
+    let p = begin(&mut lane, prepare(3, "SELECT twice"));
+    finish(&mut lane, outcome(p, Completion::Prepared, None));
+    for (number, continues) in [(4, true), (5, false)] {
+        let e = begin(&mut lane, execute(number, p, continues));
+        finish(&mut lane, done(e));
+    }
+    // Never executed.
+    let p = begin(&mut lane, prepare(6, "SELECT never"));
+    finish(&mut lane, outcome(p, Completion::Prepared, None));
+    // The prepare fails, so the execution is skipped.
+    let p = begin(&mut lane, prepare(7, "SELEC failed"));
+    let e = begin(&mut lane, execute(8, p, true));
+    finish(&mut lane, outcome(p, Completion::Failed, Some(*b"42601")));
+    finish(&mut lane, outcome(e, Completion::Skipped, None));
+    // The prepare fails alone.
+    let p = begin(&mut lane, prepare(9, "SELEC alone"));
+    finish(&mut lane, outcome(p, Completion::Failed, Some(*b"42601")));
+    drop(lane);
+    stop(audit);
+    expect![[r#"
+        5 execute [SELECT pipelined] prepared done -
+        10 execute [SELECT twice] prepared done -
+        12 execute [SELECT twice] prepared done -
+        14 prepare [SELECT never] sent prepared -
+        17 execute [SELEC failed] prepared failed 42601
+        20 prepare [SELEC alone] sent failed 42601
+    "#]]
+    .assert_eq(&story(data.path()));
+    let count = archive(data.path())
+        .top(Dimension::User, Measure::Count, &AuditQuery::default(), 9)
+        .unwrap();
+    assert_eq!(
+        count[0].measure, 5,
+        "a prepare that ran nothing does not count"
+    );
+}
+
+#[test]
+fn a_restart_neither_loses_nor_doubles_what_is_open() {
+    let data = tempfile::tempdir().unwrap();
+    let (audit, _) = open(data.path());
+    let mut lane = audit.lane(0).unwrap();
+    start(&mut lane, 1, NOW, "bob");
+    let p = begin(&mut lane, prepare(1, "SELECT prepared"));
+    finish(&mut lane, outcome(p, Completion::Prepared, None));
+    let open_statement = begin(&mut lane, intent(1, 2, NOW + 1, b"SELECT pg_sleep(1000)"));
+    let metrics = audit.metrics();
+    until("shipped", || {
+        metrics.entries.load(std::sync::atomic::Ordering::Relaxed) >= 6
+    });
+    drop(audit);
+    assert_eq!(
+        all(data.path()).len(),
+        1,
+        "the open statement has no row yet"
+    );
+    for _ in 0..2 {
+        ship_all(data.path());
+        let rows = all(data.path());
+        assert_eq!(rows.len(), 2);
+        let lost = rows
+            .iter()
+            .find(|row| row.seq == open_statement.0 as i64)
+            .unwrap();
+        assert_eq!(lost.completion, "lost");
+        assert_eq!(lost.user.as_deref(), Some("bob"));
+    }
+    // The lane goes on behind what it had.
+    let (audit, recovery) = open(data.path());
+    assert!(recovery.is_clean(), "{recovery:?}");
+    let lane = audit.lane(0).unwrap();
+    assert_eq!(
+        lane.next_seq(),
+        Seq(open_statement.0 + 2),
+        "one number went to the epoch"
+    );
+    drop(lane);
+    stop(audit);
+}
+
+#[test]
+fn numbers_are_never_given_twice_even_if_the_journal_is_removed() {
+    let data = tempfile::tempdir().unwrap();
+    let (audit, _) = open(data.path());
+    let mut lane = audit.lane(0).unwrap();
+    start(&mut lane, 1, NOW, "bob");
+    let last = run(&mut lane, 1, 1, NOW, "SELECT 1");
+    drop(lane);
+    stop(audit);
+    std::fs::remove_dir_all(data.path().join("journal")).unwrap();
+    let (audit, _) = open(data.path());
+    let mut lane = audit.lane(0).unwrap();
+    assert!(lane.next_seq() > last);
+    start(&mut lane, 2, NOW, "eve");
+    run(&mut lane, 2, 1, NOW, "SELECT 2");
+    drop(lane);
+    stop(audit);
+    assert_eq!(all(data.path()).len(), 2);
+}
+
+#[test]
+fn a_forgotten_text_shows_its_normal_form_and_says_so() {
+    let data = tempfile::tempdir().unwrap();
+    let (audit, _) = open(data.path());
+    let mut lane = audit.lane(0).unwrap();
+    lane.append(&shape(9, Verb::Select, "ledger")).unwrap();
+    let seq = begin(
+        &mut lane,
+        Intent {
+            shape: Some([9; 16]),
+            ..execute(1, Seq(1), false)
+        },
+    );
+    finish(&mut lane, done(seq));
+    drop(lane);
+    stop(audit);
+    expect![[r#"
+        3 execute [SELECT * FROM finance.ledger WHERE id = ?] normal-form done -
+    "#]]
+    .assert_eq(&story(data.path()));
+}
+
+#[test]
+fn administration_is_on_record() {
+    let data = tempfile::tempdir().unwrap();
+    let (audit, _) = open(data.path());
+    let mut lane = audit.lane(0).unwrap();
+    lane.append(&Entry::Admin(Admin {
+        at_us: NOW,
+        action: AdminAction::Reload,
+        actor: "signal",
+        detail: "policy.toml",
+        generation: 2,
+        config_hash: Some([1; 32]),
+        count: 0,
+    }))
+    .unwrap();
+    drop(lane);
+    stop(audit);
+    let entries = archive(data.path()).administration(None, None).unwrap();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(
+        (&*entries[0].action, entries[0].policy_generation),
+        ("reload", 2)
+    );
+}
+
+#[test]
+fn two_proxies_do_not_share_a_directory() {
+    let data = tempfile::tempdir().unwrap();
+    let (audit, _) = open(data.path());
+    let error = sqlward_audit_store::Audit::open(data.path(), settings())
+        .err()
+        .unwrap();
+    assert!(
+        error.to_string().contains("in use by another process"),
+        "{error}"
+    );
+    stop(audit);
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named() {
+    let data = tempfile::tempdir().unwrap();
+    std::fs::write(data.path().join("file"), "").unwrap();
+    let error = sqlward_audit_store::Audit::open(&data.path().join("file"), settings())
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("can't be written"), "{error}");
+}
