@@ -52,7 +52,7 @@ faults: setup
 bench: setup
 	$(CARGO) build --release -p sqlward-cli -p sqlward-benches --bins
 	$(CARGO) bench -p sqlward-benches $(if $(SHORT),-- --test)
-	SHORT=$(SHORT) benches/side-by-side.sh
+	SHORT=$(SHORT) $${CARGO_TARGET_DIR:-target}/release/side-by-side
 
 fuzz:
 	tools/setup.sh build

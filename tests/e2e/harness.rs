@@ -1,8 +1,10 @@
 //! The tools of these tests, shown on a server without a proxy.
 
 use anyhow::{Context, Result, ensure};
+use sqlward_tests::oracle;
 use sqlward_tests::raw::{Raw, bind, execute, extended, function_call, parse, sync, tags};
 use sqlward_tests::server::{Options, Server, TRUSTED_USER};
+use sqlward_tests::traffic::{self, Played};
 
 #[test]
 fn raw_client_speaks_to_a_server() -> Result<()> {
@@ -35,5 +37,50 @@ fn raw_client_speaks_to_a_server() -> Result<()> {
     let version =
         encrypted.value("SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")?;
     ensure!(version.starts_with("TLSv1"), "{version}");
+    Ok(())
+}
+
+/// The reader of the server's record finds exactly what the clients did: without this, agreement
+/// of record and audit would prove little.
+#[test]
+fn the_servers_record_holds_what_clients_did() -> Result<()> {
+    let mut server = Server::start(&Options {
+        record: true,
+        ..Options::default()
+    })?;
+    let port = server.port();
+    let played = std::thread::scope(|scope| -> Result<Vec<Played>> {
+        let sessions: Vec<_> = (1..=4)
+            .map(|seed| scope.spawn(move || traffic::play(port, TRUSTED_USER, seed, 400)))
+            .collect();
+        sessions
+            .into_iter()
+            .map(|session| {
+                session
+                    .join()
+                    .map_err(|_| anyhow::anyhow!("a session panicked"))?
+            })
+            .collect()
+    })?;
+    server.stop()?;
+    let record = oracle::read(&server.record_files()?)?;
+    for one in &played {
+        let found = record
+            .iter()
+            .find(|session| session.pid == one.pid && !session.entries.is_empty());
+        let found = found.with_context(|| format!("no session of backend {}", one.pid))?;
+        for (done, entry) in one.done.iter().zip(&found.entries) {
+            ensure!(
+                done.text == entry.text && done.kind == entry.kind && done.error == entry.error,
+                "client: {done:?}\nserver: {entry:?}"
+            );
+        }
+        ensure!(
+            one.done.len() == found.entries.len(),
+            "{} {}",
+            one.done.len(),
+            found.entries.len()
+        );
+    }
     Ok(())
 }

@@ -3,64 +3,60 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::proxy;
 
 /// One recorded statement.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Statement {
     /// The event id.
     pub event: String,
-    /// The session's id.
+    /// The session's id: a number that grows with time.
     pub session: String,
     /// Its number in the session.
     pub number: u64,
-    /// When the session began, µs since 1970.
-    pub session_start_us: u64,
     /// How it came: simple, prepare, execute, fetch, function-call, startup.
     pub kind: String,
     /// Its text.
-    #[serde(default)]
     pub text: String,
-    /// Whether the text is cut.
-    #[serde(default)]
-    pub truncated: bool,
+    /// The length of the text as sent; larger than the text where that is cut.
+    pub text_length: u64,
     /// The first verb.
-    #[serde(default)]
     pub verb: String,
     /// How it ended.
     pub completion: String,
     /// The error it ended with.
     pub sqlstate: Option<String>,
     /// Rows returned.
-    #[serde(default)]
     pub rows: u64,
     /// Rows affected.
-    #[serde(default)]
     pub affected: u64,
     /// The server's process id.
     pub backend_pid: Option<u32>,
     /// The client's port.
     pub client_port: Option<u16>,
     /// The database user.
-    #[serde(default)]
     pub user: String,
     /// The database.
-    #[serde(default)]
     pub database: String,
     /// The application name.
-    #[serde(default)]
     pub application: String,
 }
 
 impl Statement {
+    /// Whether the text is cut.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.text_length > self.text.len() as u64
+    }
+
     /// Whether the server must have it in its own record.
     #[must_use]
     pub fn must_be_in_server_record(&self) -> bool {
         match self.kind.as_str() {
             "startup" => false,
-            "prepare" => self.completion == "failed",
+            "prepare" | "bind" => self.completion == "failed",
             // The server answers the execution of an empty text without recording it.
             "execute" if self.verb == "empty" && self.completion == "done" => false,
             _ => matches!(
@@ -91,4 +87,8 @@ pub fn statements(data: &Path) -> Result<Vec<Statement>> {
         .collect()
 }
 
-const STATEMENTS: &str = "SELECT * FROM statements";
+const STATEMENTS: &str = "SELECT event_id AS event, session, number, kind, \
+     coalesce(text, '') AS text, coalesce(text_length, 0) AS text_length, \
+     coalesce(verb, '') AS verb, completion, error AS sqlstate, rows, affected, backend_pid, \
+     client_port, coalesce(user, '') AS user, coalesce(\"database\", '') AS \"database\", \
+     coalesce(application, '') AS application FROM statements";

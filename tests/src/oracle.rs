@@ -160,6 +160,10 @@ fn take(session: &mut Session, open: &mut BTreeMap<String, usize>, line: Line) {
     if !matches!(line.error_severity.as_str(), "ERROR" | "FATAL" | "PANIC") {
         return;
     }
+    // The loss of the connection says nothing of the statement that was under way.
+    if line.error_severity == "FATAL" && line.state_code == "08006" {
+        return;
+    }
     let Some(text) = line.statement.clone() else {
         return;
     };
@@ -216,8 +220,15 @@ fn statement(line: &Line) -> Option<(Kind, &str)> {
 /// # Errors
 /// When either can't be read.
 pub fn compare(files: &[PathBuf], data: &Path) -> Result<Findings> {
+    compare_records(files, &audit::statements(data)?)
+}
+
+/// Compares the server's record with records from elsewhere.
+///
+/// # Errors
+/// When the server's record can't be read.
+pub fn compare_records(files: &[PathBuf], recorded: &[Statement]) -> Result<Findings> {
     let server = read(files)?;
-    let recorded = audit::statements(data)?;
     let mut findings = Findings {
         statements: server.iter().map(|session| session.entries.len()).sum(),
         sessions: server.len(),
@@ -225,12 +236,13 @@ pub fn compare(files: &[PathBuf], data: &Path) -> Result<Findings> {
     };
     // The server gives a process id to one session at a time: pair them by id, in order of time.
     let mut by_pid: BTreeMap<u32, Vec<Vec<&Statement>>> = BTreeMap::new();
-    let mut sessions: BTreeMap<(u64, &str), Vec<&Statement>> = BTreeMap::new();
-    for one in &recorded {
-        sessions
-            .entry((one.session_start_us, one.session.as_str()))
-            .or_default()
-            .push(one);
+    let mut sessions: BTreeMap<u64, Vec<&Statement>> = BTreeMap::new();
+    for one in recorded {
+        let session = one
+            .session
+            .parse()
+            .with_context(|| format!("session of {one:?}"))?;
+        sessions.entry(session).or_default().push(one);
     }
     for (_, mut statements) in sessions {
         statements.sort_by_key(|one| one.number);
@@ -337,7 +349,7 @@ fn compare_fields(pid: u32, entry: &Entry, record: &Statement, differences: &mut
             entry.text.chars().take(200).collect::<String>()
         ));
     };
-    if entry.error != record.sqlstate {
+    if entry.error != record.sqlstate && record.completion != "lost" {
         differ("error", &entry.error, &record.sqlstate);
     }
     let kind_fits = match entry.kind {
@@ -371,7 +383,7 @@ fn same_text(server: &str, record: &Statement) -> bool {
     if server == text {
         return true;
     }
-    if record.truncated && !text.is_empty() {
+    if record.is_cut() && !text.is_empty() {
         return server.starts_with(text);
     }
     if !text.contains("***") {
@@ -400,3 +412,112 @@ fn same_text(server: &str, record: &Statement) -> bool {
 
 const SHOWN: usize = 30;
 const LOOK_AHEAD: usize = 50;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A session that runs `a`, fails at `b`, and executes `c` as a prepared statement.
+    const LOG: &str = r#"{"pid":7,"user":"u","dbname":"d","remote_host":"127.0.0.1","session_id":"s","error_severity":"LOG","message":"statement: a","func_name":"exec_simple_query","backend_type":"client backend","application_name":"p"}
+{"pid":7,"remote_host":"127.0.0.1","session_id":"s","error_severity":"LOG","message":"duration: 1 ms","func_name":"exec_simple_query","backend_type":"client backend"}
+{"pid":7,"user":"u","dbname":"d","remote_host":"127.0.0.1","session_id":"s","error_severity":"LOG","message":"statement: b","func_name":"exec_simple_query","backend_type":"client backend","application_name":"p"}
+{"pid":7,"user":"u","dbname":"d","remote_host":"127.0.0.1","session_id":"s","error_severity":"ERROR","state_code":"22012","message":"division by zero","statement":"b","func_name":"int4div","backend_type":"client backend","application_name":"p"}
+{"pid":7,"user":"u","dbname":"d","remote_host":"127.0.0.1","session_id":"s","error_severity":"LOG","message":"statement: forged","func_name":"exec_stmt_raise","backend_type":"client backend","application_name":"p"}
+{"pid":7,"user":"u","dbname":"d","remote_host":"127.0.0.1","session_id":"s","error_severity":"LOG","message":"execute <unnamed>: c","func_name":"exec_execute_message","backend_type":"client backend","application_name":"p"}
+"#;
+
+    fn record(number: u64, kind: &str, text: &str, sqlstate: Option<&str>) -> Statement {
+        Statement {
+            session: "1".into(),
+            number,
+            kind: kind.into(),
+            text: text.into(),
+            completion: if sqlstate.is_some() { "failed" } else { "done" }.into(),
+            sqlstate: sqlstate.map(str::to_owned),
+            backend_pid: Some(7),
+            user: "u".into(),
+            database: "d".into(),
+            application: "p".into(),
+            ..Statement::default()
+        }
+    }
+
+    fn good() -> Vec<Statement> {
+        let failed = record(2, "simple", "b", Some("22012"));
+        vec![
+            record(1, "simple", "a", None),
+            failed,
+            record(3, "execute", "c", None),
+        ]
+    }
+
+    fn differences(records: &[Statement]) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("log.json");
+        fs::write(&file, LOG).unwrap();
+        let findings = compare_records(&[file], records).unwrap();
+        assert_eq!(findings.statements, 3);
+        findings.differences
+    }
+
+    #[test]
+    fn equal_records_agree() {
+        assert_eq!(differences(&good()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_kind_of_difference_is_found() {
+        type Change = fn(&mut Vec<Statement>);
+        let changes: [(&str, Change); 9] = [
+            ("missing", |records| drop(records.remove(1))),
+            ("missing", |records| records.clear()),
+            ("extra", |records| {
+                records.insert(1, record(2, "simple", "z", None))
+            }),
+            ("extra", |records| {
+                records.push(record(4, "simple", "c", None))
+            }),
+            ("text", |records| records[1].text = "B".into()),
+            ("error", |records| records[1].sqlstate = None),
+            ("user", |records| records[0].user = "x".into()),
+            ("application", |records| records[2].application = "x".into()),
+            ("kind", |records| records[2].kind = "simple".into()),
+        ];
+        for (expected, change) in changes {
+            let mut records = good();
+            change(&mut records);
+            let found = differences(&records);
+            assert!(
+                found.iter().any(|one| one.starts_with(expected)),
+                "{expected}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_refused_statement_must_not_have_run() {
+        let mut records = good();
+        records[0].completion = "refused".into();
+        let found = differences(&records);
+        assert!(
+            found.iter().any(|one| one.starts_with("missing")),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn redacted_and_cut_texts_are_the_same_texts() {
+        let cut = |text: &str| Statement {
+            text_length: 1000,
+            ..record(1, "simple", text, None)
+        };
+        assert!(same_text("SELECT 'long'", &cut("SELECT 'l")));
+        assert!(!same_text("SELECT 'long'", &cut("SELECT 'x")));
+        let secret = record(1, "simple", "ALTER ROLE a PASSWORD '***' b", None);
+        assert!(same_text("ALTER ROLE a PASSWORD 'x y' b", &secret));
+        assert!(!same_text("ALTER ROLE b PASSWORD 'x y' b", &secret));
+        assert!(!same_text("ALTER ROLE a PASSWORD 'x y' c", &secret));
+    }
+}

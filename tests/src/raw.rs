@@ -149,23 +149,7 @@ impl Raw {
     /// # Errors
     /// When the login fails; the error holds the server's message.
     pub fn start(&mut self, user: &str, parameters: &[(&str, &str)]) -> Result<()> {
-        let mut body = 196_608_u32.to_be_bytes().to_vec();
-        let defaults = [("user", user), ("database", crate::server::DATABASE)];
-        let given = |name: &str| parameters.iter().any(|(key, _)| *key == name);
-        let all = defaults
-            .iter()
-            .filter(|(name, _)| !given(name))
-            .chain(parameters);
-        for (name, value) in all {
-            body.extend_from_slice(name.as_bytes());
-            body.push(0);
-            body.extend_from_slice(value.as_bytes());
-            body.push(0);
-        }
-        body.push(0);
-        let mut packet = length(&body).to_be_bytes().to_vec();
-        packet.extend(body);
-        self.send(&packet)?;
+        self.send(&startup_packet_with(user, parameters))?;
         for message in self.until_ready()? {
             match message.tag {
                 b'E' => bail!("login: {message:?}"),
@@ -318,6 +302,30 @@ fn closed(error: &io::Error) -> bool {
 
 fn length(body: &[u8]) -> u32 {
     u32::try_from(body.len()).unwrap_or(u32::MAX - 4) + 4
+}
+
+/// The StartupMessage of a user, to the database of the fixture.
+#[must_use]
+pub fn startup_packet(user: &str) -> Vec<u8> {
+    startup_packet_with(user, &[])
+}
+
+fn startup_packet_with(user: &str, parameters: &[(&str, &str)]) -> Vec<u8> {
+    let mut body = 196_608_u32.to_be_bytes().to_vec();
+    let defaults = [("user", user), ("database", crate::server::DATABASE)];
+    let given = |name: &str| parameters.iter().any(|(key, _)| *key == name);
+    for (name, value) in defaults
+        .iter()
+        .filter(|(name, _)| !given(name))
+        .chain(parameters)
+    {
+        for part in [name, value] {
+            body.extend_from_slice(part.as_bytes());
+            body.push(0);
+        }
+    }
+    body.push(0);
+    [&length(&body).to_be_bytes()[..], &body].concat()
 }
 
 /// A message with any type byte and body.

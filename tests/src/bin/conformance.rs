@@ -1,23 +1,34 @@
 //! PostgreSQL's own regression, isolation and libpq_pipeline suites through sqlward, and the
 //! audit of those runs against the server's own record. See `conformance/run.sh`.
 //!
-//! `conformance [--direct] [--short] [SUITE…]`
+//! `conformance [--direct|--wire] [--short] [SUITE…]`; `--wire` runs them through the protocol core
+//! alone, without policy and audit.
 
 use std::fs;
+use std::net::TcpStream;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use sqlward_tests::oracle;
-use sqlward_tests::paths::{postgres_program, repository};
+use sqlward_tests::paths::{postgres_program, profile_dir, repository};
+use sqlward_tests::ports;
+use sqlward_tests::process::{Process, until};
 use sqlward_tests::proxy::{self, Policy, Proxy};
 use sqlward_tests::server::{ADMIN, Options, Server, as_server_user, server_user};
 use tempfile::TempDir;
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Direct,
+    Wire,
+    Sqlward,
+}
+
 struct Arguments {
-    direct: bool,
+    way: Way,
     short: bool,
     suites: Vec<String>,
 }
@@ -25,13 +36,14 @@ struct Arguments {
 impl Arguments {
     fn read() -> Result<Self> {
         let mut read = Self {
-            direct: false,
+            way: Way::Sqlward,
             short: false,
             suites: Vec::new(),
         };
         for argument in std::env::args().skip(1) {
             match argument.as_str() {
-                "--direct" => read.direct = true,
+                "--direct" => read.way = Way::Direct,
+                "--wire" => read.way = Way::Wire,
                 "--short" => read.short = true,
                 "regress" | "isolation" | "libpq_pipeline" => read.suites.push(argument),
                 other => bail!("unknown argument `{other}`"),
@@ -86,33 +98,49 @@ fn run(suite: &str, tree: &Path, arguments: &Arguments) -> Result<bool> {
         ("shared_buffers", "128MB"),
     ];
     let mut server = Server::start(&Options {
-        record: !arguments.direct,
+        record: arguments.way != Way::Direct,
         bare: true,
         settings: settings
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .to_vec(),
         ..Options::default()
     })?;
-    let mut proxy = None;
-    if !arguments.direct {
-        let options = proxy::Options {
-            policy: Policy::RecordAll,
-            ..proxy::Options::default()
-        };
-        proxy = Some(Proxy::start(&[&server], &options)?);
-    }
-    let port = proxy.as_ref().map_or(server.port(), Proxy::port);
     let folder = workshop()?;
+    let notes = folder.path().join("notes.json");
+    let mut proxy = None;
+    let mut forwarder = None;
+    let port = match arguments.way {
+        Way::Direct => server.port(),
+        Way::Wire => {
+            let port = ports::free()?;
+            let mut command = Command::new(profile_dir()?.join("wire-forwarder"));
+            command
+                .args([port.to_string(), server.port().to_string()])
+                .arg(&notes);
+            forwarder = Some(Process::start("wire-forwarder", command)?);
+            until("the forwarder listens", Duration::from_secs(10), || {
+                Ok(TcpStream::connect(("127.0.0.1", port)).ok())
+            })?;
+            port
+        }
+        Way::Sqlward => {
+            let options = proxy::Options {
+                policy: Policy::RecordAll,
+                ..proxy::Options::default()
+            };
+            proxy.insert(Proxy::start(&[&server], &options)?).port()
+        }
+    };
     let started = Instant::now();
     let tally = match suite {
         "regress" => regress(tree, folder.path(), port, arguments.short)?,
         "isolation" => isolation(tree, folder.path(), port, arguments.short)?,
         _ => libpq_pipeline(tree, folder.path(), port)?,
     };
-    let way = if arguments.direct {
-        "direct"
-    } else {
-        "through sqlward"
+    let way = match arguments.way {
+        Way::Direct => "direct",
+        Way::Wire => "through the protocol core",
+        Way::Sqlward => "through sqlward",
     };
     let seconds = started.elapsed().as_secs();
     println!(
@@ -124,18 +152,29 @@ fn run(suite: &str, tree: &Path, arguments: &Arguments) -> Result<bool> {
         println!("  FAILED {name}");
     }
     let mut good = tally.failed.is_empty() && tally.passed > 0;
-    if let Some(mut proxy) = proxy {
+    let findings = if let Some(forwarder) = forwarder {
+        print!("{}", forwarder.output());
+        server.stop()?;
+        let notes = fs::read_to_string(notes)?;
+        let records = notes
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<serde_json::Result<Vec<_>>>()?;
+        oracle::compare_records(&server.record_files()?, &records)?
+    } else if let Some(mut proxy) = proxy {
         proxy.stop()?;
         server.stop()?;
-        let findings = oracle::compare(&server.record_files()?, &proxy.data())?;
-        println!(
-            "{suite}, audit against the server's record: {}",
-            findings.summary()
-        );
-        ensure!(findings.statements > 0, "the server recorded nothing");
-        good &= findings.differences.is_empty();
-        keep(suite, folder.path(), &findings)?;
-    }
+        oracle::compare(&server.record_files()?, &proxy.data())?
+    } else {
+        return Ok(good);
+    };
+    println!(
+        "{suite}, record against the server's own: {}",
+        findings.summary()
+    );
+    ensure!(findings.statements > 0, "the server recorded nothing");
+    good &= findings.differences.is_empty();
+    keep(suite, folder.path(), &findings)?;
     Ok(good)
 }
 
