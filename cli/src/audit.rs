@@ -210,8 +210,17 @@ impl Audit {
                 }
                 story(&entries, answer.format)?;
             }
-            Self::Top { by, measure, filter, answer } => {
-                let most = if answer.limit == 0 { usize::MAX } else { answer.limit };
+            Self::Top {
+                by,
+                measure,
+                filter,
+                answer,
+            } => {
+                let most = if answer.limit == 0 {
+                    usize::MAX
+                } else {
+                    answer.limit
+                };
                 let ranking = answer.archive()?.top(by, measure, &filter.query(), most)?;
                 let mut table = Table::new(&["value", "measure"]);
                 table.rows = ranking
@@ -220,8 +229,17 @@ impl Audit {
                     .collect();
                 output::table(&table, answer.format)?;
             }
-            Self::Sql { query, from, to, answer } => {
-                let range = SqlRange { from, to, limit: answer.limit() };
+            Self::Sql {
+                query,
+                from,
+                to,
+                answer,
+            } => {
+                let range = SqlRange {
+                    from,
+                    to,
+                    limit: answer.limit(),
+                };
                 let table = answer.archive()?.sql(&query, range)?;
                 output::table(&table, answer.format)?;
             }
@@ -274,7 +292,11 @@ impl Explain {
     /// Carry it out.
     pub fn run(self) -> Result<ExitCode> {
         let Some(row) = self.answer.archive()?.event(self.event)? else {
-            bail!("no event {} in `{}`", self.event, self.answer.data.display());
+            bail!(
+                "no event {} in `{}`",
+                self.event,
+                self.answer.data.display()
+            );
         };
         match self.answer.format {
             Format::Table => {
@@ -347,7 +369,10 @@ fn story(entries: &[SessionEntry], format: Format) -> Result<()> {
     if let Format::Json = format {
         let lines: Result<Vec<String>, _> = entries.iter().map(serde_json::to_string).collect();
         let text = lines?.join("\n") + "\n";
-        return output::quietly(std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes()));
+        return output::quietly(std::io::Write::write_all(
+            &mut std::io::stdout(),
+            text.as_bytes(),
+        ));
     }
     let mut statements = Table::new(Row::COLUMNS);
     let mut steps = Table::new(SessionRow::COLUMNS);
@@ -399,12 +424,20 @@ fn kind(text: &str) -> Result<IntentKind, String> {
 }
 
 fn dimension(text: &str) -> Result<Dimension, String> {
-    let words = Dimension::ALL.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+    let words = Dimension::ALL
+        .iter()
+        .map(|(word, _)| *word)
+        .collect::<Vec<_>>()
+        .join(", ");
     Dimension::from_word(text).ok_or_else(|| format!("expected one of {words}"))
 }
 
 fn measure(text: &str) -> Result<Measure, String> {
-    let words = Measure::ALL.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+    let words = Measure::ALL
+        .iter()
+        .map(|(word, _)| *word)
+        .collect::<Vec<_>>()
+        .join(", ");
     Measure::from_word(text).ok_or_else(|| format!("expected one of {words}"))
 }
 
@@ -440,14 +473,18 @@ fn time(text: &str) -> Result<u64, String> {
         .or_else(|| text.parse::<SignedDuration>().ok());
     match back {
         Some(back) => Ok(now_us().saturating_sub(u64::try_from(back.as_micros()).unwrap_or(0))),
-        None => Err("expected 2026-11-23T08:00:00Z, 2026-11-23, or a span such as 90m, 24h, 7d".into()),
+        None => {
+            Err("expected 2026-11-23T08:00:00Z, 2026-11-23, or a span such as 90m, 24h, 7d".into())
+        }
     }
 }
 
 fn now_us() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+        .map_or(0, |since| {
+            u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+        })
 }
 
 /// A duration as µs.

@@ -20,7 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Start an ephemeral PostgreSQL and the proxy, and show a refusal and its record.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  sqlward demo --policy rules/baseline\n\nLeaves nothing running and nothing on disk.")]
+#[command(
+    after_help = "Example:\n  sqlward demo --policy rules/baseline\n\nLeaves nothing running and nothing on disk."
+)]
 pub struct Demo {
     /// Policy to put in force.
     #[arg(long, value_name = "PATH", default_value = "rules/baseline")]
@@ -80,18 +82,27 @@ impl Scene {
         say("starting an ephemeral PostgreSQL");
         let (server, server_port) = start_server(&bin, folder.path())?;
         let psql = bin.join("psql");
-        for sql in [
-            "CREATE ROLE app LOGIN; CREATE DATABASE shop OWNER app",
-        ]
-        .iter()
-        .flat_map(|script| script.split(';'))
+        for sql in ["CREATE ROLE app LOGIN; CREATE DATABASE shop OWNER app"]
+            .iter()
+            .flat_map(|script| script.split(';'))
         {
-            quiet(Command::new(&psql).args(connection(server_port, "postgres", "postgres")).args(["-c", sql]))?;
+            quiet(
+                Command::new(&psql)
+                    .args(connection(server_port, "postgres", "postgres"))
+                    .args(["-c", sql]),
+            )?;
         }
         say("starting sqlward in front of it, with the baseline pack");
         let data = folder.path().join("audit");
         let (proxy, port) = start_proxy(policy, server_port, &data)?;
-        Ok(Self { proxy: Some(proxy), _server: server, port, psql, data, _folder: folder })
+        Ok(Self {
+            proxy: Some(proxy),
+            _server: server,
+            port,
+            psql,
+            data,
+            _folder: folder,
+        })
     }
 
     fn play(mut self) -> Result<()> {
@@ -102,7 +113,9 @@ impl Scene {
             "UPDATE accounts SET balance = balance - 5 WHERE id = 7",
             "SELECT count(*), sum(balance) FROM accounts",
         ])?;
-        say("and then somebody forgets the WHERE, disguises its absence, and goes after the passwords");
+        say(
+            "and then somebody forgets the WHERE, disguises its absence, and goes after the passwords",
+        );
         self.session(&[
             "DELETE FROM accounts",
             "UPDATE accounts SET balance = 0 WHERE 1 = 1 OR id = 7",
@@ -114,7 +127,15 @@ impl Scene {
         say("who was refused what, and by which rule?");
         self.audit(&["search", "--decision", "deny", "--format", "table"])?;
         say("who does how much?");
-        self.audit(&["top", "--by", "verb", "--measure", "count", "--format", "table"])?;
+        self.audit(&[
+            "top",
+            "--by",
+            "verb",
+            "--measure",
+            "count",
+            "--format",
+            "table",
+        ])?;
         say("done; nothing is left running");
         Ok(())
     }
@@ -123,7 +144,9 @@ impl Scene {
         for statement in statements {
             println!("\nshop=> {statement};");
             let mut command = Command::new(&self.psql);
-            command.args(connection(self.port, "app", "shop")).args(["-c", statement]);
+            command
+                .args(connection(self.port, "app", "shop"))
+                .args(["-c", statement]);
             let output = command.output().context("psql")?;
             std::io::stdout().write_all(&output.stdout)?;
             std::io::stdout().write_all(&output.stderr)?;
@@ -157,7 +180,10 @@ fn connection(port: u16, user: &str, database: &str) -> Vec<String> {
 fn quiet(command: &mut Command) -> Result<()> {
     let output = command.output().with_context(|| format!("{command:?}"))?;
     if !output.status.success() {
-        bail!("{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
+        bail!(
+            "{command:?} failed:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     Ok(())
 }
@@ -172,9 +198,16 @@ fn server_binaries() -> Result<PathBuf> {
         .collect();
     found.sort();
     found.extend(
-        std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect::<Vec<_>>(),
+        std::env::var_os("PATH")
+            .iter()
+            .flat_map(std::env::split_paths)
+            .collect::<Vec<_>>(),
     );
-    let complete = |bin: &PathBuf| ["initdb", "postgres", "psql"].iter().all(|name| bin.join(name).is_file());
+    let complete = |bin: &PathBuf| {
+        ["initdb", "postgres", "psql"]
+            .iter()
+            .all(|name| bin.join(name).is_file())
+    };
     // The highest version of Debian's layout first, then the search path.
     found.into_iter().rev().find(complete).context(
         "no PostgreSQL server found: `make setup` installs it (Debian: apt-get install postgresql)",
@@ -197,17 +230,41 @@ fn start_server(bin: &Path, folder: &Path) -> Result<(Running, u16)> {
         command
     };
     let mut init = command("initdb");
-    quiet(init.args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D"]).arg(&data))?;
+    quiet(
+        init.args([
+            "--no-sync",
+            "--auth=trust",
+            "--username=postgres",
+            "--encoding=UTF8",
+            "--locale=C",
+            "-D",
+        ])
+        .arg(&data),
+    )?;
     let port = free_port()?;
     let mut server = command("postgres");
-    server.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-p", &port.to_string(), "-F"]);
-    server.arg("-c").arg(format!("unix_socket_directories={}", data.display()));
+    server
+        .arg("-D")
+        .arg(&data)
+        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-F"]);
+    server
+        .arg("-c")
+        .arg(format!("unix_socket_directories={}", data.display()));
     server.stdout(Stdio::null()).stderr(Stdio::null());
     let running = Running(server.spawn().context("postgres")?);
     let deadline = Instant::now() + PATIENCE;
-    let ready = || Command::new(bin.join("psql")).args(connection(port, "postgres", "postgres")).args(["-c", ""]).output();
+    let ready = || {
+        Command::new(bin.join("psql"))
+            .args(connection(port, "postgres", "postgres"))
+            .args(["-c", ""])
+            .output()
+    };
     while !ready()?.status.success() {
-        ensure!(Instant::now() < deadline, "PostgreSQL did not start in {} s", PATIENCE.as_secs());
+        ensure!(
+            Instant::now() < deadline,
+            "PostgreSQL did not start in {} s",
+            PATIENCE.as_secs()
+        );
         thread::sleep(Duration::from_millis(50));
     }
     Ok((running, port))
@@ -223,7 +280,9 @@ fn server_user() -> Result<Option<(u32, u32)>> {
     ["postgres", "nobody"]
         .iter()
         .find_map(|wanted| {
-            let line = passwd.lines().find(|line| line.split(':').next() == Some(wanted))?;
+            let line = passwd
+                .lines()
+                .find(|line| line.split(':').next() == Some(wanted))?;
             let mut ids = line.split(':').skip(2).map_while(|id| id.parse().ok());
             Some((ids.next()?, ids.next()?))
         })

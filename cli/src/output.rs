@@ -61,5 +61,9 @@ pub fn warnings(problems: &[problem::Problem]) {
 }
 
 fn colour() -> Colour {
-    if io::stderr().is_terminal() { Colour::Always } else { Colour::Never }
+    if io::stderr().is_terminal() {
+        Colour::Always
+    } else {
+        Colour::Never
+    }
 }

@@ -77,7 +77,11 @@ pub struct Explain {
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The statement.
-    #[arg(long, required_unless_present = "sql_file", conflicts_with = "sql_file")]
+    #[arg(
+        long,
+        required_unless_present = "sql_file",
+        conflicts_with = "sql_file"
+    )]
     sql: Option<String>,
     /// File with the statement; - for standard input.
     #[arg(long, value_name = "FILE")]
@@ -131,11 +135,24 @@ impl Policy {
             Self::Test { files } => with(&files, |policy| {
                 let results = policy.run_tests()?;
                 print!("{results}");
-                Ok(if results.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+                Ok(if results.passed() {
+                    ExitCode::SUCCESS
+                } else {
+                    ExitCode::FAILURE
+                })
             }),
             Self::Explain(arguments) => arguments.run(),
-            Self::Judge { dialect, policy, input, threads } => with(&policy, |policy| {
-                let batch = Batch { dialect, now: Timestamp::now(), threads };
+            Self::Judge {
+                dialect,
+                policy,
+                input,
+                threads,
+            } => with(&policy, |policy| {
+                let batch = Batch {
+                    dialect,
+                    now: Timestamp::now(),
+                    threads,
+                };
                 let mut out = BufWriter::new(io::stdout());
                 let summary = match judge(policy, &batch, open(&input)?, &mut out) {
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -146,7 +163,11 @@ impl Policy {
                 out.flush()?;
                 eprintln!("{} judged, {} in error", summary.judged, summary.errors);
                 let failed = summary.errors > 0;
-                Ok(if failed { ExitCode::from(BAD_INPUT) } else { ExitCode::SUCCESS })
+                Ok(if failed {
+                    ExitCode::from(BAD_INPUT)
+                } else {
+                    ExitCode::SUCCESS
+                })
             }),
         }
     }
@@ -170,7 +191,10 @@ impl Explain {
             client: self.client,
             application: self.application,
             listener: self.listener,
-            end_user: self.end_user.map(|name| EndUser { name, trust: "setting".to_owned() }),
+            end_user: self.end_user.map(|name| EndUser {
+                name,
+                trust: "setting".to_owned(),
+            }),
             ..Subject::default()
         };
         with(&self.files, |policy| {

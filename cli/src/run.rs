@@ -65,9 +65,7 @@ impl Run {
         }));
         match sqlward_proxy::run(config) {
             Ok(()) => Ok(ExitCode::SUCCESS),
-            Err(StartError::Policy(problems)) => {
-Ok(output::bad_input(&problems))
-            }
+            Err(StartError::Policy(problems)) => Ok(output::bad_input(&problems)),
             Err(error) => Err(error).context("sqlward can't start"),
         }
     }
@@ -86,7 +84,13 @@ Ok(output::bad_input(&problems))
         let listen = listen
             .parse::<SocketAddr>()
             .with_context(|| format!("--listen: `{listen}` is no IP address and port"))?;
-        Ok(Ok(Config::quick(listen, address(&upstream)?, self.policy, data, self.admin)))
+        Ok(Ok(Config::quick(
+            listen,
+            address(&upstream)?,
+            self.policy,
+            data,
+            self.admin,
+        )))
     }
 }
 
@@ -99,7 +103,11 @@ fn address(url: &str) -> Result<&str> {
         bail!("`{url}`: unknown protocol `{scheme}`: expected postgres");
     }
     let rest = rest.trim_end_matches('/');
-    if rest.contains(['/', '@', '?']) || rest.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+    if rest.contains(['/', '@', '?'])
+        || rest
+            .rsplit_once(':')
+            .is_none_or(|(_, port)| port.parse::<u16>().is_err())
+    {
         bail!("`{url}`: expected postgres://HOST:PORT, with nothing else in it");
     }
     Ok(rest)
@@ -123,9 +131,18 @@ mod tests {
 
     #[test]
     fn urls_are_host_and_port() {
-        assert_eq!(address("postgres://127.0.0.1:5432").unwrap(), "127.0.0.1:5432");
+        assert_eq!(
+            address("postgres://127.0.0.1:5432").unwrap(),
+            "127.0.0.1:5432"
+        );
         assert_eq!(address("postgresql://db:5432/").unwrap(), "db:5432");
-        for bad in ["127.0.0.1:5432", "mysql://h:1", "postgres://h", "postgres://u:p@h:1", "postgres://h:1/db"] {
+        for bad in [
+            "127.0.0.1:5432",
+            "mysql://h:1",
+            "postgres://h",
+            "postgres://u:p@h:1",
+            "postgres://h:1/db",
+        ] {
             assert!(address(bad).is_err(), "{bad}");
         }
     }

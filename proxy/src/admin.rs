@@ -30,7 +30,11 @@ async fn health(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let policy = shared.policy.load();
     let body = format!(
         "{{\"status\":\"{}\",\"version\":\"{}\",\"sessions\":{},\"policy_generation\":{}}}\n",
-        if shared.is_draining() { "draining" } else { "ok" },
+        if shared.is_draining() {
+            "draining"
+        } else {
+            "ok"
+        },
         env!("CARGO_PKG_VERSION"),
         shared.metrics.sessions.get(),
         policy.generation,
@@ -40,5 +44,8 @@ async fn health(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     shared.observe_store();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], shared.metrics.render())
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        shared.metrics.render(),
+    )
 }

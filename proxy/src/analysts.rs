@@ -46,7 +46,13 @@ impl Analysts {
     /// Cancel safe: a dropped call wastes an analysis.
     pub async fn analyse(&self, text: &[u8], lex: LexState) -> Option<Analysis> {
         let (reply, answer) = oneshot::channel();
-        self.0.send(Job { text: text.into(), lex, reply }).ok()?;
+        self.0
+            .send(Job {
+                text: text.into(),
+                lex,
+                reply,
+            })
+            .ok()?;
         answer.await.ok()
     }
 }

@@ -12,8 +12,8 @@ use smallvec::SmallVec;
 use sqlward_audit_store::{
     journal::{JournalError, Lane},
     record::{
-        Admin, AdminAction, Column, Completion, Entry, IntentKind, List, Object, Outcome, Parameter, ParameterFormat,
-        Seq, Shape,
+        Admin, AdminAction, Column, Completion, Entry, IntentKind, List, Object, Outcome,
+        Parameter, ParameterFormat, Seq, Shape,
     },
 };
 use sqlward_policy::{
@@ -86,7 +86,8 @@ impl Run {
 
     /// The intent that a first execution of this Parse takes over, unless something has been said of it.
     pub(crate) fn takeable(&self) -> Option<Seq> {
-        self.intent.filter(|_| self.progress.get() == Progress::Open)
+        self.intent
+            .filter(|_| self.progress.get() == Progress::Open)
     }
 
     /// The row of `execution` takes over this Parse's.
@@ -118,7 +119,9 @@ impl Run {
 /// The journal can't take it.
 pub(crate) fn outcome(lane: &mut Lane, outcome: &wire::Outcome<Tag>) -> Result<(), JournalError> {
     let run = &outcome.tag;
-    let Some(intent) = run.close(outcome.completion) else { return Ok(()) };
+    let Some(intent) = run.close(outcome.completion) else {
+        return Ok(());
+    };
     let since = |at: u64| at.saturating_sub(run.started_ns) / 1_000;
     let refused = run.refusal.as_ref().map(|refusal| refusal.sqlstate);
     let sqlstate = match outcome.completion {
@@ -251,8 +254,13 @@ fn shape(key: [u8; 16], analysis: &Analysis) -> Shape<'_> {
         fingerprint: analysis.fingerprint.0,
         normal: &analysis.normal,
         statements: u32::try_from(statements.len()).unwrap_or(u32::MAX),
-        verb: statements.first().map_or(Verb::Unknown, |statement| statement.verb),
-        class: all().map(|statement| statement.class).max_by_key(strength).unwrap_or(Class::Utility),
+        verb: statements
+            .first()
+            .map_or(Verb::Unknown, |statement| statement.verb),
+        class: all()
+            .map(|statement| statement.class)
+            .max_by_key(strength)
+            .unwrap_or(Class::Utility),
         verbs: unique(all().flat_map(|statement| statement.verbs.iter().copied())),
         objects: unique(all().flat_map(objects)),
         columns: unique(all().flat_map(columns)),
@@ -262,7 +270,9 @@ fn shape(key: [u8; 16], analysis: &Analysis) -> Shape<'_> {
             .map(|statement| statement.where_shape)
             .min_by_key(restriction)
             .unwrap_or(WhereShape::NotApplicable),
-        limit: statements.last().map_or(LimitShape::NotApplicable, |statement| statement.limit),
+        limit: statements
+            .last()
+            .map_or(LimitShape::NotApplicable, |statement| statement.limit),
         dynamic: all().any(|statement| statement.dynamic),
     }
 }
@@ -270,12 +280,14 @@ fn shape(key: [u8; 16], analysis: &Analysis) -> Shape<'_> {
 /// The functions that a text calls, qualified where it qualifies them.
 fn functions(analysis: &Analysis) -> List<'_, Cow<'_, str>> {
     let statements = analysis.facts.statements.iter();
-    unique(statements.flat_map(|statement| &statement.functions).map(|function| {
-        match &function.schema {
-            Some(schema) => Cow::Owned(format!("{schema}.{}", function.name)),
-            None => Cow::Borrowed(&*function.name),
-        }
-    }))
+    unique(
+        statements
+            .flat_map(|statement| &statement.functions)
+            .map(|function| match &function.schema {
+                Some(schema) => Cow::Owned(format!("{schema}.{}", function.name)),
+                None => Cow::Borrowed(&*function.name),
+            }),
+    )
 }
 
 /// How strong a class is: a message is of the strongest class in it.
@@ -313,7 +325,10 @@ fn objects(statement: &StatementFacts) -> impl Iterator<Item = Object<'_>> {
 
 fn columns(statement: &StatementFacts) -> impl Iterator<Item = Column<'_>> {
     statement.columns.iter().map(|column| Column {
-        schema: column.table.as_ref().and_then(|table| table.schema.as_deref()),
+        schema: column
+            .table
+            .as_ref()
+            .and_then(|table| table.schema.as_deref()),
         table: column.table.as_ref().map(|table| &*table.name),
         column: &column.column,
         usage: column.usage,

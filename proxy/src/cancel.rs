@@ -40,7 +40,10 @@ impl CancelKeys {
     #[must_use]
     pub fn register(self: &Arc<Self>, backend: Backend, upstream: Arc<Upstream>) -> Registered {
         self.0.insert(backend.clone(), upstream);
-        Registered { keys: Arc::clone(self), backend }
+        Registered {
+            keys: Arc::clone(self),
+            backend,
+        }
     }
 
     /// The server that gave `backend` to a client.

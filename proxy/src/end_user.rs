@@ -21,10 +21,14 @@ pub(crate) struct Claims<'a> {
 /// Read a sqlcommenter (`/*key='value',…*/`) or marginalia (`/*key:value,…*/`) comment.
 pub(crate) fn claims<'a>(comment: &'a [u8], keys: &[String]) -> Claims<'a> {
     let mut claims = Claims::default();
-    let Ok(comment) = std::str::from_utf8(comment) else { return claims };
+    let Ok(comment) = std::str::from_utf8(comment) else {
+        return claims;
+    };
     let inner = comment.trim_start_matches("/*").trim_end_matches("*/");
     for pair in inner.split(',') {
-        let Some((key, value)) = pair.split_once(['=', ':']) else { continue };
+        let Some((key, value)) = pair.split_once(['=', ':']) else {
+            continue;
+        };
         let key = key.trim();
         let value = value.trim();
         let value = value.strip_prefix('\'').unwrap_or(value);
@@ -42,12 +46,17 @@ pub(crate) fn claims<'a>(comment: &'a [u8], keys: &[String]) -> Claims<'a> {
 pub(crate) fn in_application_name(application: &str) -> Option<&str> {
     let (_, rest) = application.split_once("end_user=")?;
     let end = rest.find([';', ',', ')', ' ']).unwrap_or(rest.len());
-    rest.get(..end).filter(|name| !name.is_empty() && name.len() <= MAX_NAME)
+    rest.get(..end)
+        .filter(|name| !name.is_empty() && name.len() <= MAX_NAME)
 }
 
 /// An end user as the record keeps it; nothing here is more than the application's claim.
 pub(crate) fn claimed(name: &str, source: EndUserSource) -> record::EndUser<'_> {
-    record::EndUser { name, source, trust: Trust::Claimed }
+    record::EndUser {
+        name,
+        source,
+        trust: Trust::Claimed,
+    }
 }
 
 /// The trace id of a `traceparent` (W3C Trace Context: version-trace-parent-flags).
@@ -68,7 +77,11 @@ fn percent_decoded(value: &str) -> Cow<'_, str> {
     let mut bytes = value.bytes();
     while let Some(byte) = bytes.next() {
         let mut ahead = bytes.clone();
-        match (byte, ahead.next().and_then(digit), ahead.next().and_then(digit)) {
+        match (
+            byte,
+            ahead.next().and_then(digit),
+            ahead.next().and_then(digit),
+        ) {
             (b'%', Some(high), Some(low)) => {
                 decoded.push(high << 4 | low);
                 bytes = ahead;
@@ -80,7 +93,9 @@ fn percent_decoded(value: &str) -> Cow<'_, str> {
 }
 
 fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    char::from(byte)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]
@@ -107,7 +122,14 @@ mod tests {
 
     #[test]
     fn nonsense_claims_nothing() {
-        for comment in [&b"/**/"[..], b"/* user */", b"/*user=''*/", b"/*\xff=1*/", b"/*%zz='%'*/", b"*/"] {
+        for comment in [
+            &b"/**/"[..],
+            b"/* user */",
+            b"/*user=''*/",
+            b"/*\xff=1*/",
+            b"/*%zz='%'*/",
+            b"*/",
+        ] {
             assert_eq!(claims(comment, &keys()), Claims::default(), "{comment:?}");
         }
     }

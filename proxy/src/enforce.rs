@@ -6,7 +6,9 @@ use sqlward_audit_store::{
     journal::JournalError,
     record::{EventId, IntentKind},
 };
-use sqlward_policy::{AuditFailure, Decision, Outcome, Permit, Policy, RefusalText, statement::Known};
+use sqlward_policy::{
+    AuditFailure, Decision, Outcome, Permit, Policy, RefusalText, statement::Known,
+};
 use sqlward_wire::{self as wire, pg};
 
 use crate::{audit::Run, session::Tag, worker::Worker};
@@ -20,11 +22,17 @@ const AUDIT_UNAVAILABLE: &[u8] = b"58030";
 /// The verdict that `decision` means for `run`, whose intent is event `event`.
 pub(crate) fn verdict(decision: Decision, event: Option<EventId>, mut run: Run) -> Verdict {
     match decision.into_outcome() {
-        Outcome::Permitted(permit, _note) => Verdict::Forward { permit, tag: Rc::new(run) },
+        Outcome::Permitted(permit, _note) => Verdict::Forward {
+            permit,
+            tag: Rc::new(run),
+        },
         Outcome::Refused(text) => {
             let refusal = refusal(&text, event);
             run.refusal = Some(Rc::new(refusal.clone()));
-            Verdict::Refuse { refusal, tag: Rc::new(run) }
+            Verdict::Refuse {
+                refusal,
+                tag: Rc::new(run),
+            }
         }
     }
 }
@@ -32,10 +40,14 @@ pub(crate) fn verdict(decision: Decision, event: Option<EventId>, mut run: Run) 
 /// The verdict for a further message of a run that has its record.
 pub(crate) fn again(decision: Decision, run: &Tag) -> Verdict {
     match decision.into_outcome() {
-        Outcome::Permitted(permit, _note) => Verdict::Forward { permit, tag: Rc::clone(run) },
-        Outcome::Refused(text) => {
-            Verdict::Refuse { refusal: refusal(&text, None), tag: Rc::clone(run) }
-        }
+        Outcome::Permitted(permit, _note) => Verdict::Forward {
+            permit,
+            tag: Rc::clone(run),
+        },
+        Outcome::Refused(text) => Verdict::Refuse {
+            refusal: refusal(&text, None),
+            tag: Rc::clone(run),
+        },
     }
 }
 
@@ -95,5 +107,8 @@ pub(crate) fn unrecordable(kind: IntentKind, known: Rc<Known>, now_ns: u64) -> V
     };
     let mut run = Run::new(kind, known, None, now_ns);
     run.refusal = Some(Rc::new(refusal.clone()));
-    Verdict::Refuse { refusal, tag: Rc::new(run) }
+    Verdict::Refuse {
+        refusal,
+        tag: Rc::new(run),
+    }
 }

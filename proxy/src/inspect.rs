@@ -3,17 +3,17 @@
 use std::{ops::Range, rc::Rc, sync::Arc};
 
 use jiff::Timestamp;
+use smallvec::SmallVec;
 use sqlward_audit_store::{
     journal::JournalError,
     record::{
-        EndUserSource, Entry, EventId, Intent, IntentKind, Judgement, List, Parameter, Seq, SessionId,
-        Text, TxStatus,
+        EndUserSource, Entry, EventId, Intent, IntentKind, Judgement, List, Parameter, Seq,
+        SessionId, Text, TxStatus,
     },
     redact,
 };
-use smallvec::SmallVec;
 use sqlward_policy::{
-    Cause, Decision, Policy, Request, decision::Inspected, decide_function_call, decide_startup,
+    Cause, Decision, Policy, Request, decide_function_call, decide_startup,
     statement::{
         Analysis, Facts, Known, LexState, Limits, SessionEffect, Slot, analyse, analyse_replication,
     },
@@ -85,25 +85,46 @@ impl Bench<'_> {
     /// Judge `held`; `analysed` is what an analysis elsewhere has found.
     pub(crate) fn judge(&mut self, held: pg::Held<'_, Tag>, analysed: Option<Rc<Known>>) -> Judged {
         let verdict = match held {
-            pg::Held::Startup { protocol, parameters, replication } => {
-                self.startup(protocol, &parameters, replication)
-            }
+            pg::Held::Startup {
+                protocol,
+                parameters,
+                replication,
+            } => self.startup(protocol, &parameters, replication),
             pg::Held::Query { text, unsettled } => {
                 return self.statement(IntentKind::Simple, b"", text, unsettled, analysed);
             }
-            pg::Held::Parse { name, text, unsettled, .. } => {
+            pg::Held::Parse {
+                name,
+                text,
+                unsettled,
+                ..
+            } => {
                 return self.statement(IntentKind::Prepare, name, text, unsettled, analysed);
             }
-            pg::Held::Bind { portal, name, prepared, parameters } => match prepared {
+            pg::Held::Bind {
+                portal,
+                name,
+                prepared,
+                parameters,
+            } => match prepared {
                 Some(prepare) => self.bind(portal, name, prepare, parameters),
                 None => self.named("EXECUTE", name, portal),
             },
-            pg::Held::Execute { portal, bound, first, .. } => match bound {
+            pg::Held::Execute {
+                portal,
+                bound,
+                first,
+                ..
+            } => match bound {
                 Some(bound) => self.execute(portal, bound, first),
                 None => self.named("FETCH FROM", b"", portal),
             },
             pg::Held::FunctionCall { oid, arguments } => self.function_call(oid, arguments),
-            pg::Held::TooLarge { kind, length, prefix } => self.too_large(kind, length, prefix),
+            pg::Held::TooLarge {
+                kind,
+                length,
+                prefix,
+            } => self.too_large(kind, length, prefix),
         };
         Judged::Verdict(verdict)
     }
@@ -123,7 +144,11 @@ impl Bench<'_> {
             replication.is_some(),
             Timestamp::now(),
         );
-        let text = if replication.is_some() { "replication connection" } else { "connection" };
+        let text = if replication.is_some() {
+            "replication connection"
+        } else {
+            "connection"
+        };
         let known = fresh(analyse(b"", &self.lex, &Limits::default()));
         if decision.judged == Action::Allow && replication.is_none() {
             // The session's own records tell of it.
@@ -193,7 +218,12 @@ impl Bench<'_> {
             return self.behind(prepare, refusal);
         }
         let known = Rc::clone(&prepare.known);
-        let limit = self.worker.shared.config.limits.max_recorded_parameter_bytes;
+        let limit = self
+            .worker
+            .shared
+            .config
+            .limits
+            .max_recorded_parameter_bytes;
         let parameters = audit::parameters(parameters, limit);
         let continues = prepare.takeable();
         let filing = Filing {
@@ -220,10 +250,22 @@ impl Bench<'_> {
             // The Bind's intent speaks for its first execution.
             return enforce::again(decision, bound);
         }
-        let kind = if first { IntentKind::Execute } else { IntentKind::Fetch };
+        let kind = if first {
+            IntentKind::Execute
+        } else {
+            IntentKind::Fetch
+        };
         let text = text_of(bound.prepare.as_ref().unwrap_or(bound));
-        let filing = Filing { portal, ..Filing::new(kind, text) };
-        self.conclude(Rc::clone(&bound.known), decision, filing, bound.prepare.as_ref())
+        let filing = Filing {
+            portal,
+            ..Filing::new(kind, text)
+        };
+        self.conclude(
+            Rc::clone(&bound.known),
+            decision,
+            filing,
+            bound.prepare.as_ref(),
+        )
     }
 
     /// A prepared statement or a portal that no message of the protocol has made: SQL has, or nobody.
@@ -245,7 +287,12 @@ impl Bench<'_> {
     fn function_call(&mut self, oid: u32, arguments: pg::Parameters<'_>) -> Verdict {
         let text = format!("function call {oid}");
         let known = fresh(analyse(b"", &self.lex, &Limits::default()));
-        let limit = self.worker.shared.config.limits.max_recorded_parameter_bytes;
+        let limit = self
+            .worker
+            .shared
+            .config
+            .limits
+            .max_recorded_parameter_bytes;
         let parameters = audit::parameters(arguments, limit);
         let filing = Filing {
             parameters: &parameters,
@@ -266,7 +313,11 @@ impl Bench<'_> {
             pg::HeldKind::FunctionCall => IntentKind::FunctionCall,
         };
         let glance = redact::redact(glance, &known.analysis.secrets);
-        let text = Text::Sent { bytes: &glance, full_len: length, full_hash: None };
+        let text = Text::Sent {
+            bytes: &glance,
+            full_len: length,
+            full_hash: None,
+        };
         let judgement = Judgement {
             action: Action::Deny,
             judged: Action::Deny,
@@ -288,14 +339,20 @@ impl Bench<'_> {
         let intent = filed.ok().map(|(seq, _)| seq);
         let mut run = Run::new(kind, known, intent, self.now_ns);
         run.refusal = Some(Rc::new(refusal.clone()));
-        Verdict::Refuse { refusal, tag: Rc::new(run) }
+        Verdict::Refuse {
+            refusal,
+            tag: Rc::new(run),
+        }
     }
 
     /// Something behind a message that was refused in the same pipeline: the server will skip it.
     fn behind(&self, refused: &Tag, refusal: &Rc<wire::Refusal>) -> Verdict {
         let mut run = Run::new(refused.kind, Rc::clone(&refused.known), None, self.now_ns);
         run.refusal = Some(Rc::clone(refusal));
-        Verdict::Refuse { refusal: wire::Refusal::clone(refusal), tag: Rc::new(run) }
+        Verdict::Refuse {
+            refusal: wire::Refusal::clone(refusal),
+            tag: Rc::new(run),
+        }
     }
 
     fn decide(&mut self, known: &Rc<Known>, doubt: Option<Unreadable>) -> Decision {
@@ -303,10 +360,7 @@ impl Bench<'_> {
         let bodies: Vec<&Facts> = referred.bodies.iter().map(|body| &**body).collect();
         let unknown = referred.unknown.then_some(Unreadable::UnknownPrepared);
         let request = Request {
-            statement: Inspected {
-                facts: &known.analysis.facts,
-                fingerprint: Some(known.analysis.fingerprint.0),
-            },
+            statement: known,
             standing: self.context.standing(self.policy),
             now: Timestamp::now(),
             also: &bodies,
@@ -370,7 +424,10 @@ impl Bench<'_> {
         let worker = self.worker;
         let mut lane = worker.lane.borrow_mut();
         audit::tell_gap(&mut lane, worker, self.policy)?;
-        let shape = worker.shapes.borrow_mut().write(&mut lane, &known.analysis)?;
+        let shape = worker
+            .shapes
+            .borrow_mut()
+            .write(&mut lane, &known.analysis)?;
         let wall_us = wall_us();
         let event = lane.next_event_id(wall_us / 1_000);
         self.record.statements = self.record.statements.saturating_add(1);
@@ -404,7 +461,10 @@ impl Bench<'_> {
 
 /// An analysis that no cache holds.
 fn fresh(analysis: Analysis) -> Rc<Known> {
-    Rc::new(Known { analysis: Arc::new(analysis), slot: Slot::default() })
+    Rc::new(Known {
+        analysis: Arc::new(analysis),
+        slot: Slot::default(),
+    })
 }
 
 /// The prepared statements whose names a text may give another meaning; `None` for all of them.
@@ -430,7 +490,12 @@ pub(crate) fn rolls_back(known: &Known) -> bool {
 
 /// Everything that the statements of a text do to the session.
 pub(crate) fn effects(known: &Known) -> impl Iterator<Item = &SessionEffect> {
-    known.analysis.facts.statements.iter().flat_map(|statement| &statement.effects)
+    known
+        .analysis
+        .facts
+        .statements
+        .iter()
+        .flat_map(|statement| &statement.effects)
 }
 
 fn text_of(prepare: &Tag) -> Text<'_> {

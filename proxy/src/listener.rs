@@ -40,7 +40,11 @@ impl Listener {
     /// # Errors
     /// Files that can't be read or used.
     pub fn new(config: config::Listener, upstream: Arc<Upstream>) -> Result<Self, TlsError> {
-        let listener = Self { config, upstream, tls: ArcSwapOption::empty() };
+        let listener = Self {
+            config,
+            upstream,
+            tls: ArcSwapOption::empty(),
+        };
         listener.reload_tls()?;
         Ok(listener)
     }
@@ -105,7 +109,10 @@ impl Places {
         }
         *count += 1;
         self.open.fetch_add(1, Ordering::Relaxed);
-        Some(Place { places: Arc::clone(self), address })
+        Some(Place {
+            places: Arc::clone(self),
+            address,
+        })
     }
 
     /// Count a connection that is being turned away, unless there are too many of them.
@@ -142,7 +149,11 @@ impl Drop for Place {
 /// The address can't be listened on.
 pub fn bind(listener: &Listener) -> io::Result<TcpListener> {
     let address = listener.config.address;
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
@@ -174,10 +185,18 @@ fn dispatch(tcp: TcpStream, peer: SocketAddr, listener: &Arc<Listener>, shared: 
             return;
         }
     }
-    let handed = tcp.set_nodelay(true).and_then(|()| tcp.into_std()).map(|socket| {
-        let accepted = Accepted { socket, peer, listener: Arc::clone(listener), place };
-        shared.workers.give(accepted);
-    });
+    let handed = tcp
+        .set_nodelay(true)
+        .and_then(|()| tcp.into_std())
+        .map(|socket| {
+            let accepted = Accepted {
+                socket,
+                peer,
+                listener: Arc::clone(listener),
+                place,
+            };
+            shared.workers.give(accepted);
+        });
     if let Err(error) = handed {
         tracing::warn!(%error, %peer, "connection lost before it began");
     }

@@ -80,7 +80,10 @@ impl Metrics {
             Ok(gauge)
         };
         let statements = IntCounterVec::new(
-            Opts::new("statements_total", "Statements judged, by the decision carried out."),
+            Opts::new(
+                "statements_total",
+                "Statements judged, by the decision carried out.",
+            ),
             &["decision"],
         )?;
         registry.register(Box::new(statements.clone()))?;
@@ -148,7 +151,10 @@ impl Metrics {
                 "journal_lag_bytes",
                 "Journal bytes that wait for the store.",
             )?,
-            store_rows: gauge("store_rows", "Records written to the store since the start.")?,
+            store_rows: gauge(
+                "store_rows",
+                "Records written to the store since the start.",
+            )?,
             store_errors: gauge(
                 "store_errors",
                 "Failed attempts to write to the store since the start.",
@@ -169,7 +175,8 @@ impl Metrics {
 
     /// Count one finished statement.
     pub fn finished(&self, duration: Duration, rows: u64, failed: bool) {
-        self.statement_duration_seconds.observe(duration.as_secs_f64());
+        self.statement_duration_seconds
+            .observe(duration.as_secs_f64());
         self.rows_total.inc_by(rows);
         if failed {
             self.errors_total.inc();

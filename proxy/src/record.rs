@@ -8,8 +8,8 @@ use std::{
 use sqlward_audit_store::{
     journal::{JournalError, Lane},
     record::{
-        self, Admin, AdminAction, EndCause, EndUserSource, Entry, SessionAuthenticated, SessionEnd, SessionId,
-        SessionStart, Tls,
+        self, Admin, AdminAction, EndCause, EndUserSource, Entry, SessionAuthenticated, SessionEnd,
+        SessionId, SessionStart, Tls,
     },
 };
 use sqlward_policy::{Policy, Subject, vocabulary::Dialect};
@@ -83,7 +83,9 @@ impl SessionRecord {
 
     /// The client leg is encrypted now.
     pub(crate) fn encrypted(&mut self, stream: &Stream) {
-        self.tls = stream.tls_version().map(|version| (version, stream.peer_name()));
+        self.tls = stream
+            .tls_version()
+            .map(|version| (version, stream.peer_name()));
     }
 
     /// The name in the client's certificate.
@@ -92,7 +94,10 @@ impl SessionRecord {
     }
 
     fn tls(&self) -> Option<Tls<'_>> {
-        self.tls.as_ref().map(|(version, identity)| Tls { version, identity: identity.as_deref() })
+        self.tls.as_ref().map(|(version, identity)| Tls {
+            version,
+            identity: identity.as_deref(),
+        })
     }
 
     /// The protocol version that the client asked for.
@@ -271,7 +276,12 @@ impl Administration {
 
     /// A reload took effect.
     pub(crate) fn reloaded(&self, trigger: &str, generation: u64, hash: &str) {
-        self.write(AdminAction::Reload, trigger, &format!("policy {hash}"), generation);
+        self.write(
+            AdminAction::Reload,
+            trigger,
+            &format!("policy {hash}"),
+            generation,
+        );
     }
 
     /// A reload was refused.
@@ -290,7 +300,10 @@ impl Administration {
             count: 0,
         });
         let written = match self.0.lock() {
-            Ok(mut lane) => lane.append(&entry).map(drop).map_err(|error| error.to_string()),
+            Ok(mut lane) => lane
+                .append(&entry)
+                .map(drop)
+                .map_err(|error| error.to_string()),
             Err(poisoned) => Err(poisoned.to_string()),
         };
         if let Err(error) = written {
@@ -302,9 +315,11 @@ impl Administration {
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a string does not fail.
-        let _written = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing into a string does not fail.
+            let _written = write!(text, "{byte:02x}");
+            text
+        })
 }

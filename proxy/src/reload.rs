@@ -33,7 +33,11 @@ impl Reload {
         listeners: Vec<Arc<Listener>>,
         administration: Administration,
     ) -> Self {
-        Self { shared, listeners, administration }
+        Self {
+            shared,
+            listeners,
+            administration,
+        }
     }
 
     /// Read policy and certificates again and put them in force if all of them are good.
@@ -44,7 +48,10 @@ impl Reload {
                 let hash = hex(&policy.hash);
                 let changed = policy.hash != self.shared.policy.load().hash;
                 self.shared.policy.store(Arc::new(policy));
-                self.shared.metrics.policy_generation.set(generation.cast_signed());
+                self.shared
+                    .metrics
+                    .policy_generation
+                    .set(generation.cast_signed());
                 self.shared.metrics.reloads_total.inc();
                 tracing::info!(trigger, generation, hash, changed, "policy in force");
                 self.administration.reloaded(trigger, generation, &hash);
@@ -63,7 +70,10 @@ impl Reload {
             .with_generation(self.shared.policy.load().generation + 1);
         for listener in &self.listeners {
             listener.reload_tls().map_err(|error| error.to_string())?;
-            listener.upstream.reload_tls().map_err(|error| error.to_string())?;
+            listener
+                .upstream
+                .reload_tls()
+                .map_err(|error| error.to_string())?;
         }
         Ok(policy)
     }
@@ -83,7 +93,10 @@ impl Watch {
         let watcher = watch(&watched(shared), sender)
             .inspect_err(|error| tracing::warn!(%error, "files are not watched; SIGHUP reloads"))
             .ok();
-        Self { _watcher: watcher, changes }
+        Self {
+            _watcher: watcher,
+            changes,
+        }
     }
 
     /// Wait for a change and for the dust to settle.
@@ -107,19 +120,30 @@ fn watched(shared: &Shared) -> Vec<PathBuf> {
         }
         let files = &listener.upstream.tls.files;
         paths.extend(files.ca.clone());
-        paths.extend(files.identity.iter().flat_map(|(chain, key)| [chain.clone(), key.clone()]));
+        paths.extend(
+            files
+                .identity
+                .iter()
+                .flat_map(|(chain, key)| [chain.clone(), key.clone()]),
+        );
     }
     paths
 }
 
 /// Editors replace files, so it is the folder of a file that is watched.
 fn watch(paths: &[PathBuf], changes: Sender<()>) -> notify::Result<RecommendedWatcher> {
-    let wanted: Vec<PathBuf> = paths.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    let wanted: Vec<PathBuf> = paths
+        .iter()
+        .filter_map(|path| path.canonicalize().ok())
+        .collect();
     let concerned = wanted.clone();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let Ok(event) = event else { return };
         let relevant = !event.kind.is_access()
-            && event.paths.iter().any(|path| concerned.iter().any(|root| path.starts_with(root)));
+            && event
+                .paths
+                .iter()
+                .any(|path| concerned.iter().any(|root| path.starts_with(root)));
         // A full channel already announces a change.
         if relevant && changes.try_send(()).is_err() {
             tracing::trace!("change already announced");
@@ -127,7 +151,13 @@ fn watch(paths: &[PathBuf], changes: Sender<()>) -> notify::Result<RecommendedWa
     })?;
     let mut folders: Vec<&Path> = wanted
         .iter()
-        .filter_map(|path| if path.is_dir() { Some(path.as_path()) } else { path.parent() })
+        .filter_map(|path| {
+            if path.is_dir() {
+                Some(path.as_path())
+            } else {
+                path.parent()
+            }
+        })
         .collect();
     folders.sort_unstable();
     folders.dedup();

@@ -1,13 +1,6 @@
 //! From a configuration to a running proxy, and from SIGTERM to an empty one.
 
-use std::{
-    fs::{self, File},
-    io,
-    os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
 use sqlward_audit_store::{
     embedded::{Store, StoreError, StoreSettings},
@@ -44,19 +37,8 @@ pub enum StartError {
     /// The policy has errors, all of them located.
     #[error("the policy can't be loaded")]
     Policy(#[from] Problems),
-    /// The data folder can't be used.
-    #[error("data folder `{path}`: {error}")]
-    DataDir {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// Another proxy uses the data folder.
-    #[error("data folder `{0}` is in use by another sqlward: give each its own")]
-    InUse(PathBuf),
     /// The journal can't be opened.
-    #[error("journal: {0}")]
+    #[error(transparent)]
     Journal(#[from] JournalError),
     /// The store can't be opened.
     #[error("audit store: {0}")]
@@ -88,13 +70,14 @@ pub enum StartError {
 /// # Errors
 /// Anything that keeps it from starting.
 pub fn run(config: Config) -> Result<(), StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(serve(config))
 }
 
 async fn serve(config: Config) -> Result<(), StartError> {
     let policy = sqlward_policy::load(&config.policy)?.with_generation(1);
-    let _lock = lock(&config.data_dir)?;
     let settings = JournalSettings {
         node: config.node,
         max_journal_bytes: config.max_journal_bytes,
@@ -102,13 +85,20 @@ async fn serve(config: Config) -> Result<(), StartError> {
     };
     let (journal, recovery) = Journal::open(&config.data_dir, settings)?;
     report(&recovery);
-    let keeping =
-        StoreSettings { retention_days: config.retention_days, ..StoreSettings::default() };
+    let keeping = StoreSettings {
+        retention_days: config.retention_days,
+        ..StoreSettings::default()
+    };
     let store = Store::open(&config.data_dir.join("store"), keeping)?;
     let shipper = Shipper::start(&journal, store, ShipperSettings::default())?;
     let (workers, seats) = Workers::new(config.workers);
-    let shared =
-        Arc::new(Shared::new(config, policy, Metrics::new()?, workers, shipper.metrics()));
+    let shared = Arc::new(Shared::new(
+        config,
+        policy,
+        Metrics::new()?,
+        workers,
+        shipper.metrics(),
+    ));
     let analysts = Analysts::start(shared.config.workers)?;
     let administration = Administration::new(journal.lane(0)?);
     administration.started(&shared.config, &shared.policy.load());
@@ -116,14 +106,21 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let listeners = listeners(&shared.config)?;
     let mut sockets = Vec::new();
     for listener in &listeners {
-        let socket = listener::bind(listener)
-            .map_err(|error| StartError::Listen { address: listener.config.address, error })?;
+        let socket = listener::bind(listener).map_err(|error| StartError::Listen {
+            address: listener.config.address,
+            error,
+        })?;
         sockets.push((socket, Arc::clone(listener)));
     }
     let mut threads = Vec::new();
     for (number, seat) in (1..).zip(seats) {
         let lane = journal.lane(number)?;
-        threads.push(worker::start(seat, lane, analysts.clone(), Arc::clone(&shared))?);
+        threads.push(worker::start(
+            seat,
+            lane,
+            analysts.clone(),
+            Arc::clone(&shared),
+        )?);
     }
     if let Some(address) = shared.config.admin {
         let bound = admin::serve(address, Arc::clone(&shared))
@@ -157,14 +154,24 @@ async fn serve(config: Config) -> Result<(), StartError> {
 fn report(recovery: &Recovery) {
     for lane in &recovery.lanes {
         let (number, entries) = (lane.lane, lane.entries);
-        tracing::debug!(lane = number, entries, last = lane.last.0, "journal lane recovered");
+        tracing::debug!(
+            lane = number,
+            entries,
+            last = lane.last.0,
+            "journal lane recovered"
+        );
         for torn in &lane.torn {
             let (segment, saved) = (torn.segment.display(), torn.saved.display());
             tracing::warn!(lane = number, %segment, offset = torn.offset, bytes = torn.bytes, damage = ?torn.damage, %saved, "bytes that are no whole record were set aside");
         }
         for gap in &lane.gaps {
             let (after, next) = (gap.after.0, gap.next.0);
-            tracing::error!(lane = number, after, next, "the journal's chain is broken: records are missing");
+            tracing::error!(
+                lane = number,
+                after,
+                next,
+                "the journal's chain is broken: records are missing"
+            );
         }
     }
 }
@@ -226,23 +233,6 @@ async fn drain(shared: &Shared, threads: Vec<std::thread::JoinHandle<()>>) {
         );
         shared.workers.abort();
         wait(LAST_WORDS * 2).await;
-    }
-}
-
-/// Make the data folder, private, and hold its lock.
-fn lock(path: &Path) -> Result<File, StartError> {
-    let failed = |error| StartError::DataDir { path: path.to_owned(), error };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path.join("lock"))
-        .map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(StartError::InUse(path.to_owned())),
-        Err(fs::TryLockError::Error(error)) => Err(failed(error)),
     }
 }
 

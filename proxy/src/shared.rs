@@ -49,7 +49,9 @@ impl Shared {
         workers: Workers,
         shipping: Arc<sqlward_audit_store::ship::ShipperMetrics>,
     ) -> Self {
-        metrics.policy_generation.set(policy.generation.cast_signed());
+        metrics
+            .policy_generation
+            .set(policy.generation.cast_signed());
         Self {
             config,
             policy: ArcSwap::from_pointee(policy),
@@ -96,7 +98,9 @@ impl Shared {
     pub fn observe_store(&self) {
         let figures = &self.shipping;
         let figure = |of: &AtomicU64| of.load(Ordering::Relaxed).cast_signed();
-        self.metrics.journal_lag_bytes.set(figure(&figures.lag_bytes));
+        self.metrics
+            .journal_lag_bytes
+            .set(figure(&figures.lag_bytes));
         self.metrics.store_rows.set(figure(&figures.rows));
         self.metrics.store_errors.set(figure(&figures.errors));
     }
@@ -107,5 +111,7 @@ impl Shared {
 pub fn wall_us() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+        .map_or(0, |since| {
+            u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+        })
 }

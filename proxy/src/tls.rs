@@ -111,20 +111,23 @@ impl ClientFiles {
     pub fn load(&self, verification: Verification) -> Result<Arc<ClientConfig>, TlsError> {
         let trusted = match &self.ca {
             Some(path) => roots(path)?,
-            None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
+            None => RootCertStore {
+                roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+            },
         };
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?;
         let builder = match verification {
             Verification::Full => builder.with_root_certificates(trusted),
             Verification::Authority => {
-                let inner =
-                    WebPkiServerVerifier::builder_with_provider(trusted.into(), provider())
-                        .build()
-                        .map_err(|error| TlsError::ClientVerifier(error.to_string()))?;
+                let inner = WebPkiServerVerifier::builder_with_provider(trusted.into(), provider())
+                    .build()
+                    .map_err(|error| TlsError::ClientVerifier(error.to_string()))?;
                 builder
                     .dangerous()
-                    .with_custom_certificate_verifier(Arc::new(Lenient { authority: Some(inner) }))
+                    .with_custom_certificate_verifier(Arc::new(Lenient {
+                        authority: Some(inner),
+                    }))
             }
             Verification::None => builder
                 .dangerous()
@@ -181,7 +184,12 @@ impl ServerCertVerifier for Lenient {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &provider().signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &provider().signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -190,11 +198,18 @@ impl ServerCertVerifier for Lenient {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &provider().signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &provider().signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
+        provider()
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
@@ -234,11 +249,7 @@ impl Stream {
     ///
     /// # Errors
     /// The connection's.
-    pub fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        space: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(space);
         let polled = match self {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, &mut buffer),
@@ -295,7 +306,10 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let unusable = |reason: String| TlsError::File { path: path.to_owned(), reason };
+    let unusable = |reason: String| TlsError::File {
+        path: path.to_owned(),
+        reason,
+    };
     let chain: Vec<_> = CertificateDer::pem_file_iter(path)
         .map_err(|error| unusable(error.to_string()))?
         .collect::<Result<_, _>>()

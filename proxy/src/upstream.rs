@@ -52,7 +52,10 @@ impl Upstream {
     /// # Errors
     /// Files that can't be read or used.
     pub fn new(config: Arc<config::Upstream>) -> Result<Self, TlsError> {
-        let upstream = Self { config, tls: ArcSwapOption::empty() };
+        let upstream = Self {
+            config,
+            tls: ArcSwapOption::empty(),
+        };
         upstream.reload_tls()?;
         Ok(upstream)
     }
@@ -91,7 +94,9 @@ impl Upstream {
     /// # Errors
     /// The handshake's, a certificate that does not verify among them.
     pub async fn encrypt(&self, tcp: TcpStream) -> Result<Stream, ConnectError> {
-        let Some(config) = self.tls.load_full() else { return Err(ConnectError::NoTls) };
+        let Some(config) = self.tls.load_full() else {
+            return Err(ConnectError::NoTls);
+        };
         let name = &self.config.tls.server_name;
         let name = ServerName::try_from(name.clone())
             .map_err(|_| ConnectError::ServerName(name.clone()))?;
@@ -119,7 +124,9 @@ impl Upstream {
             }
             let mut rest = [0; 64];
             if encrypted {
-                let Stream::Tls(mut tls) = self.encrypt(tcp).await? else { return Ok(()) };
+                let Stream::Tls(mut tls) = self.encrypt(tcp).await? else {
+                    return Ok(());
+                };
                 tls.write_all(request).await?;
                 tls.flush().await?;
                 // The server closes without a word, often without TLS's own farewell.
@@ -130,6 +137,8 @@ impl Upstream {
             }
             Ok(())
         };
-        tokio::time::timeout(timeout, delivery).await.map_err(|_| ConnectError::Timeout)?
+        tokio::time::timeout(timeout, delivery)
+            .await
+            .map_err(|_| ConnectError::Timeout)?
     }
 }

@@ -68,15 +68,25 @@ impl Workers {
         for number in 0..u16::try_from(count).unwrap_or(u16::MAX) {
             let (sender, orders) = unbounded_channel();
             let load = Arc::new(AtomicUsize::new(0));
-            handles.push(Handle { orders: sender, load: Arc::clone(&load) });
-            seats.push(Seat { number, orders, load });
+            handles.push(Handle {
+                orders: sender,
+                load: Arc::clone(&load),
+            });
+            seats.push(Seat {
+                number,
+                orders,
+                load,
+            });
         }
         (Self(handles), seats)
     }
 
     /// Hand a connection to the worker with the fewest sessions.
     pub fn give(&self, accepted: Accepted) {
-        if let Some(handle) = self.0.iter().min_by_key(|handle| handle.load.load(Ordering::Relaxed))
+        if let Some(handle) = self
+            .0
+            .iter()
+            .min_by_key(|handle| handle.load.load(Ordering::Relaxed))
         {
             handle.load.fetch_add(1, Ordering::Relaxed);
             handle.tell(Order::Serve(Box::new(accepted)));
@@ -167,7 +177,9 @@ pub fn start(
     analysts: Analysts,
     shared: Arc<Shared>,
 ) -> io::Result<thread::JoinHandle<()>> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     thread::Builder::new()
         .name(format!("worker-{}", seat.number))
         .stack_size(ANALYSIS_STACK_BYTES)

@@ -135,11 +135,17 @@ impl Config {
         let name: Arc<str> = path.display().to_string().into();
         match std::fs::read_to_string(path) {
             Ok(text) => {
-                let source = Source { name, text: text.into() };
+                let source = Source {
+                    name,
+                    text: text.into(),
+                };
                 Self::parse(&source, path.parent().unwrap_or(Path::new(".")))
             }
             Err(error) => {
-                let source = Source { name, text: "".into() };
+                let source = Source {
+                    name,
+                    text: "".into(),
+                };
                 let message = format!("cannot be read: {error}");
                 Err(Problems(vec![Problem::at(&source, 0..0, message)]))
             }
@@ -159,9 +165,17 @@ impl Config {
             let span = error.span().unwrap_or_default();
             Problems(vec![Problem::at(source, span, error.message())])
         })?;
-        let mut checker = Checker { base, source, problems: Vec::new() };
+        let mut checker = Checker {
+            base,
+            source,
+            problems: Vec::new(),
+        };
         let config = checker.config(file);
-        if checker.problems.is_empty() { Ok(config) } else { Err(Problems(checker.problems)) }
+        if checker.problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(Problems(checker.problems))
+        }
     }
 }
 
@@ -189,8 +203,11 @@ impl Checker<'_> {
     }
 
     fn config(&mut self, file: File) -> Config {
-        let upstreams: Vec<Arc<Upstream>> =
-            file.upstreams.into_iter().map(|table| Arc::new(self.upstream(table))).collect();
+        let upstreams: Vec<Arc<Upstream>> = file
+            .upstreams
+            .into_iter()
+            .map(|table| Arc::new(self.upstream(table)))
+            .collect();
         let mut listeners = Vec::new();
         for table in file.listeners {
             listeners.extend(self.listener(table, &upstreams, &listeners));
@@ -199,9 +216,16 @@ impl Checker<'_> {
             self.problem(0..0, "no [[listener]]: nothing to listen on");
         }
         if file.policy.is_empty() {
-            self.problem(0..0, "policy = [] names no file: expected at least one file or folder");
+            self.problem(
+                0..0,
+                "policy = [] names no file: expected at least one file or folder",
+            );
         }
-        let policy = file.policy.into_iter().map(|path| self.existing(path)).collect();
+        let policy = file
+            .policy
+            .into_iter()
+            .map(|path| self.existing(path))
+            .collect();
         let workers = match file.workers {
             Some(workers) if *workers.get_ref() == 0 || *workers.get_ref() > 1024 => {
                 self.problem(workers.span(), "expected 1 to 1024 workers");
@@ -249,9 +273,13 @@ impl Checker<'_> {
                 self.problem(listener.address.span(), "another listener has this address");
             }
         }
-        let tls = listener.tls.map_or(ClientTls { mode: TlsMode::Disable, files: None }, |tls| {
-            self.client_tls(tls)
-        });
+        let tls = listener.tls.map_or(
+            ClientTls {
+                mode: TlsMode::Disable,
+                files: None,
+            },
+            |tls| self.client_tls(tls),
+        );
         let wanted = listener.upstream.get_ref();
         let Some(upstream) = upstreams.iter().find(|upstream| *upstream.name == **wanted) else {
             let names = upstreams.iter().map(|upstream| &*upstream.name);
@@ -307,13 +335,19 @@ impl Checker<'_> {
                 ""
             }
         };
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
         let tls = match upstream.tls {
             Some(tls) => self.server_tls(tls, host),
             None => ServerTls {
                 mode: TlsMode::Prefer,
                 verification: Verification::None,
-                files: ClientFiles { ca: None, identity: None },
+                files: ClientFiles {
+                    ca: None,
+                    identity: None,
+                },
                 server_name: host,
                 direct: false,
             },
@@ -351,14 +385,23 @@ impl Checker<'_> {
                 None
             }
         };
-        let files = ClientFiles { ca: tls.ca.map(|path| self.existing(path)), identity };
+        let files = ClientFiles {
+            ca: tls.ca.map(|path| self.existing(path)),
+            identity,
+        };
         if self.problems.is_empty() {
             if let Err(error) = files.load(verification) {
                 self.problem(tls.mode.span(), error.to_string());
             }
         }
         let server_name = tls.server_name.map_or(host, Spanned::into_inner);
-        ServerTls { mode, verification, files, server_name, direct: tls.direct }
+        ServerTls {
+            mode,
+            verification,
+            files,
+            server_name,
+            direct: tls.direct,
+        }
     }
 }
 
@@ -403,14 +446,20 @@ impl Config {
             listeners: vec![Listener {
                 name: "postgres".into(),
                 address: listen,
-                tls: ClientTls { mode: TlsMode::Disable, files: None },
+                tls: ClientTls {
+                    mode: TlsMode::Disable,
+                    files: None,
+                },
                 upstream: Arc::new(Upstream {
                     name: "postgres".into(),
                     address: upstream.into(),
                     tls: ServerTls {
                         mode: TlsMode::Prefer,
                         verification: Verification::None,
-                        files: ClientFiles { ca: None, identity: None },
+                        files: ClientFiles {
+                            ca: None,
+                            identity: None,
+                        },
                         server_name: host.trim_matches(['[', ']']).to_owned(),
                         direct: false,
                     },

@@ -15,12 +15,18 @@ const TABLES: [Table; 9] = [
     Table {
         path: "",
         fields: &[
-            "data_dir", "policy", "node", "workers", "admin", "log", "limits", "audit",
-            "end_user", "listener", "upstream",
+            "data_dir", "policy", "node", "workers", "admin", "log", "limits", "audit", "end_user",
+            "listener", "upstream",
         ],
     },
-    Table { path: "admin", fields: &["listen"] },
-    Table { path: "log", fields: &["format"] },
+    Table {
+        path: "admin",
+        fields: &["listen"],
+    },
+    Table {
+        path: "log",
+        fields: &["format"],
+    },
     Table {
         path: "limits",
         fields: &[
@@ -36,14 +42,36 @@ const TABLES: [Table; 9] = [
     },
     Table {
         path: "audit",
-        fields: &["durability", "retention_days", "max_journal_bytes", "max_text_bytes"],
+        fields: &[
+            "durability",
+            "retention_days",
+            "max_journal_bytes",
+            "max_text_bytes",
+        ],
     },
-    Table { path: "end_user", fields: &["comment_keys", "application_name", "setting"] },
-    Table { path: "listener", fields: &["name", "address", "upstream", "tls"] },
-    Table { path: "upstream", fields: &["name", "address", "tls"] },
+    Table {
+        path: "end_user",
+        fields: &["comment_keys", "application_name", "setting"],
+    },
+    Table {
+        path: "listener",
+        fields: &["name", "address", "upstream", "tls"],
+    },
+    Table {
+        path: "upstream",
+        fields: &["name", "address", "tls"],
+    },
     Table {
         path: "tls",
-        fields: &["mode", "certificate", "key", "client_ca", "ca", "server_name", "direct"],
+        fields: &[
+            "mode",
+            "certificate",
+            "key",
+            "client_ca",
+            "ca",
+            "server_name",
+            "direct",
+        ],
     },
 ];
 
@@ -58,13 +86,19 @@ pub(super) fn unknown(source: &Source) -> Vec<Problem> {
 }
 
 fn table(source: &Source, path: &str, values: &DeTable<'_>, problems: &mut Vec<Problem>) {
-    let Some(known) = TABLES.iter().find(|table| table.path == path) else { return };
+    let Some(known) = TABLES.iter().find(|table| table.path == path) else {
+        return;
+    };
     for (name, value) in values {
         let field: &str = name.get_ref();
         if known.fields.contains(&field) {
             nested(source, field, value.get_ref(), problems);
         } else {
-            let place = if path.is_empty() { String::new() } else { format!(" in [{path}]") };
+            let place = if path.is_empty() {
+                String::new()
+            } else {
+                format!(" in [{path}]")
+            };
             let message = format!("unknown field `{field}`{place}");
             let fields = known.fields.iter().copied();
             problems.push(Problem::at(source, name.span(), message).one_of(field, fields));
@@ -76,7 +110,9 @@ fn nested(source: &Source, path: &str, value: &DeValue<'_>, problems: &mut Vec<P
     match value {
         DeValue::Table(values) => table(source, path, values, problems),
         DeValue::Array(items) => {
-            items.iter().for_each(|item| nested(source, path, item.get_ref(), problems));
+            items
+                .iter()
+                .for_each(|item| nested(source, path, item.get_ref(), problems));
         }
         DeValue::String(_)
         | DeValue::Integer(_)

@@ -154,7 +154,9 @@ pub struct EndUser {
 impl Default for EndUser {
     fn default() -> Self {
         Self {
-            comment_keys: ["end_user", "user", "db_user", "enduser"].map(String::from).into(),
+            comment_keys: ["end_user", "user", "db_user", "enduser"]
+                .map(String::from)
+                .into(),
             application_name: true,
             setting: true,
         }

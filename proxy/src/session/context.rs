@@ -84,7 +84,9 @@ impl Context {
     /// Take in who the client says it is (PostgreSQL manual, StartupMessage): the database defaults to the user.
     pub fn introduce(&mut self, parameters: &pg::StartupParameters<'_>) {
         let value = |name: &[u8]| {
-            parameters.value(name).map(|value| String::from_utf8_lossy(value).into_owned())
+            parameters
+                .value(name)
+                .map(|value| String::from_utf8_lossy(value).into_owned())
         };
         let subject = &mut self.subject;
         subject.user = value(b"user").unwrap_or_default();
@@ -96,12 +98,16 @@ impl Context {
 
     /// Which rules can apply to this session under `policy`; computed when either has changed.
     pub fn standing(&mut self, policy: &Policy) -> &Standing {
-        let current = matches!(&self.standing, Some((generation, _)) if *generation == policy.generation);
+        let current =
+            matches!(&self.standing, Some((generation, _)) if *generation == policy.generation);
         if !current {
             self.standing = None;
         }
         let subject = &self.subject;
-        &self.standing.get_or_insert_with(|| (policy.generation, policy.standing(subject))).1
+        &self
+            .standing
+            .get_or_insert_with(|| (policy.generation, policy.standing(subject)))
+            .1
     }
 
     /// The end user that the session has set, if it has.
@@ -114,7 +120,10 @@ impl Context {
     pub fn act_for(&mut self, end_user: Option<(String, EndUserSource)>) {
         self.subject.end_user = end_user.map(|(name, source)| {
             self.source = source;
-            EndUser { name, trust: source.as_str().to_owned() }
+            EndUser {
+                name,
+                trust: source.as_str().to_owned(),
+            }
         });
         self.standing = None;
     }
@@ -122,7 +131,10 @@ impl Context {
     /// The end user that the session acts for, and how that is known.
     #[must_use]
     pub fn acts_for(&self) -> Option<(&str, EndUserSource)> {
-        self.subject.end_user.as_ref().map(|user| (user.name.as_str(), self.source))
+        self.subject
+            .end_user
+            .as_ref()
+            .map(|user| (user.name.as_str(), self.source))
     }
 
     /// Why `text` can't be read for certain: it may be read differently by the time that it arrives. `unsettled`: statements
@@ -147,7 +159,9 @@ impl Context {
                 },
                 // An unknown cursor was opened inside a routine that was judged when it was called.
                 SessionEffect::Cursor(name) => {
-                    referred.bodies.extend(self.cursors.get(name).into_iter().flatten().cloned());
+                    referred
+                        .bodies
+                        .extend(self.cursors.get(name).into_iter().flatten().cloned());
                 }
                 SessionEffect::Set { .. }
                 | SessionEffect::Reset(_)
@@ -268,5 +282,8 @@ fn define(bodies: &mut Bodies, name: &str, body: Facts) -> bool {
 
 /// The facts of a text that is this statement alone.
 fn only(body: &StatementFacts) -> Facts {
-    Facts { statements: vec![body.clone()], unreadable: None }
+    Facts {
+        statements: vec![body.clone()],
+        unreadable: None,
+    }
 }

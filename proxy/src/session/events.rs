@@ -8,9 +8,7 @@ use sqlward_wire::{CloseReason, Completion, Event, Outcome, TxStatus, pg};
 
 use super::{Next, Session, Tag};
 use crate::{
-    audit,
-    end_user,
-    enforce,
+    audit, end_user, enforce,
     inspect::{self, Bench, Judged},
 };
 
@@ -71,7 +69,10 @@ impl Session {
         self.unrecorded(written);
         let duration = Duration::from_nanos(outcome.ended.saturating_sub(run.started_ns));
         let failed = outcome.completion == Completion::Failed;
-        self.worker.shared.metrics.finished(duration, outcome.rows, failed);
+        self.worker
+            .shared
+            .metrics
+            .finished(duration, outcome.rows, failed);
         if outcome.completion == Completion::Prepared {
             self.context.prepared(&run.name, &run.known);
         }
@@ -80,14 +81,18 @@ impl Session {
             self.subject_changed(changed);
         }
         if outcome.tx == Some(TxStatus::Idle) {
-            self.context.transaction_ended(outcome.completion == Completion::Done && !inspect::rolls_back(&run.known));
+            self.context.transaction_ended(
+                outcome.completion == Completion::Done && !inspect::rolls_back(&run.known),
+            );
             self.record.transactions = self.record.transactions.saturating_add(1);
         }
     }
 
     pub(super) fn established(&mut self) {
         let subject = &self.context.subject;
-        let written = self.record.authenticated(&mut self.worker.lane.borrow_mut(), subject);
+        let written = self
+            .record
+            .authenticated(&mut self.worker.lane.borrow_mut(), subject);
         self.unrecorded(written);
         self.parameter_changed(b"application_name");
     }
@@ -129,8 +134,11 @@ impl Session {
         self.context.act_for(name.map(|name| (name, source)));
         if self.timing.established {
             let end_user = self.context.acts_for();
-            let written =
-                self.record.context(&mut self.worker.lane.borrow_mut(), &self.context.subject, end_user);
+            let written = self.record.context(
+                &mut self.worker.lane.borrow_mut(),
+                &self.context.subject,
+                end_user,
+            );
             self.unrecorded(written);
         }
     }
@@ -146,7 +154,9 @@ impl Session {
             tracing::warn!(session = self.id.0, client = %self.record.client(), %error, "session ended");
         }
         let subject = &self.context.subject;
-        let written = self.record.ended(&mut self.worker.lane.borrow_mut(), subject, reason);
+        let written = self
+            .record
+            .ended(&mut self.worker.lane.borrow_mut(), subject, reason);
         self.unrecorded(written);
     }
 
@@ -154,7 +164,9 @@ impl Session {
     /// and told by a record of its own when the journal takes records again.
     fn unrecorded(&self, written: Result<(), JournalError>) {
         if let Err(error) = written {
-            self.worker.dropped.set(self.worker.dropped.get().saturating_add(1));
+            self.worker
+                .dropped
+                .set(self.worker.dropped.get().saturating_add(1));
             tracing::error!(session = self.id.0, %error, "a record could not be written");
         }
     }

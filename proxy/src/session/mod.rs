@@ -92,7 +92,12 @@ struct Timing {
 
 /// Serve one connection from accept to close.
 pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
-    let Accepted { socket, peer, listener, place } = accepted;
+    let Accepted {
+        socket,
+        peer,
+        listener,
+        place,
+    } = accepted;
     let id = worker.shared.next_session();
     match TcpStream::from_std(socket) {
         Ok(tcp) => {
@@ -142,7 +147,12 @@ impl Session {
             server: None,
             clock: Instant::now(),
             now_ns: 0,
-            timing: Timing { established: false, active_ns: 0, timer, ending: false },
+            timing: Timing {
+                established: false,
+                active_ns: 0,
+                timer,
+                ending: false,
+            },
             cancel_key: None,
             placed: place.is_some(),
         }
@@ -176,7 +186,10 @@ impl Session {
     }
 
     fn abort(&mut self, sqlstate: pg::SqlState, message: impl Into<String>) {
-        self.tell(Event::Abort(Fatal { sqlstate, message: message.into() }));
+        self.tell(Event::Abort(Fatal {
+            sqlstate,
+            message: message.into(),
+        }));
     }
 
     async fn encrypt_client(&mut self, negotiation: Negotiation) {
@@ -241,7 +254,10 @@ impl Session {
 
     async fn encrypt_server(&mut self) {
         let Some(Stream::Plain(tcp)) = self.server.take().map(|socket| socket.stream) else {
-            return self.abort(pg::SqlState::CONNECTION_FAILURE, "the server's TLS was already up");
+            return self.abort(
+                pg::SqlState::CONNECTION_FAILURE,
+                "the server's TLS was already up",
+            );
         };
         let limit = self.worker.shared.config.limits.connect_timeout;
         match tokio::time::timeout(limit, self.listener.upstream.encrypt(tcp)).await {
@@ -264,7 +280,9 @@ impl Session {
     }
 
     async fn analyse(&mut self) {
-        let Some((text, lex)) = self.held_text() else { return };
+        let Some((text, lex)) = self.held_text() else {
+            return;
+        };
         let analysis = self.worker.analysts.analyse(&text, lex).await;
         self.tick();
         let Some(analysis) = analysis else {
@@ -272,7 +290,11 @@ impl Session {
             return self.abort(pg::SqlState::INTERNAL_ERROR, message);
         };
         self.worker.shared.metrics.analyses_total.inc();
-        let known = self.worker.reader.borrow_mut().remember(&text, &lex, analysis);
+        let known = self
+            .worker
+            .reader
+            .borrow_mut()
+            .remember(&text, &lex, analysis);
         // It is given, so it is not asked for again.
         let _judged = self.inspect(Some(known));
     }
@@ -323,7 +345,11 @@ impl Session {
     }
 
     fn authentication_failed(&mut self, sqlstate: pg::SqlState) {
-        self.worker.shared.metrics.authentication_failures_total.inc();
+        self.worker
+            .shared
+            .metrics
+            .authentication_failures_total
+            .inc();
         self.record.failed(sqlstate);
     }
 }

@@ -27,7 +27,11 @@ pub(super) struct Socket {
 
 impl Socket {
     pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, unflushed: false, ended: false }
+        Self {
+            stream,
+            unflushed: false,
+            ended: false,
+        }
     }
 
     /// Write what is ready in `pipe`. `Err`: the peer is gone.
@@ -178,27 +182,42 @@ impl Session {
         if self.timing.ending {
             return Step::Waiting;
         }
-        let between = self.wire.is_idle() && matches!(self.wire.tx_status(), None | Some(TxStatus::Idle));
+        let between =
+            self.wire.is_idle() && matches!(self.wire.tx_status(), None | Some(TxStatus::Idle));
         let draining = self.worker.shared.is_draining() && between && self.timing.established;
         if self.worker.aborting.get() || draining {
-            return self.end(pg::SqlState::ADMIN_SHUTDOWN, "terminating connection: sqlward is shutting down");
+            return self.end(
+                pg::SqlState::ADMIN_SHUTDOWN,
+                "terminating connection: sqlward is shutting down",
+            );
         }
-        let Some(timer) = &mut self.timing.timer else { return Step::Waiting };
+        let Some(timer) = &mut self.timing.timer else {
+            return Step::Waiting;
+        };
         if std::future::Future::poll(timer.as_mut(), cx).is_pending() {
             return Step::Waiting;
         }
         if !self.timing.established {
-            return self.end(pg::SqlState::ADMIN_SHUTDOWN, "terminating connection: authentication took too long");
+            return self.end(
+                pg::SqlState::ADMIN_SHUTDOWN,
+                "terminating connection: authentication took too long",
+            );
         }
         let Some(limit) = self.worker.shared.config.limits.idle_timeout else {
             self.timing.timer = None;
             return Step::Waiting;
         };
-        let idle = std::time::Duration::from_nanos(self.now_ns.saturating_sub(self.timing.active_ns));
+        let idle =
+            std::time::Duration::from_nanos(self.now_ns.saturating_sub(self.timing.active_ns));
         if idle >= limit && self.wire.is_idle() {
-            return self.end(pg::SqlState::IDLE_SESSION_TIMEOUT, "terminating connection due to idle-session timeout");
+            return self.end(
+                pg::SqlState::IDLE_SESSION_TIMEOUT,
+                "terminating connection due to idle-session timeout",
+            );
         }
-        timer.as_mut().reset(Instant::now() + limit.saturating_sub(idle).max(limit / 16));
+        timer
+            .as_mut()
+            .reset(Instant::now() + limit.saturating_sub(idle).max(limit / 16));
         // Polled again at once, so that the timer knows whom to wake.
         Step::Moved
     }
@@ -223,6 +242,10 @@ impl Session {
         if let Some(server) = &mut self.server {
             pending |= server.stream.poll_shutdown(cx).is_pending();
         }
-        if pending { Poll::Pending } else { Poll::Ready(()) }
+        if pending {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
     }
 }
