@@ -33,7 +33,32 @@ pub(crate) enum Errored {
     Rewrite(Box<Refusal>, Then),
 }
 
+/// Rows or COPY data behind the first of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Run {
+    messages: u64,
+    bytes: u64,
+}
+
+impl Run {
+    /// Counts a message of this body length.
+    pub(crate) fn add(&mut self, length: u32) {
+        self.messages = self.messages.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(u64::from(length));
+    }
+}
+
 impl<T: Clone> Commands<T> {
+    /// Takes in what follows an accepted message of the same type.
+    pub(crate) fn answered_run(&mut self, message: Backend, run: Run) {
+        let answer = &mut self.answer;
+        answer.bytes = answer.bytes.saturating_add(run.bytes);
+        if message == Backend::DataRow {
+            answer.rows = answer.rows.saturating_add(run.messages);
+            answer.result_rows = answer.result_rows.saturating_add(run.messages);
+        }
+    }
+
     /// Takes in an answer of `length` bytes; `body` is there if the message is wanted whole.
     pub(crate) fn answered(
         &mut self,
