@@ -7,7 +7,7 @@ use crate::pg::copy::CopyMode;
 use crate::pg::frontend::Target;
 use crate::pg::pending::{CopyEnd, Kind};
 use crate::pg::sqlstate::SqlState;
-use crate::session::{Completion, Refusal, TxStatus};
+use crate::session::{Action, Completion, Refusal, TxStatus};
 
 /// Why an answer can't be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,6 +160,9 @@ impl<T: Clone> Commands<T> {
         self.copy = CopyMode::None;
         match kind {
             Kind::Query | Kind::FunctionCall | Kind::Sync => {
+                if kind == Kind::Sync {
+                    out.push(Action::CommitFailed { sqlstate });
+                }
                 self.answer.stage = Stage::Failed;
                 self.answer.error = Some(sqlstate);
                 self.answer.completed = true;
