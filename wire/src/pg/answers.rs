@@ -53,7 +53,7 @@ impl<T: Clone> Commands<T> {
     pub(crate) fn answered_run(&mut self, message: Backend, run: Run) {
         let answer = &mut self.answer;
         answer.bytes = answer.bytes.saturating_add(run.bytes);
-        if message == Backend::DataRow {
+        if message == Backend::DataRow || answer.stage == Stage::CopyOut {
             answer.rows = answer.rows.saturating_add(run.messages);
             answer.result_rows = answer.result_rows.saturating_add(run.messages);
         }
@@ -104,7 +104,10 @@ impl<T: Clone> Commands<T> {
                 Backend::RowDescription,
                 Kind::Query,
                 Stage::Idle | Stage::CopyOutDone | Stage::CopyBothDone,
-            ) => self.answer.stage = Stage::Rows,
+            ) => {
+                self.answer.uncount();
+                self.answer.stage = Stage::Rows;
+            }
             (Backend::DataRow, Kind::Query, Stage::Rows)
             | (Backend::DataRow, Kind::Execute, Stage::Idle) => self.row(length),
             (Backend::EmptyQueryResponse, Kind::Query, Stage::Idle) => {
@@ -127,7 +130,9 @@ impl<T: Clone> Commands<T> {
                 self.answer.stage = Stage::CopyBoth;
                 self.copy = CopyMode::Both;
             }
-            (Backend::CopyData, _, Stage::CopyOut | Stage::CopyBoth) => {
+            // a row each, but for headers: the command tag will tell
+            (Backend::CopyData, _, Stage::CopyOut) => self.row(length),
+            (Backend::CopyData, _, Stage::CopyBoth) => {
                 self.answer.bytes = self.answer.bytes.saturating_add(u64::from(length));
             }
             (Backend::CopyDone, _, Stage::CopyOut) => self.answer.stage = Stage::CopyOutDone,
@@ -274,6 +279,7 @@ impl<T: Clone> Commands<T> {
         let answer = &mut self.answer;
         match counted {
             Counted::Copied(n) if stage == Stage::CopyOutDone => {
+                answer.uncount();
                 answer.rows = answer.rows.saturating_add(n);
             }
             Counted::Written(n) | Counted::Copied(n) => {
