@@ -241,6 +241,7 @@ impl Player {
             | Action::Authenticated { .. }
             | Action::AuthFailed { .. }
             | Action::BackendKey { .. }
+            | Action::CommitFailed { .. }
             | Action::Established
             | Action::ParameterChanged(_) => {}
         }

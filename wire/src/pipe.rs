@@ -37,24 +37,27 @@ impl Pipe {
 
     /// Offers room to read into; empty while the pipe is full.
     pub fn space(&mut self) -> &mut [u8] {
+        self.split().1
+    }
+
+    /// Shows the bytes that may be written to the peer, and room to read into, for those who do
+    /// both at once.
+    pub fn split(&mut self) -> (&[u8], &mut [u8]) {
         let room = self.room();
-        if room == 0 {
-            return &mut [];
+        if room > 0 {
+            self.make_space(self.ask.clamp(Self::SMALL, Self::LARGE).min(room));
         }
-        let ask = self.ask.clamp(Self::SMALL, Self::LARGE).min(room);
-        if self.buffer.len().saturating_sub(self.end) < ask {
-            self.compact();
-        }
-        if self.buffer.len().saturating_sub(self.end) < ask {
-            let length = self.end.saturating_add(ask);
-            if length <= Self::LARGE {
-                self.buffer
-                    .reserve_exact(length.saturating_sub(self.buffer.len()));
+        let unsent = self.start..self.passed;
+        match self.buffer.split_at_mut_checked(self.end) {
+            Some((there, free)) => {
+                let room = room.min(free.len());
+                (
+                    there.get(unsent).unwrap_or_default(),
+                    free.get_mut(..room).unwrap_or_default(),
+                )
             }
-            self.buffer.resize(length, 0);
+            None => (&[], &mut []),
         }
-        let stop = self.end.saturating_add(room).min(self.buffer.len());
-        self.buffer.get_mut(self.end..stop).unwrap_or_default()
     }
 
     /// Tells whether the reader has to wait, for the peer to drain or for a verdict.
@@ -192,6 +195,21 @@ impl Pipe {
         limit.saturating_sub(self.end.saturating_sub(self.start))
     }
 
+    fn make_space(&mut self, ask: usize) {
+        if self.buffer.len().saturating_sub(self.end) >= ask {
+            return;
+        }
+        self.compact();
+        let length = self.end.saturating_add(ask);
+        if length > self.buffer.len() {
+            if length <= Self::LARGE {
+                self.buffer
+                    .reserve_exact(length.saturating_sub(self.buffer.len()));
+            }
+            self.buffer.resize(length, 0);
+        }
+    }
+
     fn compact(&mut self) {
         if self.start == 0 {
             return;
@@ -227,8 +245,14 @@ mod tests {
             (pipe.ready(), pipe.unjudged()),
             (&b"abWXYZ!"[..], &b"f"[..])
         );
+        let (ready, space) = pipe.split();
+        assert_eq!(ready, b"abWXYZ!");
+        space[0] = b'g';
+        pipe.filled(1);
+        assert_eq!(pipe.unjudged(), b"fg");
         pipe.sent(6);
-        pipe.pass(9);
+        pipe.pass(1);
+        pipe.swallow(1);
         assert_eq!(pipe.ready(), b"!f");
         pipe.sent(2);
         assert!(pipe.is_empty());

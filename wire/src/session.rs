@@ -214,6 +214,12 @@ pub enum Action<T> {
     Inspect,
     /// A message that had a verdict has ended.
     Outcome(Outcome<T>),
+    /// A Sync failed, as with a deferred constraint: what was Done since the sync point before it
+    /// is undone, unless it ran in a transaction block.
+    CommitFailed {
+        /// The server's error code.
+        sqlstate: SqlState,
+    },
     /// The connection is a cancel request: find the server and pass the key on.
     Cancel {
         /// The process to be cancelled.

@@ -7,7 +7,7 @@ use crate::pg::copy::CopyMode;
 use crate::pg::frontend::Target;
 use crate::pg::pending::{CopyEnd, Kind};
 use crate::pg::sqlstate::SqlState;
-use crate::session::{Completion, Refusal, TxStatus};
+use crate::session::{Action, Completion, Refusal, TxStatus};
 
 /// Why an answer can't be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,32 @@ pub(crate) enum Errored {
     Rewrite(Box<Refusal>, Then),
 }
 
+/// Rows or COPY data behind the first of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Run {
+    messages: u64,
+    bytes: u64,
+}
+
+impl Run {
+    /// Counts a message of this body length.
+    pub(crate) fn add(&mut self, length: u32) {
+        self.messages = self.messages.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(u64::from(length));
+    }
+}
+
 impl<T: Clone> Commands<T> {
+    /// Takes in what follows an accepted message of the same type.
+    pub(crate) fn answered_run(&mut self, message: Backend, run: Run) {
+        let answer = &mut self.answer;
+        answer.bytes = answer.bytes.saturating_add(run.bytes);
+        if message == Backend::DataRow || answer.stage == Stage::CopyOut {
+            answer.rows = answer.rows.saturating_add(run.messages);
+            answer.result_rows = answer.result_rows.saturating_add(run.messages);
+        }
+    }
+
     /// Takes in an answer of `length` bytes; `body` is there if the message is wanted whole.
     pub(crate) fn answered(
         &mut self,
@@ -79,7 +104,10 @@ impl<T: Clone> Commands<T> {
                 Backend::RowDescription,
                 Kind::Query,
                 Stage::Idle | Stage::CopyOutDone | Stage::CopyBothDone,
-            ) => self.answer.stage = Stage::Rows,
+            ) => {
+                self.answer.uncount();
+                self.answer.stage = Stage::Rows;
+            }
             (Backend::DataRow, Kind::Query, Stage::Rows)
             | (Backend::DataRow, Kind::Execute, Stage::Idle) => self.row(length),
             (Backend::EmptyQueryResponse, Kind::Query, Stage::Idle) => {
@@ -102,7 +130,9 @@ impl<T: Clone> Commands<T> {
                 self.answer.stage = Stage::CopyBoth;
                 self.copy = CopyMode::Both;
             }
-            (Backend::CopyData, _, Stage::CopyOut | Stage::CopyBoth) => {
+            // a row each, but for headers: the command tag will tell
+            (Backend::CopyData, _, Stage::CopyOut) => self.row(length),
+            (Backend::CopyData, _, Stage::CopyBoth) => {
                 self.answer.bytes = self.answer.bytes.saturating_add(u64::from(length));
             }
             (Backend::CopyDone, _, Stage::CopyOut) => self.answer.stage = Stage::CopyOutDone,
@@ -135,6 +165,9 @@ impl<T: Clone> Commands<T> {
         self.copy = CopyMode::None;
         match kind {
             Kind::Query | Kind::FunctionCall | Kind::Sync => {
+                if kind == Kind::Sync {
+                    out.push(Action::CommitFailed { sqlstate });
+                }
                 self.answer.stage = Stage::Failed;
                 self.answer.error = Some(sqlstate);
                 self.answer.completed = true;
@@ -246,6 +279,7 @@ impl<T: Clone> Commands<T> {
         let answer = &mut self.answer;
         match counted {
             Counted::Copied(n) if stage == Stage::CopyOutDone => {
+                answer.uncount();
                 answer.rows = answer.rows.saturating_add(n);
             }
             Counted::Written(n) | Counted::Copied(n) => {

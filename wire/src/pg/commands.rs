@@ -65,6 +65,14 @@ pub(crate) struct Answer {
     pub(crate) completed: bool,
 }
 
+impl Answer {
+    /// Takes back the rows of the current result.
+    pub(crate) fn uncount(&mut self) {
+        self.rows = self.rows.saturating_sub(self.result_rows);
+        self.result_rows = 0;
+    }
+}
+
 /// What the server does with the messages that it reads next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Reading {
@@ -279,6 +287,14 @@ impl<T: Clone> Commands<T> {
 
     /// Gives every tag that is left its outcome.
     pub(crate) fn lose_all(&mut self, out: &mut Out<T>) {
+        // what the oldest has returned so far counts
+        if let Some(kind) = self.pending.head() {
+            let completion = match kind {
+                Kind::Substitute | Kind::SubstituteQuery => Completion::Refused,
+                _ => Completion::Lost,
+            };
+            let _ = self.complete(completion, out);
+        }
         while let Some((_, entry)) = self.pending.pop() {
             let _ = out.drop_entry(entry, Completion::Lost);
         }

@@ -259,12 +259,35 @@ fn copy_out() {
     wire.client(&q("copy to"));
     wire.clear();
     wire.servers(&[COPY_OUT, &data(b"1\n"), &error("57014"), &ready(b'I')]);
-    assert_eq!(wire.told(), ["[copy to] Failed 57014 Idle"]);
+    assert_eq!(wire.told(), ["[copy to] Failed rows=1 57014 Idle"]);
     // data behind its end
     wire.client(&q("copy to"));
     wire.clear();
     wire.servers(&[COPY_OUT, &done(), &data(b"1\n")]);
     assert!(wire.told()[1].contains("OutOfPlace(100)"));
+}
+
+#[test]
+fn rows_that_were_copied_before_the_end_count() {
+    let mut wire = Wire::ready();
+    wire.client(&q("copy to"));
+    wire.servers(&[COPY_OUT, &data(b"1\n"), &data(b"2\n"), &data(b"3\n")]);
+    wire.clear();
+    wire.event(sqlward_wire::Event::ClientClosed);
+    assert_eq!(wire.told(), ["[copy to] Lost rows=3", "close ClientClosed"]);
+    // a header is no row
+    let mut wire = Wire::ready();
+    wire.client(&q("copy to"));
+    wire.clear();
+    wire.servers(&[
+        COPY_OUT,
+        &data(b"a\n"),
+        &data(b"1\n"),
+        &done(),
+        &complete("COPY 1"),
+    ]);
+    wire.server(&ready(b'I'));
+    assert_eq!(wire.told(), ["[copy to] Done rows=1 Idle"]);
 }
 
 #[test]

@@ -317,6 +317,7 @@ fn executes_leave_the_settings_open_until_the_sync() {
 fn an_error_at_the_sync_itself() {
     let mut wire = Wire::ready();
     wire.clients(&[p("", "x"), b("", ""), e(""), s()]);
+    wire.clear();
     wire.servers(&[
         PARSED,
         BOUND,
@@ -324,7 +325,14 @@ fn an_error_at_the_sync_itself() {
         &error("23503"),
         &ready(b'I'),
     ]);
-    assert_eq!(wire.told().last().unwrap(), "[e `b `x` `] Done affected=1");
+    assert_eq!(
+        wire.told(),
+        [
+            "[x] Prepared",
+            "[e `b `x` `] Done affected=1",
+            "CommitFailed { sqlstate: 23503 }"
+        ]
+    );
     assert!(wire.session.is_idle());
 }
 

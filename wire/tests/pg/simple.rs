@@ -205,6 +205,12 @@ fn goodbyes() {
         ["[a] Done affected=9 Idle", "close ClientTerminated"]
     );
 
+    // and if the client does not wait for it, it is lost
+    let mut wire = Wire::ready();
+    wire.clients(&[q("a"), encode::TERMINATE.to_vec()]);
+    wire.event(Event::ClientClosed);
+    assert_eq!(wire.told()[1..], ["[a] Lost", "close ClientTerminated"]);
+
     let mut wire = Wire::ready();
     wire.client(&q("a"));
     wire.event(Event::ClientClosed);

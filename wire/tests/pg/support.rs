@@ -245,6 +245,7 @@ impl Wire {
             | Action::Authenticated { .. }
             | Action::AuthFailed { .. }
             | Action::BackendKey { .. }
+            | Action::CommitFailed { .. }
             | Action::Established) => self.log.push(format!("{action:?}")),
         }
     }

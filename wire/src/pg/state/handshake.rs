@@ -30,7 +30,11 @@ impl<P, T: Clone> Session<P, T> {
             },
             Event::Verdict(verdict) => self.judged(verdict),
             Event::ClientClosed => {
-                self.close(CloseReason::ClientClosed, None);
+                let reason = match self.phase {
+                    Phase::ExpectLastAnswers => CloseReason::ClientTerminated,
+                    _ => CloseReason::ClientClosed,
+                };
+                self.close(reason, None);
                 Ok(())
             }
             Event::ServerClosed => {

@@ -1,7 +1,7 @@
 //! The server's messages: each is checked against the state, then passed, streamed or rewritten.
 
 use crate::error::{Error, Misbehaviour};
-use crate::pg::answers::{Errored, Wrong};
+use crate::pg::answers::{Errored, Run, Wrong};
 use crate::pg::auth::Request;
 use crate::pg::backend::{self, Backend, Completeness, ERROR_PREFIX, Severity, Wanted};
 use crate::pg::frame;
@@ -201,9 +201,29 @@ impl<P, T: Clone> Session<P, T> {
                     .answered(message, length, body, &mut self.out)
                     .map_err(blame)?;
                 self.pass_answer(total);
+                if matches!(message, Backend::DataRow | Backend::CopyData) {
+                    self.pass_run(message);
+                }
             }
         }
         Ok(())
+    }
+
+    /// Passes whole messages of the type that was just passed: what one row may, the next may too.
+    fn pass_run(&mut self, message: Backend) {
+        let mut rest = self.server.unjudged();
+        let mut run = Run::default();
+        while let Some(frame) = frame::peek(rest)
+            && frame.tag == message.tag()
+            && let Ok(length) = message.check_length(frame.body)
+            && let Some(tail) = rest.get(frame::total(length)..)
+        {
+            run.add(length);
+            rest = tail;
+        }
+        let passed = self.server.unjudged().len().saturating_sub(rest.len());
+        self.server.pass(passed);
+        self.commands.answered_run(message, run);
     }
 
     fn error(&mut self, total: usize) -> Result<(), Error> {
