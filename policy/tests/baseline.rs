@@ -74,9 +74,9 @@ fn every_rule_is_described_and_tested_both_ways() {
 
 /// Where the statement corpora lie; `None` (and the tests pass without them) on machines that have none.
 fn corpora() -> Option<PathBuf> {
-    let folder = std::env::var_os("SQLWARD_CORPORA").map(PathBuf::from).unwrap_or_else(|| {
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora")
-    });
+    let folder = std::env::var_os("SQLWARD_CORPORA")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora"));
     let file = folder.join("pg-benign.jsonl");
     file.exists().then_some(folder)
 }
@@ -90,12 +90,18 @@ fn statements_of_ordinary_applications_pass() {
     let policy = baseline();
     let input = std::fs::read(folder.join("pg-benign.jsonl")).unwrap();
     let mut output = Vec::new();
-    let batch = Batch { dialect: Dialect::Postgres, now: NOW, threads: None };
+    let batch = Batch {
+        dialect: Dialect::Postgres,
+        now: NOW,
+        threads: None,
+    };
     let summary = judge(&policy, &batch, &*input, &mut output).unwrap();
     assert_eq!(summary.errors, 0);
 
     let mut judged: BTreeMap<(String, String), usize> = BTreeMap::new();
-    let lines = input.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let lines = input
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty());
     for (line, judgement) in lines.zip(output.split(|byte| *byte == b'\n')) {
         let line: serde_json::Value = serde_json::from_slice(line).unwrap();
         let judgement: serde_json::Value = serde_json::from_slice(judgement).unwrap();
@@ -106,7 +112,12 @@ fn statements_of_ordinary_applications_pass() {
         }
         // Test suites empty and drop their own tables; that is what these rules are for.
         let rule = judgement["rules"][0].as_str().unwrap_or("(unreadable)");
-        let honest = ["unbounded-write", "drop-relation", "drop-container", "truncate"];
+        let honest = [
+            "unbounded-write",
+            "drop-relation",
+            "drop-container",
+            "truncate",
+        ];
         assert!(honest.contains(&rule), "{kind} {rule}: {}", line["sql"]);
         *judged.entry((kind.into(), rule.into())).or_default() += 1;
     }
