@@ -1,104 +1,25 @@
 //! Files → policy, or everything that is wrong with them.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+mod lint;
+mod load;
+
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
 
+use self::lint::mark_windows;
+pub use self::load::load;
 use crate::decision::{RefusalText, SQLSTATE_REFUSED};
 use crate::file::{At, File, RawDefaults, RawRule};
 use crate::policy::{Answers, Defaults, Policy};
 use crate::problem::{Problem, Problems, Source, Span};
 use crate::rule::clause::{Clause, clauses};
 use crate::rule::index::Index;
-use crate::rule::object::NamePattern;
-use crate::rule::statement::StatementTest;
 use crate::rule::window::Window;
-use crate::rule::{Condition, Rule, Test, When};
+use crate::rule::{Rule, When};
 use crate::test_table::Case;
 use crate::vocabulary::{Action, Mode, Unreadable};
-
-/// Loads files and folders; of a folder, every `*.toml` beneath it, sorted by path.
-///
-/// # Errors
-/// Everything that is wrong, at once.
-pub fn load(paths: &[PathBuf]) -> Result<Policy, Problems> {
-    let mut problems = Vec::new();
-    let mut files = Vec::new();
-    for path in paths {
-        let before = files.len();
-        find(path, 0, &mut files, &mut problems);
-        if files.len() == before && problems.is_empty() {
-            problems.push(unreadable_path(path, "the folder has no `*.toml`"));
-        }
-    }
-    let mut seen = Vec::new();
-    let mut sources = Vec::new();
-    for path in files {
-        let identity = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
-        if seen.contains(&identity) {
-            continue;
-        }
-        seen.push(identity);
-        match fs::read(&path).map(String::from_utf8) {
-            Ok(Ok(text)) => sources.push((path.display().to_string(), text)),
-            Ok(Err(_)) => problems.push(unreadable_path(&path, "the file is not UTF-8")),
-            Err(error) => problems.push(unreadable_path(&path, &error.to_string())),
-        }
-    }
-    if sources.is_empty() && !problems.is_empty() {
-        return Err(Problems(problems));
-    }
-    match compile(sources) {
-        Ok(policy) if problems.is_empty() => Ok(policy),
-        Ok(_) => Err(Problems(problems)),
-        Err(Problems(more)) => {
-            problems.extend(more);
-            Err(Problems(problems))
-        }
-    }
-}
-
-/// The deepest folder that is looked into.
-const MAX_FOLDER_DEPTH: usize = 16;
-
-fn find(path: &Path, depth: usize, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) => return problems.push(unreadable_path(path, &error.to_string())),
-    };
-    if !metadata.is_dir() {
-        if depth == 0
-            || path
-                .extension()
-                .is_some_and(|extension| extension == "toml")
-        {
-            files.push(path.to_owned());
-        }
-        return;
-    }
-    if depth >= MAX_FOLDER_DEPTH {
-        return problems.push(unreadable_path(path, "folders are nested too deep"));
-    }
-    let mut entries = match fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
-        Ok(entries) => entries,
-        Err(error) => return problems.push(unreadable_path(path, &error.to_string())),
-    };
-    entries.sort_by_key(fs::DirEntry::path);
-    for entry in entries {
-        find(&entry.path(), depth + 1, files, problems);
-    }
-}
-
-fn unreadable_path(path: &Path, why: &str) -> Problem {
-    let source = Source {
-        name: path.display().to_string().into(),
-        text: "".into(),
-    };
-    Problem::at(&source, 0..0, format!("cannot be read: {why}"))
-}
 
 /// Compiles sources, each a name and a text.
 ///
@@ -188,7 +109,8 @@ impl Compiler {
             "version",
             files.iter().filter_map(|file| file.version.clone()),
         );
-        if rules.is_empty() && files.iter().all(|file| file.defaults.action.is_none()) {
+        let sound = !self.problems.iter().any(|problem| problem.fatal);
+        if sound && rules.is_empty() && files.iter().all(|file| file.defaults.action.is_none()) {
             let problem = self
                 .problem(&Span::default(), "the policy is empty")
                 .expected("a `[[rule]]`, or `[defaults] action`");
@@ -264,7 +186,8 @@ impl Compiler {
         );
         let mode = self.once("mode", of(files, |defaults| &defaults.mode));
         let search_path = self.once("search_path", of(files, |defaults| &defaults.search_path));
-        if action.is_none() && !files.is_empty() {
+        let sound = !self.problems.iter().any(|problem| problem.fatal);
+        if sound && action.is_none() && !files.is_empty() {
             let problem = self
                 .problem(
                     &Span::default(),
@@ -398,85 +321,6 @@ impl Compiler {
         when
     }
 
-    /// Warns of what is legal and rarely meant.
-    fn suspicions(&mut self, raw: &RawRule, when: &When, defaults: &Defaults) {
-        let mut warn = |message: &str, expected: &str| {
-            let problem = self
-                .problem(&raw.when.span, message)
-                .expected(expected)
-                .warning();
-            self.report(problem);
-        };
-        if defaults.action == Action::Deny && raw.action == Action::Alert {
-            warn(
-                "what only this rule matches passes with an alert, although the default denies",
-                "another action, if that is not meant",
-            );
-        }
-        let mut patterns = Vec::new();
-        names_of(when, &mut patterns);
-        if defaults.search_path.is_some() {
-            return;
-        }
-        if raw.action == Action::Allow && patterns.iter().any(|name| name.needs_schema()) {
-            warn(
-                "unqualified names are not covered: they may lie in any schema",
-                "`[defaults] search_path`, the schemas that unqualified names may lie in",
-            );
-        }
-        let schema_wide = |name: &NamePattern| name.needs_schema() && name.name.is_any();
-        if raw.action > Action::Allow && patterns.iter().any(|name| schema_wide(name)) {
-            warn(
-                "every unqualified name is meant, too: it may lie in that schema",
-                "`[defaults] search_path`, the schemas that unqualified names may lie in",
-            );
-        }
-    }
-
-    /// A rule that adds nothing to another one with the same conditions is a mistake.
-    fn shadowed(&mut self, rules: &[Rule], files: &[File]) {
-        let mut groups: HashMap<String, Vec<&Rule>> = HashMap::new();
-        for rule in rules {
-            let key = format!("{:?}{:?}", rule.mode, rule.when);
-            groups.entry(key).or_default().push(rule);
-        }
-        for group in groups.values() {
-            let strongest = group.iter().max_by_key(|rule| rule.action);
-            let Some(strongest) = strongest.filter(|_| group.len() > 1) else {
-                continue;
-            };
-            let first = group.iter().find(|rule| rule.action == strongest.action);
-            let Some(first) = first else { continue };
-            for rule in group.iter().filter(|rule| rule.id != first.id) {
-                let message = format!(
-                    "the rule `{}` can never decide: `{}` at {} has the same conditions and is at least as strong",
-                    rule.id,
-                    first.id,
-                    self.place(&first.span)
-                );
-                let raw = files
-                    .iter()
-                    .flat_map(|f| &f.rules)
-                    .find(|raw| *raw.id.value == *rule.id);
-                let span = raw.map_or(&rule.span, |raw| &raw.when.span);
-                let problem = self.problem(span, message);
-                self.report(problem);
-            }
-        }
-    }
-
-    fn unused(&mut self, windows: &[Window], used: &[bool], files: &[File]) {
-        for (window, _) in windows.iter().zip(used).filter(|(_, used)| !**used) {
-            let defined = files.iter().flat_map(|file| &file.windows);
-            let Some(place) = defined.into_iter().find(|w| w.value.name == window.name) else {
-                continue;
-            };
-            let message = format!("no rule uses the window `{}`", window.name);
-            let problem = self.problem(&place.span, message).warning();
-            self.report(problem);
-        }
-    }
-
     fn tests(&mut self, files: &[File], rules: &[Rule]) -> Vec<Case> {
         let mut cases = Vec::new();
         for raw in files.iter().flat_map(|file| &file.tests) {
@@ -542,39 +386,6 @@ fn rank(rules: &mut [Rule]) {
     for (rank, position) in (0u32..).zip(order) {
         if let Some(rule) = rules.get_mut(position) {
             rule.rank = rank;
-        }
-    }
-}
-
-fn mark_windows(when: &When, used: &mut [bool]) {
-    for condition in &when.conditions {
-        match condition {
-            Condition::Test(test) => {
-                if let Test::Time(windows) = &**test {
-                    for window in windows {
-                        if let Some(used) = used.get_mut(*window) {
-                            *used = true;
-                        }
-                    }
-                }
-            }
-            Condition::Not(when) => mark_windows(when, used),
-            Condition::Any(whens) => whens.iter().for_each(|when| mark_windows(when, used)),
-        }
-    }
-}
-
-fn names_of<'a>(when: &'a When, names: &mut Vec<&'a NamePattern>) {
-    for condition in &when.conditions {
-        match condition {
-            Condition::Test(test) => {
-                if let Test::Statement(StatementTest::Object(test)) = &**test {
-                    names.extend(&test.names);
-                }
-            }
-            // What is excepted is no matter of coverage.
-            Condition::Not(_) => {}
-            Condition::Any(whens) => whens.iter().for_each(|when| names_of(when, names)),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! [`compile::load`] makes a [`policy::Policy`] of files, [`policy::Policy::standing`] matches its rules against a
 //! session's subject once, [`decision::decide`] decides about a statement and mints its [`decision::Permit`].
 
+pub mod check;
 pub mod compile;
 pub mod decision;
 pub mod explain;

@@ -1,5 +1,6 @@
 //! What the user typed: one policy file, read field by field, every value with its place.
 
+mod case;
 pub mod fields;
 mod reader;
 mod sections;

@@ -1,24 +1,20 @@
 //! Reads the sections of a policy file.
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use toml::de::{DeTable, DeValue};
 
 use super::fields::{
-    DEFAULTS, EXPECT, LISTENER, POLICY, RULE, TEST, TITLE, TOP, WINDOW, audit_failures,
-    default_actions, unreadable_actions,
+    DEFAULTS, LISTENER, POLICY, RULE, TITLE, TOP, WINDOW, audit_failures, default_actions,
+    unreadable_actions,
 };
 use super::reader::{At, Reader, Value};
 use super::when::Nested;
-use super::{File, RawCase, RawDefaults, RawRule};
+use super::{File, RawDefaults, RawRule};
 use crate::policy::AuditFailure;
 use crate::problem::{Problem, Source};
 use crate::rule::Title;
-use crate::rule::subject::{EndUser, Subject};
 use crate::rule::window::{DAYS, END_OF_DAY, Window, minute_of_day};
-use crate::rule::words::Words;
-use crate::test_table::Channel;
-use crate::vocabulary::{Action, Dialect, Mode, Severity};
+use crate::vocabulary::{Action, Mode, Severity};
 
 /// The most bytes that one policy file may have.
 pub(crate) const MAX_SOURCE_BYTES: usize = 4 << 20;
@@ -165,6 +161,12 @@ impl Reader<'_> {
             let Some(table) = self.table(section, value) else {
                 continue;
             };
+            if table.is_empty() {
+                let message = format!("`[{section}.{}]` says nothing", name.get_ref());
+                let problem = self.problem(name.span(), message);
+                self.report(problem);
+                continue;
+            }
             if let Some(item) = read(self, name.get_ref(), table) {
                 all.push(self.at(name.span(), item));
             }
@@ -228,10 +230,6 @@ impl Reader<'_> {
             let problem = self
                 .problem(value.span(), "the window closes when it opens")
                 .expected("`to` other than `from`; for the whole day, neither");
-            self.report(problem);
-        }
-        if table.is_empty() {
-            let problem = self.problem(0..0, format!("the window `{name}` is always open"));
             self.report(problem);
         }
         (self.problem_count() == before).then_some(window)
@@ -335,7 +333,7 @@ impl Reader<'_> {
         })
     }
 
-    fn required<'v, 'i>(
+    pub(super) fn required<'v, 'i>(
         &mut self,
         field: &str,
         section: &str,
@@ -395,129 +393,4 @@ impl Reader<'_> {
             zh: table.get("zh").and_then(|value| self.line("zh", value)),
         })
     }
-
-    fn case(&mut self, item: &Value<'_>, table: &DeTable<'_>) -> Option<RawCase> {
-        self.known_fields("`[[test]]`", table, TEST);
-        let before = self.problem_count();
-        let mut text = |field: &str| table.get(field).and_then(|value| self.text(field, value));
-        let (user, role) = (text("user"), text("role"));
-        let (database, application) = (text("database"), text("application"));
-        let (listener, client) = (text("listener"), text("client"));
-        let (end_user, trust) = (text("end_user"), text("end_user_trust"));
-        let (tls_identity, title) = (text("tls_identity"), text("title"));
-        let channel = self.channel(table)?;
-        let sql = match channel {
-            Channel::FunctionCall => vec![self.at(item.span(), String::new())],
-            Channel::Query | Channel::Replication => {
-                let sql = self.required("sql", "`[[test]]`", item, table);
-                sql.map(|value| self.texts("sql", value))
-                    .unwrap_or_default()
-            }
-        };
-        let dialects = match table.get("dialect") {
-            Some(value) => self
-                .words::<Dialect>("dialect", value)
-                .unwrap_or(Words::EMPTY),
-            None => [Dialect::Postgres].into_iter().collect(),
-        };
-        let at = table
-            .get("at")
-            .map_or(Some(DEFAULT_TIME), |value| self.time(value));
-        let expect = self.required("expect", "`[[test]]`", item, table);
-        let expect = expect.and_then(|value| self.table("expect", value).map(|t| (value, t)));
-        let (expect_value, expect) = expect?;
-        self.known_fields("`expect`", expect, EXPECT);
-        let action = self.required("action", "`expect`", expect_value, expect);
-        let action = action.and_then(|value| self.word::<Action>("action", value));
-        let rule = expect
-            .get("rule")
-            .and_then(|value| self.text("rule", value));
-
-        let value = |text: Option<At<String>>| text.map(|text| text.value);
-        let mut subject = Subject::default();
-        if let Some(client) = client {
-            match client.value.parse() {
-                Ok(address) => subject.client = address,
-                Err(_) => {
-                    let problem = self
-                        .problem(
-                            client.span.bytes,
-                            format!("`{}` is no address", client.value),
-                        )
-                        .expected("an IPv4 or IPv6 address");
-                    self.report(problem);
-                }
-            }
-        }
-        subject.user = value(user).unwrap_or_default();
-        subject.role = Some(value(role).unwrap_or_else(|| subject.user.clone()));
-        subject.database = value(database).unwrap_or_default();
-        subject.application = value(application).unwrap_or_default();
-        subject.listener = value(listener).unwrap_or_default();
-        subject.tls_identity = value(tls_identity);
-        let trust = value(trust).unwrap_or_default();
-        subject.end_user = value(end_user).map(|name| EndUser { name, trust });
-        let subjects = dialects
-            .iter()
-            .map(|dialect| Subject {
-                dialect,
-                ..subject.clone()
-            })
-            .collect();
-        let case = RawCase {
-            span: self.at(item.span(), ()).span,
-            title: value(title),
-            sql,
-            subjects,
-            at: at?,
-            channel,
-            action: action?.value,
-            rule,
-        };
-        (self.problem_count() == before).then_some(case)
-    }
-
-    fn channel(&mut self, table: &DeTable<'_>) -> Option<Channel> {
-        let mut flag = |field: &str| match table.get(field) {
-            Some(value) => self.flag(field, value),
-            None => Some(false),
-        };
-        match (
-            flag("replication")?,
-            flag("function_call")?,
-            table.get("sql"),
-        ) {
-            (false, false, _) => Some(Channel::Query),
-            (true, false, _) => Some(Channel::Replication),
-            (false, true, None) => Some(Channel::FunctionCall),
-            (_, true, other) => {
-                let span = other
-                    .or_else(|| table.get("function_call"))
-                    .map(|value| value.span());
-                let problem = self
-                    .problem(span.unwrap_or_default(), "a function call is nothing else")
-                    .expected("`function_call = true` without `sql` and `replication`");
-                self.report(problem);
-                None
-            }
-        }
-    }
-
-    fn time(&mut self, value: &Value<'_>) -> Option<Timestamp> {
-        let text = match value.get_ref() {
-            DeValue::Datetime(time) => time.to_string(),
-            _ => self.text("at", value)?.value,
-        };
-        let time = text.parse().ok();
-        if time.is_none() {
-            let problem = self
-                .problem(value.span(), format!("`{text}` is no point in time"))
-                .expected("date, time and offset as in 2026-01-05T12:00:00Z");
-            self.report(problem);
-        }
-        time
-    }
 }
-
-/// A Monday noon: 2026-01-05T12:00:00Z.
-const DEFAULT_TIME: Timestamp = Timestamp::constant(1_767_614_400, 0);

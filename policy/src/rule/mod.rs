@@ -5,6 +5,7 @@
 //! once per session, once per statement text, and at each decision.
 
 pub mod clause;
+mod contradiction;
 pub mod glob;
 pub mod index;
 pub mod object;
