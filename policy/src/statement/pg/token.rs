@@ -71,11 +71,6 @@ impl Kind {
         )
     }
 
-    /// Whether it is a character string.
-    pub(crate) fn is_text(self) -> bool {
-        matches!(self, Kind::Text | Kind::UnicodeText)
-    }
-
     /// Whether it names something.
     pub(crate) fn is_name(self) -> bool {
         matches!(self, Kind::Word | Kind::QuotedIdent | Kind::UnicodeIdent)
