@@ -119,6 +119,8 @@ pub(crate) enum LexError {
     Nul,
     #[error("comments are nested too deeply")]
     CommentNesting,
+    #[error("there are too many tokens")]
+    TooManyTokens,
     #[error("operators and comments would be read too many times")]
     Rereads,
 }
@@ -126,6 +128,6 @@ pub(crate) enum LexError {
 impl LexError {
     /// Whether the server might run the text all the same.
     pub(crate) fn is_complexity(self) -> bool {
-        matches!(self, LexError::CommentNesting | LexError::Rereads)
+        matches!(self, LexError::CommentNesting | LexError::Rereads | LexError::TooManyTokens)
     }
 }
