@@ -44,17 +44,3 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
             text
         })
 }
-
-/// The bytes behind hexadecimal digits.
-#[must_use]
-pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .map(|digit| digit.to_digit(16).and_then(|d| u8::try_from(d).ok()))
-        .collect();
-    let digits = digits?;
-    let (pairs, []) = digits.as_chunks::<2>() else {
-        return None;
-    };
-    Some(pairs.iter().map(|[high, low]| (high << 4) | low).collect())
-}

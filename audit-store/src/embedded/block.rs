@@ -89,9 +89,11 @@ impl Block {
         stored: &StoredBlock,
         mut visit: impl FnMut(&Frame<'_>),
     ) -> Result<(), BlockError> {
-        let entries =
-            miniz_oxide::inflate::decompress_to_vec_with_limit(&stored.frames, stored.length)
-                .map_err(|_| BlockError::Packing)?;
+        let length = usize::try_from(stored.length)
+            .unwrap_or(usize::MAX)
+            .min(LONGEST);
+        let entries = miniz_oxide::inflate::decompress_to_vec_with_limit(&stored.frames, length)
+            .map_err(|_| BlockError::Packing)?;
         let mut rest = entries.as_slice();
         let mut chain = stored.previous;
         let mut seq = stored.first;
@@ -130,7 +132,7 @@ pub(crate) struct StoredBlock {
     pub(crate) previous: Hash,
     pub(crate) head: Hash,
     /// The length of the unpacked entries.
-    pub(crate) length: usize,
+    pub(crate) length: u64,
     pub(crate) frames: Vec<u8>,
 }
 
@@ -139,3 +141,6 @@ const LEVEL: u8 = 4;
 
 /// How many bytes of entries go into one block.
 pub(crate) const MOST_BYTES: usize = 4 << 20;
+
+/// How long a block can be: the last entry may be as large as a segment.
+const LONGEST: usize = MOST_BYTES + (1 << 30);

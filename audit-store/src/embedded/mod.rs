@@ -7,6 +7,7 @@
 //! One process writes ([`Store`]); any number read ([`crate::query::Archive`]) at the same time.
 
 mod block;
+mod compare;
 mod day;
 mod error;
 mod flat;

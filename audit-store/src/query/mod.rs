@@ -237,8 +237,13 @@ impl Archive {
         Ok(days)
     }
 
+    /// The directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Opens a day file; `None` where it is gone by now.
-    fn day(&self, day: Day) -> Result<Option<(PathBuf, Connection)>, StoreError> {
+    pub(crate) fn day(&self, day: Day) -> Result<Option<(PathBuf, Connection)>, StoreError> {
         let path = self.dir.join(day_name(day));
         if !path.exists() {
             return Ok(None);
@@ -249,7 +254,7 @@ impl Archive {
 }
 
 /// Opens a file for reading, with the functions that the select lists use.
-fn open(path: &Path) -> Result<Connection, StoreError> {
+pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(StoreError::sqlite(path))?;
     let set_up = || {

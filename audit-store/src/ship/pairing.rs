@@ -102,12 +102,6 @@ impl Pairing {
         self.open.values().map(|open| open.row.day).min()
     }
 
-    /// Whether the session's beginning is known.
-    pub(crate) fn knows(&self, session: u64) -> bool {
-        let session = self.sessions.get(&SessionId(session));
-        session.is_some_and(|session| session.who.started_us.is_some())
-    }
-
     /// Takes in one entry.
     ///
     /// # Errors
