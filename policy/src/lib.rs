@@ -1,4 +1,23 @@
 //! Decides: (Policy, Request) → Decision. Pure, synchronous, total; owns statement analysis.
+//!
+//! [`compile::load`] makes a [`policy::Policy`] of files, [`policy::Policy::standing`] matches its rules against a
+//! session's subject once, [`decision::decide`] decides about a statement and mints its [`decision::Permit`].
 
+pub mod compile;
+pub mod decision;
+pub mod file;
+pub mod policy;
+pub mod problem;
+pub mod rule;
 pub mod statement;
+pub mod test_table;
 pub mod vocabulary;
+
+pub use compile::{compile, load};
+pub use decision::{
+    Cause, Decision, Note, Outcome, Permit, RefusalText, Request, RuleIndex, decide,
+    decide_function_call, decide_startup,
+};
+pub use policy::{AuditFailure, Defaults, Policy, Standing};
+pub use problem::{Problem, Problems};
+pub use rule::subject::{EndUser, Subject};

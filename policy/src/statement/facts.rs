@@ -42,6 +42,26 @@ pub struct StatementFacts {
     pub effects: Vec<SessionEffect>,
 }
 
+impl StatementFacts {
+    /// Facts that say nothing but the verb.
+    #[must_use]
+    pub fn new(verb: Verb, class: Class) -> Self {
+        StatementFacts {
+            verb,
+            verbs: smallvec::smallvec![verb],
+            class,
+            objects: Vec::new(),
+            columns: Vec::new(),
+            functions: Vec::new(),
+            where_shape: WhereShape::NotApplicable,
+            limit: LimitShape::NotApplicable,
+            egress: SmallVec::new(),
+            dynamic: false,
+            effects: Vec::new(),
+        }
+    }
+}
+
 /// A name as the server resolves it: folded, truncated, quotes removed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name {
@@ -111,4 +131,44 @@ pub enum SessionEffect {
     Cursor(Box<str>),
     /// Transaction end, or anything else after which settings may differ (ROLLBACK, DO, set_config, CALL).
     MayChangeSettings,
+}
+
+/// Roughly what the facts of a statement take in memory.
+pub(crate) fn size(facts: &StatementFacts) -> usize {
+    let name = |name: &Name| {
+        size_of::<Name>() + name.name.len() + name.schema.as_ref().map_or(0, |s| s.len())
+    };
+    let objects: usize = facts
+        .objects
+        .iter()
+        .map(|object| name(&object.name) + 16)
+        .sum();
+    let columns: usize = facts
+        .columns
+        .iter()
+        .map(|column| {
+            size_of::<ColumnAccess>() + column.column.len() + column.table.as_ref().map_or(0, name)
+        })
+        .sum();
+    let functions: usize = facts.functions.iter().map(name).sum();
+    let effects: usize = facts
+        .effects
+        .iter()
+        .map(|effect| {
+            size_of::<SessionEffect>()
+                + match effect {
+                    SessionEffect::Prepare { name, body }
+                    | SessionEffect::Declare { name, body } => name.len() + size(body),
+                    SessionEffect::Set { name, value, .. } => {
+                        name.len() + value.as_ref().map_or(0, |value| value.len())
+                    }
+                    SessionEffect::Reset(name) | SessionEffect::Deallocate(name) => {
+                        name.as_ref().map_or(0, |name| name.len())
+                    }
+                    SessionEffect::Execute(name) | SessionEffect::Cursor(name) => name.len(),
+                    SessionEffect::Discard | SessionEffect::MayChangeSettings => 0,
+                }
+        })
+        .sum();
+    size_of::<StatementFacts>() + objects + columns + functions + effects
 }

@@ -1,0 +1,102 @@
+//! What the user typed: one policy file, read field by field, every value with its place.
+
+pub mod fields;
+mod reader;
+mod sections;
+mod when;
+
+pub use self::reader::At;
+pub use self::when::{RawCondition, RawWhen};
+
+use jiff::Timestamp;
+
+use crate::policy::AuditFailure;
+use crate::problem::{Problem, Source, Span};
+use crate::rule::Title;
+use crate::rule::subject::Subject;
+use crate::rule::window::Window;
+use crate::vocabulary::{Action, Mode, Severity};
+
+/// One policy file.
+#[derive(Clone, Debug, Default)]
+pub struct File {
+    /// `[policy] name`.
+    pub name: Option<At<String>>,
+    /// `[policy] version`.
+    pub version: Option<At<String>>,
+    /// `[defaults]`.
+    pub defaults: RawDefaults,
+    /// `[time.NAME]`.
+    pub windows: Vec<At<Window>>,
+    /// `[listener.NAME]`.
+    pub listeners: Vec<At<(Box<str>, Mode)>>,
+    /// `[[rule]]`.
+    pub rules: Vec<RawRule>,
+    /// `[[test]]`.
+    pub tests: Vec<RawCase>,
+}
+
+/// `[defaults]`, as far as this file says something.
+#[derive(Clone, Debug, Default)]
+pub struct RawDefaults {
+    /// `action`.
+    pub action: Option<At<Action>>,
+    /// `unreadable`.
+    pub unreadable: Option<At<Action>>,
+    /// `audit_failure`.
+    pub audit_failure: Option<At<AuditFailure>>,
+    /// `mode`.
+    pub mode: Option<At<Mode>>,
+    /// `search_path`.
+    pub search_path: Option<At<Vec<Box<str>>>>,
+}
+
+/// `[[rule]]`.
+#[derive(Clone, Debug)]
+pub struct RawRule {
+    /// `id`.
+    pub id: At<String>,
+    /// `severity`.
+    pub severity: Severity,
+    /// `title`.
+    pub title: Title,
+    /// `tags`.
+    pub tags: Vec<Box<str>>,
+    /// `when`.
+    pub when: At<RawWhen>,
+    /// `action`.
+    pub action: Action,
+    /// `mode`.
+    pub mode: Option<Mode>,
+    /// `message`.
+    pub message: Option<Box<str>>,
+}
+
+/// `[[test]]`.
+#[derive(Clone, Debug)]
+pub struct RawCase {
+    /// Where it stands.
+    pub span: Span,
+    /// `title`.
+    pub title: Option<String>,
+    /// `sql`, with the place of each statement.
+    pub sql: Vec<At<String>>,
+    /// One subject for each dialect.
+    pub subjects: Vec<Subject>,
+    /// `at`.
+    pub at: Timestamp,
+    /// `replication`.
+    pub replication: bool,
+    /// `expect.action`.
+    pub action: Action,
+    /// `expect.rule`.
+    pub rule: Option<At<String>>,
+}
+
+impl File {
+    /// Reads a source; what could be read comes back together with everything that is wrong.
+    #[must_use]
+    pub fn read(source: &Source, number: usize) -> (Self, Vec<Problem>) {
+        sections::read(source, number)
+    }
+}

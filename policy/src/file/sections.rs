@@ -1,0 +1,494 @@
+//! Reads the sections of a policy file.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use toml::de::{DeTable, DeValue};
+
+use super::fields::{
+    DEFAULTS, EXPECT, LISTENER, POLICY, RULE, TEST, TITLE, TOP, WINDOW, audit_failures,
+    default_actions, unreadable_actions,
+};
+use super::reader::{At, Reader, Value};
+use super::when::Nested;
+use super::{File, RawCase, RawDefaults, RawRule};
+use crate::policy::AuditFailure;
+use crate::problem::{Problem, Source};
+use crate::rule::Title;
+use crate::rule::subject::{EndUser, Subject};
+use crate::rule::window::{DAYS, END_OF_DAY, Window, minute_of_day};
+use crate::rule::words::Words;
+use crate::vocabulary::{Action, Dialect, Mode, Severity};
+
+/// The most bytes that one policy file may have.
+pub(crate) const MAX_SOURCE_BYTES: usize = 4 << 20;
+
+pub(super) fn read(source: &Source, number: usize) -> (File, Vec<Problem>) {
+    let mut reader = Reader::new(source, number);
+    let mut file = File::default();
+    if source.text.len() > MAX_SOURCE_BYTES {
+        let problem = reader
+            .problem(0..0, "the file is too long")
+            .expected(format!("at most {MAX_SOURCE_BYTES} bytes"));
+        reader.report(problem);
+        return (file, reader.finish());
+    }
+    let (document, errors) = DeTable::parse_recoverable(&source.text);
+    let broken = !errors.is_empty();
+    for error in errors {
+        let problem = reader.problem(error.span().unwrap_or_default(), error.message());
+        reader.report(problem);
+    }
+    // What stands after a broken line may have ended up in the wrong section.
+    if !broken {
+        reader.top(document.get_ref(), &mut file);
+    }
+    (file, reader.finish())
+}
+
+impl Reader<'_> {
+    fn top(&mut self, table: &DeTable<'_>, file: &mut File) {
+        self.known_fields("a policy file", table, TOP);
+        self.schema(table);
+        if let Some(table) = table
+            .get("policy")
+            .and_then(|value| self.table("policy", value))
+        {
+            self.known_fields("`[policy]`", table, POLICY);
+            file.name = table.get("name").and_then(|value| self.text("name", value));
+            file.version = table
+                .get("version")
+                .and_then(|value| self.text("version", value));
+        }
+        if let Some(table) = table
+            .get("defaults")
+            .and_then(|value| self.table("defaults", value))
+        {
+            file.defaults = self.defaults(table);
+        }
+        file.windows = self.named("time", table, Self::window);
+        file.listeners = self.named("listener", table, Self::listener);
+        file.rules = self.array("rule", table, Self::rule);
+        file.tests = self.array("test", table, Self::case);
+    }
+
+    fn schema(&mut self, table: &DeTable<'_>) {
+        let Some(value) = table.get("schema") else {
+            let problem = self
+                .problem(0..0, "`schema` is missing")
+                .expected("`schema = 1` on top");
+            self.report(problem);
+            return;
+        };
+        let one = value
+            .get_ref()
+            .as_integer()
+            .is_some_and(|number| number.as_str() == "1");
+        if !one {
+            let problem = self
+                .problem(value.span(), "this version of the grammar is not known")
+                .expected("`schema = 1`");
+            self.report(problem);
+        }
+    }
+
+    fn defaults(&mut self, table: &DeTable<'_>) -> RawDefaults {
+        self.known_fields("`[defaults]`", table, DEFAULTS);
+        RawDefaults {
+            action: self.choice("action", table, &default_actions(), Action::from_word),
+            unreadable: self.choice(
+                "unreadable",
+                table,
+                &unreadable_actions(),
+                Action::from_word,
+            ),
+            audit_failure: self.choice(
+                "audit_failure",
+                table,
+                &audit_failures(),
+                |word| match word {
+                    "block" => Some(AuditFailure::Block),
+                    "allow" => Some(AuditFailure::Allow),
+                    _ => None,
+                },
+            ),
+            mode: table
+                .get("mode")
+                .and_then(|value| self.word::<Mode>("mode", value)),
+            search_path: table.get("search_path").and_then(|value| {
+                let schemas: Vec<Box<str>> = self
+                    .texts("search_path", value)
+                    .into_iter()
+                    .map(|schema| schema.value.into())
+                    .collect();
+                (!schemas.is_empty()).then(|| self.at(value.span(), schemas))
+            }),
+        }
+    }
+
+    /// One of some words that are not a whole vocabulary.
+    fn choice<T>(
+        &mut self,
+        field: &str,
+        table: &DeTable<'_>,
+        words: &[&'static str],
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<At<T>> {
+        let text = self.text(field, table.get(field)?)?;
+        match parse(&text.value).filter(|_| words.contains(&text.value.as_str())) {
+            Some(value) => Some(At {
+                value,
+                span: text.span,
+            }),
+            None => {
+                self.unknown_word(field, &text, words.iter().copied());
+                None
+            }
+        }
+    }
+
+    /// The tables of `[section.NAME]`.
+    fn named<T>(
+        &mut self,
+        section: &str,
+        table: &DeTable<'_>,
+        read: impl Fn(&mut Self, &str, &DeTable<'_>) -> Option<T>,
+    ) -> Vec<At<T>> {
+        let Some(table) = table
+            .get(section)
+            .and_then(|value| self.table(section, value))
+        else {
+            return Vec::new();
+        };
+        let mut all = Vec::new();
+        for (name, value) in table.iter() {
+            let Some(table) = self.table(section, value) else {
+                continue;
+            };
+            if let Some(item) = read(self, name.get_ref(), table) {
+                all.push(self.at(name.span(), item));
+            }
+        }
+        all
+    }
+
+    /// The tables of `[[section]]`.
+    fn array<T>(
+        &mut self,
+        section: &str,
+        table: &DeTable<'_>,
+        read: impl Fn(&mut Self, &Value<'_>, &DeTable<'_>) -> Option<T>,
+    ) -> Vec<T> {
+        let Some(value) = table.get(section) else {
+            return Vec::new();
+        };
+        let DeValue::Array(items) = value.get_ref() else {
+            let problem = self
+                .problem(value.span(), format!("`{section}` is no list of tables"))
+                .expected(format!("`[[{section}]]`"));
+            self.report(problem);
+            return Vec::new();
+        };
+        let mut all = Vec::new();
+        for item in items.iter() {
+            let Some(table) = self.table(section, item) else {
+                continue;
+            };
+            all.extend(read(self, item, table));
+        }
+        all
+    }
+
+    fn window(&mut self, name: &str, table: &DeTable<'_>) -> Option<Window> {
+        self.known_fields(&format!("`[time.{name}]`"), table, WINDOW);
+        let before = self.problem_count();
+        let days = match table.get("days") {
+            Some(value) => self.days(value),
+            None => 0b0111_1111,
+        };
+        let from = table
+            .get("from")
+            .map_or(Some(0), |value| self.time_of_day("from", value));
+        let to = table
+            .get("to")
+            .map_or(Some(END_OF_DAY), |value| self.time_of_day("to", value));
+        let zone = match table.get("zone") {
+            Some(value) => self.zone(value),
+            None => Some(TimeZone::UTC),
+        };
+        let window = Window {
+            name: name.into(),
+            days,
+            from: from?,
+            to: to?,
+            zone: zone?,
+        };
+        if window.from == window.to {
+            let value = table.get("to").or_else(|| table.get("from"))?;
+            let problem = self
+                .problem(value.span(), "the window closes when it opens")
+                .expected("`to` other than `from`; for the whole day, neither");
+            self.report(problem);
+        }
+        if table.is_empty() {
+            let problem = self.problem(0..0, format!("the window `{name}` is always open"));
+            self.report(problem);
+        }
+        (self.problem_count() == before).then_some(window)
+    }
+
+    fn days(&mut self, value: &Value<'_>) -> u8 {
+        let mut days = 0u8;
+        for text in self.texts("days", value) {
+            let day = |word: &str| DAYS.iter().position(|day| *day == word);
+            let range = match text.value.split_once('-') {
+                Some((first, last)) => day(first).zip(day(last)),
+                None => day(&text.value).map(|only| (only, only)),
+            };
+            let Some((first, last)) = range else {
+                self.unknown_word("days", &text, DAYS.into_iter().chain(["mon-fri"]));
+                continue;
+            };
+            let mut at = first;
+            loop {
+                days |= 1u8.wrapping_shl(u32::try_from(at).unwrap_or(0));
+                if at == last {
+                    break;
+                }
+                at = (at + 1) % DAYS.len();
+            }
+        }
+        days
+    }
+
+    fn time_of_day(&mut self, field: &str, value: &Value<'_>) -> Option<u16> {
+        let text = match value.get_ref() {
+            DeValue::Datetime(time) => time.to_string().chars().take(5).collect(),
+            _ => self.text(field, value)?.value,
+        };
+        let minute = minute_of_day(&text);
+        if minute.is_none() {
+            let problem = self
+                .problem(value.span(), format!("`{text}` is no time of day"))
+                .expected("`HH:MM` from 00:00 to 24:00");
+            self.report(problem);
+        }
+        minute
+    }
+
+    fn zone(&mut self, value: &Value<'_>) -> Option<TimeZone> {
+        let text = self.text("zone", value)?;
+        match TimeZone::get(&text.value) {
+            Ok(zone) => Some(zone),
+            Err(_) => {
+                let problem = self
+                    .problem(text.span.bytes, format!("`{}` is no time zone", text.value))
+                    .expected("a name such as `Europe/Berlin`, `Asia/Shanghai` or `UTC`");
+                self.report(problem);
+                None
+            }
+        }
+    }
+
+    fn listener(&mut self, name: &str, table: &DeTable<'_>) -> Option<(Box<str>, Mode)> {
+        self.known_fields(&format!("`[listener.{name}]`"), table, LISTENER);
+        let mode = self.word::<Mode>("mode", table.get("mode")?)?;
+        Some((name.into(), mode.value))
+    }
+
+    fn rule(&mut self, item: &Value<'_>, table: &DeTable<'_>) -> Option<RawRule> {
+        self.known_fields("`[[rule]]`", table, RULE);
+        let id = self.required("id", "`[[rule]]`", item, table);
+        let id = id
+            .and_then(|value| self.text("id", value))
+            .filter(|id| self.is_name(id));
+        let when = self.required("when", "`[[rule]]`", item, table);
+        let when = when.and_then(|value| {
+            let when = self.when(value, Nested::No)?;
+            Some(self.at(value.span(), when))
+        });
+        let action = self.required("action", "`[[rule]]`", item, table);
+        let action = action.and_then(|value| self.word::<Action>("action", value));
+        let severity = table
+            .get("severity")
+            .map(|value| self.word::<Severity>("severity", value));
+        let title = table.get("title").and_then(|value| self.title(value));
+        let tags = table
+            .get("tags")
+            .map(|value| self.texts("tags", value))
+            .unwrap_or_default();
+        let mode = table
+            .get("mode")
+            .and_then(|value| self.word::<Mode>("mode", value));
+        let message = table
+            .get("message")
+            .and_then(|value| self.line("message", value));
+        Some(RawRule {
+            id: id?,
+            severity: severity.map_or(Some(Severity::Medium), |word| Some(word?.value))?,
+            title: title.unwrap_or_default(),
+            tags: tags.into_iter().map(|tag| tag.value.into()).collect(),
+            when: when?,
+            action: action?.value,
+            mode: mode.map(|mode| mode.value),
+            message,
+        })
+    }
+
+    fn required<'v, 'i>(
+        &mut self,
+        field: &str,
+        section: &str,
+        item: &Value<'i>,
+        table: &'v DeTable<'i>,
+    ) -> Option<&'v Value<'i>> {
+        let value = table.get(field);
+        if value.is_none() {
+            let problem = self.problem(item.span(), format!("`{field}` is missing in {section}"));
+            self.report(problem);
+        }
+        value
+    }
+
+    fn is_name(&mut self, id: &At<String>) -> bool {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let good = !id.value.is_empty() && id.value.len() <= 128 && id.value.chars().all(fits);
+        if !good {
+            let problem = self
+                .problem(
+                    id.span.bytes.clone(),
+                    format!("`{}` is no rule name", id.value),
+                )
+                .expected("1 to 128 letters, digits, `-`, `_` or `.`");
+            self.report(problem);
+        }
+        good
+    }
+
+    /// A text that goes into one line of an answer.
+    fn line(&mut self, field: &str, value: &Value<'_>) -> Option<Box<str>> {
+        let text = self.text(field, value)?;
+        if text.value.trim().is_empty() || text.value.chars().any(char::is_control) {
+            let problem = self
+                .problem(
+                    text.span.bytes,
+                    format!("`{field}` is empty or has control characters"),
+                )
+                .expected("one line of text");
+            self.report(problem);
+            return None;
+        }
+        Some(text.value.into())
+    }
+
+    fn title(&mut self, value: &Value<'_>) -> Option<Title> {
+        if let DeValue::String(_) = value.get_ref() {
+            return Some(Title {
+                en: self.line("title", value),
+                zh: None,
+            });
+        }
+        let table = self.table("title", value)?;
+        self.known_fields("`title`", table, TITLE);
+        Some(Title {
+            en: table.get("en").and_then(|value| self.line("en", value)),
+            zh: table.get("zh").and_then(|value| self.line("zh", value)),
+        })
+    }
+
+    fn case(&mut self, item: &Value<'_>, table: &DeTable<'_>) -> Option<RawCase> {
+        self.known_fields("`[[test]]`", table, TEST);
+        let before = self.problem_count();
+        let mut text = |field: &str| table.get(field).and_then(|value| self.text(field, value));
+        let (user, role) = (text("user"), text("role"));
+        let (database, application) = (text("database"), text("application"));
+        let (listener, client) = (text("listener"), text("client"));
+        let (end_user, trust) = (text("end_user"), text("end_user_trust"));
+        let (tls_identity, title) = (text("tls_identity"), text("title"));
+        let sql = self.required("sql", "`[[test]]`", item, table);
+        let sql = sql
+            .map(|value| self.texts("sql", value))
+            .unwrap_or_default();
+        let dialects = match table.get("dialect") {
+            Some(value) => self
+                .words::<Dialect>("dialect", value)
+                .unwrap_or(Words::EMPTY),
+            None => [Dialect::Postgres].into_iter().collect(),
+        };
+        let replication = table
+            .get("replication")
+            .and_then(|v| self.flag("replication", v));
+        let at = table
+            .get("at")
+            .map_or(Some(DEFAULT_TIME), |value| self.time(value));
+        let expect = self.required("expect", "`[[test]]`", item, table);
+        let expect = expect.and_then(|value| self.table("expect", value).map(|t| (value, t)));
+        let (expect_value, expect) = expect?;
+        self.known_fields("`expect`", expect, EXPECT);
+        let action = self.required("action", "`expect`", expect_value, expect);
+        let action = action.and_then(|value| self.word::<Action>("action", value));
+        let rule = expect
+            .get("rule")
+            .and_then(|value| self.text("rule", value));
+
+        let value = |text: Option<At<String>>| text.map(|text| text.value);
+        let mut subject = Subject::default();
+        if let Some(client) = client {
+            match client.value.parse() {
+                Ok(address) => subject.client = address,
+                Err(_) => {
+                    let problem = self
+                        .problem(
+                            client.span.bytes,
+                            format!("`{}` is no address", client.value),
+                        )
+                        .expected("an IPv4 or IPv6 address");
+                    self.report(problem);
+                }
+            }
+        }
+        subject.user = value(user).unwrap_or_default();
+        subject.role = Some(value(role).unwrap_or_else(|| subject.user.clone()));
+        subject.database = value(database).unwrap_or_default();
+        subject.application = value(application).unwrap_or_default();
+        subject.listener = value(listener).unwrap_or_default();
+        subject.tls_identity = value(tls_identity);
+        let trust = value(trust).unwrap_or_default();
+        subject.end_user = value(end_user).map(|name| EndUser { name, trust });
+        let subjects = dialects
+            .iter()
+            .map(|dialect| Subject {
+                dialect,
+                ..subject.clone()
+            })
+            .collect();
+        let case = RawCase {
+            span: self.at(item.span(), ()).span,
+            title: value(title),
+            sql,
+            subjects,
+            at: at?,
+            replication: replication.unwrap_or(false),
+            action: action?.value,
+            rule,
+        };
+        (self.problem_count() == before).then_some(case)
+    }
+
+    fn time(&mut self, value: &Value<'_>) -> Option<Timestamp> {
+        let text = match value.get_ref() {
+            DeValue::Datetime(time) => time.to_string(),
+            _ => self.text("at", value)?.value,
+        };
+        let time = text.parse().ok();
+        if time.is_none() {
+            let problem = self
+                .problem(value.span(), format!("`{text}` is no point in time"))
+                .expected("date, time and offset as in 2026-01-05T12:00:00Z");
+            self.report(problem);
+        }
+        time
+    }
+}
+
+/// A Monday noon: 2026-01-05T12:00:00Z.
+const DEFAULT_TIME: Timestamp = Timestamp::constant(1_767_614_400, 0);

@@ -1,0 +1,323 @@
+//! Reads `when`: the conditions of a rule.
+
+use std::sync::Arc;
+
+use toml::de::{DeTable, DeValue};
+
+use super::fields::{WHEN, access_words};
+use super::reader::{At, Reader, Value};
+use crate::rule::glob::Glob;
+use crate::rule::object::{ColumnPattern, ColumnTest, NamePattern, ObjectTest, SettingPattern};
+use crate::rule::statement::StatementTest;
+use crate::rule::subject::SubjectTest;
+use crate::rule::words::Words;
+use crate::rule::{Condition, Test, When};
+use crate::vocabulary::Access;
+
+/// A `when` as it was written: the names of time windows are not yet looked up.
+#[derive(Clone, Debug, Default)]
+pub struct RawWhen {
+    /// Its conditions.
+    pub conditions: Vec<RawCondition>,
+    /// Whether it says `everything = true`.
+    pub everything: bool,
+}
+
+/// A condition as it was written.
+#[derive(Clone, Debug)]
+pub enum RawCondition {
+    /// A test on subject or statement.
+    Test(Arc<Test>),
+    /// Names of time windows.
+    Time(Vec<At<String>>),
+    /// `not`.
+    Not(RawWhen),
+    /// `any`.
+    Any(Vec<RawWhen>),
+}
+
+impl RawWhen {
+    /// Looks up the windows; names that there are none of are given to `unknown`.
+    pub(crate) fn resolve(
+        &self,
+        window: &impl Fn(&str) -> Option<usize>,
+        unknown: &mut Vec<At<String>>,
+    ) -> When {
+        let conditions = self.conditions.iter().map(|condition| match condition {
+            RawCondition::Test(test) => Condition::Test(Arc::clone(test)),
+            RawCondition::Time(names) => {
+                let mut found: Vec<usize> = Vec::new();
+                for name in names {
+                    match window(&name.value) {
+                        Some(window) => found.push(window),
+                        None => unknown.push(name.clone()),
+                    }
+                }
+                found.sort_unstable();
+                Condition::Test(Arc::new(Test::Time(found)))
+            }
+            RawCondition::Not(when) => Condition::Not(when.resolve(window, unknown)),
+            RawCondition::Any(whens) => Condition::Any(
+                whens
+                    .iter()
+                    .map(|when| when.resolve(window, unknown))
+                    .collect(),
+            ),
+        });
+        When {
+            conditions: conditions.collect(),
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// Reads a `when`, or what is nested in one.
+    pub(super) fn when(&mut self, value: &Value<'_>, nested: Nested) -> Option<RawWhen> {
+        let table = self.table("when", value)?;
+        self.known_fields("`when`", table, WHEN);
+        let mut when = RawWhen::default();
+        let before = self.problem_count();
+        // The table of fields gives the order: conditions are shown and compared in it.
+        for field in WHEN {
+            let Some(value) = table.get(field.name) else {
+                continue;
+            };
+            match field.name {
+                "everything" => when.everything = self.everything(value, table, nested),
+                name => when.conditions.extend(self.condition(name, value, table)),
+            }
+        }
+        if table.is_empty() || (when.conditions.is_empty() && !when.everything) {
+            if self.problem_count() == before {
+                let problem = self
+                    .problem(
+                        value.span(),
+                        "a `when` without conditions matches everything",
+                    )
+                    .expected(match nested {
+                        Nested::No => "a condition, or `everything = true`",
+                        Nested::Yes => "a condition",
+                    });
+                self.report(problem);
+            }
+            return None;
+        }
+        Some(when)
+    }
+
+    fn everything(&mut self, value: &Value<'_>, table: &DeTable<'_>, nested: Nested) -> bool {
+        let Some(flag) = self.flag("everything", value) else {
+            return false;
+        };
+        let complaint = match (flag, nested) {
+            (false, _) => Some("`everything = false` says nothing"),
+            (true, Nested::Yes) => Some("`everything` can't be nested"),
+            (true, Nested::No) if table.len() > 1 => {
+                Some("`everything` stands beside other conditions")
+            }
+            (true, Nested::No) => None,
+        };
+        if let Some(complaint) = complaint {
+            let problem = self
+                .problem(value.span(), complaint)
+                .expected("either `everything = true` alone, or conditions");
+            self.report(problem);
+        }
+        complaint.is_none()
+    }
+
+    fn condition(
+        &mut self,
+        name: &str,
+        value: &Value<'_>,
+        table: &DeTable<'_>,
+    ) -> Option<RawCondition> {
+        match name {
+            "not" => return Some(RawCondition::Not(self.when(value, Nested::Yes)?)),
+            "any" => return self.alternatives(value),
+            "time" => {
+                let names = self.texts(name, value);
+                return (!names.is_empty()).then_some(RawCondition::Time(names));
+            }
+            _ => {}
+        }
+        let test = match self.subject_test(name, value) {
+            Some(test) => Test::Subject(test?),
+            None => Test::Statement(self.statement_test(name, value, table)?),
+        };
+        Some(RawCondition::Test(Arc::new(test)))
+    }
+
+    fn alternatives(&mut self, value: &Value<'_>) -> Option<RawCondition> {
+        let DeValue::Array(items) = value.get_ref() else {
+            let problem = self
+                .problem(value.span(), "`any` is no list")
+                .expected("a list of tables, such as [ { user = \"a\" }, { role = \"b\" } ]");
+            self.report(problem);
+            return None;
+        };
+        if items.len() < 2 {
+            let problem = self
+                .problem(value.span(), "`any` has no alternatives")
+                .expected("at least two tables");
+            self.report(problem);
+            return None;
+        }
+        let read: Vec<Option<RawWhen>> = items
+            .iter()
+            .map(|item| self.when(item, Nested::Yes))
+            .collect();
+        Some(RawCondition::Any(read.into_iter().collect::<Option<_>>()?))
+    }
+
+    /// A test on the subject; `None` if the field is none, `Some(None)` if its value is wrong.
+    fn subject_test(&mut self, name: &str, value: &Value<'_>) -> Option<Option<SubjectTest>> {
+        let of: fn(Vec<Glob>) -> SubjectTest = match name {
+            "user" => SubjectTest::User,
+            "role" => SubjectTest::Role,
+            "database" => SubjectTest::Database,
+            "application" => SubjectTest::Application,
+            "listener" => SubjectTest::Listener,
+            "end_user" => SubjectTest::EndUser,
+            "end_user_trust" => SubjectTest::EndUserTrust,
+            "tls_identity" => SubjectTest::TlsIdentity,
+            "client" => return Some(self.networks(name, value).map(SubjectTest::Client)),
+            "dialect" => return Some(self.words(name, value).map(SubjectTest::Dialect)),
+            _ => return None,
+        };
+        Some(self.patterns(name, value, Glob::parse).map(of))
+    }
+
+    fn statement_test(
+        &mut self,
+        name: &str,
+        value: &Value<'_>,
+        table: &DeTable<'_>,
+    ) -> Option<StatementTest> {
+        match name {
+            "verb" => self.words(name, value).map(StatementTest::Verb),
+            "class" => self.words(name, value).map(StatementTest::Class),
+            "where" => self.words(name, value).map(StatementTest::Where),
+            "limit" => self.words(name, value).map(StatementTest::Limit),
+            "egress" => self.words(name, value).map(StatementTest::Egress),
+            "multi_statement" => self.flag(name, value).map(StatementTest::MultiStatement),
+            "dynamic" => self.flag(name, value).map(StatementTest::Dynamic),
+            "replication" => self.flag(name, value).map(StatementTest::Replication),
+            "function" => self
+                .folded(name, value, NamePattern::parse)
+                .map(StatementTest::Function),
+            "setting" => self
+                .folded(name, value, SettingPattern::parse)
+                .map(StatementTest::Setting),
+            "unreadable" => self.unreadable(value),
+            "fingerprint" => self.fingerprints(value),
+            // The three fields are one condition: they hold of the same object.
+            "object" => self.object_test(table),
+            "access" if !table.contains_key("object") => self.object_test(table),
+            "object_kind" if !table.contains_key("object") && !table.contains_key("access") => {
+                self.object_test(table)
+            }
+            "column" => self.column_test(table),
+            "column_use" if !table.contains_key("column") => self.column_test(table),
+            // Part of a condition that is read with its leading field.
+            _ => None,
+        }
+    }
+
+    fn object_test(&mut self, table: &DeTable<'_>) -> Option<StatementTest> {
+        let names = match table.get("object") {
+            Some(value) => self.folded("object", value, NamePattern::parse)?,
+            None => Vec::new(),
+        };
+        let access = match table.get("access") {
+            Some(value) => Some(self.accesses(value)?),
+            None => None,
+        };
+        let kind = match table.get("object_kind") {
+            Some(value) => Some(self.words("object_kind", value)?),
+            None => None,
+        };
+        Some(StatementTest::Object(ObjectTest {
+            names,
+            access,
+            kind,
+        }))
+    }
+
+    fn accesses(&mut self, value: &Value<'_>) -> Option<Words<Access>> {
+        let mut set = Words::EMPTY;
+        for text in self.texts("access", value) {
+            match (Access::from_word(&text.value), text.value.as_str()) {
+                (Some(access), _) => set.insert(access),
+                (None, "any") => set = Words::all(),
+                (None, "write") => {
+                    for access in [Access::Insert, Access::Update, Access::Delete] {
+                        set.insert(access);
+                    }
+                }
+                (None, _) => self.unknown_word("access", &text, access_words().into_iter()),
+            }
+        }
+        (!set.is_empty()).then_some(set)
+    }
+
+    fn column_test(&mut self, table: &DeTable<'_>) -> Option<StatementTest> {
+        let columns = match table.get("column") {
+            Some(value) => self.folded("column", value, ColumnPattern::parse)?,
+            None => Vec::new(),
+        };
+        let usage = match table.get("column_use") {
+            Some(value) => Some(self.words("column_use", value)?),
+            None => None,
+        };
+        Some(StatementTest::Column(ColumnTest { columns, usage }))
+    }
+
+    fn unreadable(&mut self, value: &Value<'_>) -> Option<StatementTest> {
+        if let DeValue::Boolean(wanted) = value.get_ref() {
+            return Some(StatementTest::Unreadable {
+                reasons: Words::all(),
+                wanted: *wanted,
+            });
+        }
+        let reasons = self.words("unreadable", value)?;
+        Some(StatementTest::Unreadable {
+            reasons,
+            wanted: true,
+        })
+    }
+
+    fn fingerprints(&mut self, value: &Value<'_>) -> Option<StatementTest> {
+        let mut prints = Vec::new();
+        for text in self.texts("fingerprint", value) {
+            match read_fingerprint(&text.value) {
+                Some(print) => prints.push(print),
+                None => {
+                    let problem = self
+                        .problem(
+                            text.span.bytes,
+                            format!("`{}` is no fingerprint", text.value),
+                        )
+                        .expected("32 hexadecimal digits");
+                    self.report(problem);
+                }
+            }
+        }
+        prints.sort_unstable();
+        (!prints.is_empty()).then_some(StatementTest::Fingerprint(prints))
+    }
+}
+
+/// Whether a `when` stands in another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nested {
+    Yes,
+    No,
+}
+
+fn read_fingerprint(text: &str) -> Option<[u8; 16]> {
+    if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
+}

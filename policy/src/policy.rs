@@ -1,0 +1,185 @@
+//! A compiled policy: immutable, shared by all sessions.
+
+use std::sync::Arc;
+
+use crate::decision::RefusalText;
+use crate::problem::{Problem, Source};
+use crate::rule::Rule;
+use crate::rule::clause::Clause;
+use crate::rule::index::Index;
+use crate::rule::subject::Subject;
+use crate::rule::window::Window;
+use crate::test_table::Case;
+use crate::vocabulary::{Action, Mode, Unreadable};
+
+/// What a failing part of the audit does to statements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditFailure {
+    /// They wait or are refused.
+    Block,
+    /// They pass.
+    Allow,
+}
+
+/// `[defaults]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defaults {
+    /// What a statement gets that no rule names: allow or deny.
+    pub action: Action,
+    /// What a statement gets that can't be read: allow, alert or deny.
+    pub unreadable: Action,
+    /// What happens when the journal can't take the record.
+    pub audit_failure: AuditFailure,
+    /// Whether decisions are carried out.
+    pub mode: Mode,
+    /// The schemas that an unqualified name may lie in; without them, any.
+    pub search_path: Option<Vec<Box<str>>>,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            action: Action::Deny,
+            unreadable: Action::Deny,
+            audit_failure: AuditFailure::Block,
+            mode: Mode::Enforce,
+            search_path: None,
+        }
+    }
+}
+
+/// A compiled policy.
+#[derive(Debug)]
+pub struct Policy {
+    /// The name that its files give it.
+    pub name: Option<Box<str>>,
+    /// The version that its files give it.
+    pub version: Option<Box<str>>,
+    /// Which load of the process this is; verdicts are never kept across generations.
+    pub generation: u64,
+    /// SHA-256 over the names and texts of the sources.
+    pub hash: [u8; 32],
+    /// The answers that need no rule.
+    pub defaults: Defaults,
+    /// The rules, in the order of the files.
+    pub rules: Vec<Rule>,
+    /// The time windows.
+    pub windows: Vec<Window>,
+    /// The cases of `[[test]]`.
+    pub tests: Vec<Case>,
+    /// What is suspicious but no error.
+    pub warnings: Vec<Problem>,
+    /// The files.
+    pub sources: Vec<Source>,
+    pub(crate) listener_modes: Vec<(Box<str>, Mode)>,
+    pub(crate) clauses: Vec<Clause>,
+    pub(crate) index: Index,
+    /// The rules' positions by rank.
+    pub(crate) by_rank: Vec<usize>,
+    pub(crate) answers: Answers,
+}
+
+/// The refusals that no rule words.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    pub(crate) default: Arc<RefusalText>,
+    pub(crate) replication: Arc<RefusalText>,
+    pub(crate) function_call: Arc<RefusalText>,
+    pub(crate) stale: Arc<RefusalText>,
+    pub(crate) unreadable: Vec<(Unreadable, Arc<RefusalText>)>,
+}
+
+/// Which rules may match in a session: the subject side of every rule, matched once.
+///
+/// It is good for one policy generation and one subject; make a new one when either changes.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    pub(crate) generation: u64,
+    pub(crate) mode: Mode,
+    /// Clauses with conditions on the statement, whose subject side holds; one bit each.
+    pub(crate) bits: Box<[u64]>,
+    /// The same, as an ascending list.
+    pub(crate) list: Box<[u32]>,
+    /// Clauses without conditions on the statement, whose subject side holds.
+    pub(crate) free: Box<[u32]>,
+}
+
+impl Standing {
+    /// Whether decisions are carried out in this session, where a rule doesn't say otherwise.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(crate) fn holds(&self, clause: u32) -> bool {
+        let word = usize::try_from(clause / 64)
+            .ok()
+            .and_then(|word| self.bits.get(word));
+        word.is_some_and(|word| word & 1u64.wrapping_shl(clause % 64) != 0)
+    }
+}
+
+impl Policy {
+    /// The same policy as another load of the process.
+    #[must_use]
+    pub fn with_generation(mut self, generation: u64) -> Self {
+        self.generation = generation;
+        self
+    }
+
+    /// Which rules may match for this subject.
+    #[must_use]
+    pub fn standing(&self, subject: &Subject) -> Standing {
+        let mut bits = vec![0u64; self.clauses.len().div_ceil(64)];
+        let (mut list, mut free) = (Vec::new(), Vec::new());
+        for (number, clause) in (0u32..).zip(&self.clauses) {
+            if !clause.admits_subject(subject) {
+                continue;
+            }
+            if clause.statement.is_empty() {
+                free.push(number);
+                continue;
+            }
+            list.push(number);
+            let word = usize::try_from(number / 64)
+                .ok()
+                .and_then(|word| bits.get_mut(word));
+            if let Some(word) = word {
+                *word |= 1u64.wrapping_shl(number % 64);
+            }
+        }
+        let listener = self
+            .listener_modes
+            .iter()
+            .find(|(name, _)| **name == *subject.listener)
+            .map(|(_, mode)| *mode);
+        Standing {
+            generation: self.generation,
+            mode: listener.unwrap_or(self.defaults.mode),
+            bits: bits.into_boxed_slice(),
+            list: list.into_boxed_slice(),
+            free: free.into_boxed_slice(),
+        }
+    }
+
+    /// The rule of that index.
+    #[must_use]
+    pub fn rule(&self, index: crate::decision::RuleIndex) -> Option<&Rule> {
+        self.rules.get(index.0)
+    }
+
+    /// The rule of that name.
+    #[must_use]
+    pub fn rule_named(&self, id: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| *rule.id == *id)
+    }
+
+    pub(crate) fn search_path(&self) -> Option<&[Box<str>]> {
+        self.defaults.search_path.as_deref()
+    }
+
+    pub(crate) fn clause(&self, number: u32) -> Option<(&Clause, &Rule)> {
+        let clause = self.clauses.get(usize::try_from(number).ok()?)?;
+        Some((clause, self.rules.get(clause.rule)?))
+    }
+}

@@ -1,0 +1,193 @@
+//! Who is asking: the session's subject and the conditions on it.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+
+use super::Sense;
+use super::glob::Glob;
+use super::words::Words;
+use crate::vocabulary::Dialect;
+
+/// What a session is known by. It changes with SET ROLE, application_name and the end user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The language of the session's server.
+    pub dialect: Dialect,
+    /// The user that the session logged in as.
+    pub user: String,
+    /// The role whose rights hold now; `None` while it can't be known (SET ROLE inside a routine).
+    pub role: Option<String>,
+    /// The database.
+    pub database: String,
+    /// The client's address.
+    pub client: IpAddr,
+    /// The application's name; empty if it gave none.
+    pub application: String,
+    /// The name of the listener that the client came through.
+    pub listener: String,
+    /// The business user behind the session and how it was learnt.
+    pub end_user: Option<EndUser>,
+    /// The name in the client's TLS certificate.
+    pub tls_identity: Option<String>,
+}
+
+/// A business user behind a database session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndUser {
+    /// The name.
+    pub name: String,
+    /// How the name was learnt, as the record stores it (`comment`, `setting`, …).
+    pub trust: String,
+}
+
+impl Default for Subject {
+    fn default() -> Self {
+        Self {
+            dialect: Dialect::Postgres,
+            user: String::new(),
+            role: Some(String::new()),
+            database: String::new(),
+            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            application: String::new(),
+            listener: String::new(),
+            end_user: None,
+            tls_identity: None,
+        }
+    }
+}
+
+/// A condition on the subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubjectTest {
+    /// The login user.
+    User(Vec<Glob>),
+    /// The effective role.
+    Role(Vec<Glob>),
+    /// The database.
+    Database(Vec<Glob>),
+    /// The application's name.
+    Application(Vec<Glob>),
+    /// The listener.
+    Listener(Vec<Glob>),
+    /// The end user's name.
+    EndUser(Vec<Glob>),
+    /// How the end user was learnt.
+    EndUserTrust(Vec<Glob>),
+    /// The name in the client's certificate.
+    TlsIdentity(Vec<Glob>),
+    /// The client's address.
+    Client(Vec<IpNet>),
+    /// The dialect.
+    Dialect(Words<Dialect>),
+}
+
+impl SubjectTest {
+    /// The field of `when` that holds this condition.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::User(_) => "user",
+            Self::Role(_) => "role",
+            Self::Database(_) => "database",
+            Self::Application(_) => "application",
+            Self::Listener(_) => "listener",
+            Self::EndUser(_) => "end_user",
+            Self::EndUserTrust(_) => "end_user_trust",
+            Self::TlsIdentity(_) => "tls_identity",
+            Self::Client(_) => "client",
+            Self::Dialect(_) => "dialect",
+        }
+    }
+
+    /// Whether the condition holds. What is not known holds for a denial and not for a permission.
+    #[must_use]
+    pub fn holds(&self, subject: &Subject, sense: Sense) -> bool {
+        let fits = |globs: &[Glob], text: &str| globs.iter().any(|glob| glob.matches(text));
+        match self {
+            Self::User(globs) => fits(globs, &subject.user),
+            Self::Role(globs) => match &subject.role {
+                Some(role) => fits(globs, role),
+                None => sense == Sense::Any,
+            },
+            Self::Database(globs) => fits(globs, &subject.database),
+            Self::Application(globs) => fits(globs, &subject.application),
+            Self::Listener(globs) => fits(globs, &subject.listener),
+            Self::EndUser(globs) => subject
+                .end_user
+                .as_ref()
+                .is_some_and(|end_user| fits(globs, &end_user.name)),
+            Self::EndUserTrust(globs) => subject
+                .end_user
+                .as_ref()
+                .is_some_and(|end_user| fits(globs, &end_user.trust)),
+            Self::TlsIdentity(globs) => subject
+                .tls_identity
+                .as_ref()
+                .is_some_and(|identity| fits(globs, identity)),
+            Self::Client(networks) => {
+                let address = subject.client.to_canonical();
+                networks.iter().any(|network| network.contains(&address))
+            }
+            Self::Dialect(dialects) => dialects.contains(subject.dialect),
+        }
+    }
+
+    /// The subject's value that the condition looks at, for people.
+    #[must_use]
+    pub fn seen(&self, subject: &Subject) -> String {
+        let quoted = |text: &str| format!("`{text}`");
+        match self {
+            Self::User(_) => quoted(&subject.user),
+            Self::Role(_) => subject.role.as_deref().map_or("unknown".into(), quoted),
+            Self::Database(_) => quoted(&subject.database),
+            Self::Application(_) => quoted(&subject.application),
+            Self::Listener(_) => quoted(&subject.listener),
+            Self::EndUser(_) => subject
+                .end_user
+                .as_ref()
+                .map_or("none".into(), |user| quoted(&user.name)),
+            Self::EndUserTrust(_) => subject
+                .end_user
+                .as_ref()
+                .map_or("none".into(), |user| quoted(&user.trust)),
+            Self::TlsIdentity(_) => subject
+                .tls_identity
+                .as_deref()
+                .map_or("none".into(), quoted),
+            Self::Client(_) => subject.client.to_canonical().to_string(),
+            Self::Dialect(_) => subject.dialect.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mapped_addresses_are_ipv4() {
+        let test = SubjectTest::Client(vec!["10.1.0.0/16".parse().unwrap()]);
+        let subject = Subject {
+            client: "::ffff:10.1.2.3".parse().unwrap(),
+            ..Subject::default()
+        };
+        assert!(test.holds(&subject, Sense::Any));
+        let other = Subject {
+            client: "10.2.0.1".parse().unwrap(),
+            ..Subject::default()
+        };
+        assert!(!test.holds(&other, Sense::Any));
+    }
+
+    #[test]
+    fn an_unknown_role_holds_for_denials_only() {
+        let test = SubjectTest::Role(vec![Glob::parse("postgres").unwrap()]);
+        let subject = Subject {
+            role: None,
+            ..Subject::default()
+        };
+        assert!(test.holds(&subject, Sense::Any));
+        assert!(!test.holds(&subject, Sense::All));
+    }
+}

@@ -1,0 +1,213 @@
+//! The memory in front of the analysis: one per worker thread.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::cache::Cache;
+use super::pg;
+use super::{Analysis, Encoding, LexState, Limits};
+
+/// Remembers analyses by normal form, or by exact text where literals matter.
+#[derive(Debug)]
+pub struct Reader {
+    cache: Cache<Memory>,
+    limits: Limits,
+    key: Vec<u8>,
+}
+
+/// What the cache holds for a key.
+#[derive(Debug)]
+enum Memory {
+    /// The analysis of every text with this key.
+    Known(Rc<Known>),
+    /// Texts with this normal form differ: look up the exact text.
+    Varies,
+}
+
+/// An analysis that is remembered, and what the rules made of it.
+#[derive(Debug)]
+pub struct Known {
+    /// What is known about the text.
+    pub analysis: Arc<Analysis>,
+    /// Which rules its statements match, under one generation of the policy.
+    pub slot: Slot,
+}
+
+/// A place for one value that belongs to one generation of a policy.
+#[derive(Debug, Default)]
+pub struct Slot(RefCell<Option<SlotEntry>>);
+
+/// The rules that a statement matches as far as the statement alone can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotEntry {
+    /// The generation of the policy that the rules belong to.
+    pub generation: u64,
+    /// Indexes of the rules.
+    pub rules: SmallVec<[u32; 8]>,
+}
+
+impl Slot {
+    /// Runs `f` on the rules kept for `generation`; `None` if there are none for it.
+    pub fn with<R>(&self, generation: u64, f: impl FnOnce(&[u32]) -> R) -> Option<R> {
+        let slot = self.0.borrow();
+        slot.as_ref()
+            .filter(|entry| entry.generation == generation)
+            .map(|entry| f(&entry.rules))
+    }
+
+    /// Keeps the rules of a generation, in place of those of another.
+    pub fn set(&self, entry: SlotEntry) {
+        self.0.replace(Some(entry));
+    }
+}
+
+/// What is known about a text before any analysis.
+#[derive(Clone, Debug)]
+pub struct Recall {
+    /// The analysis, if the text (or one with its normal form) was remembered.
+    pub known: Option<Rc<Known>>,
+    /// The block comment at the end of the text, else the one at its start: where applications put their context.
+    pub comment: Option<Range<usize>>,
+}
+
+impl Reader {
+    /// A reader that keeps at most `capacity_bytes` of analyses.
+    #[must_use]
+    pub fn new(capacity_bytes: usize, limits: Limits) -> Self {
+        Reader {
+            cache: Cache::new(capacity_bytes),
+            limits,
+            key: Vec::with_capacity(1024),
+        }
+    }
+
+    /// The limits that it reads with.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Looks up what is known about `text`.
+    pub fn recall(&mut self, text: &[u8], lex: &LexState) -> Recall {
+        let looked = self.look(text, lex);
+        let known = match &looked.identity {
+            Identity::Normal => match self.cache.get(&self.key).map(|memory| &**memory) {
+                Some(Memory::Known(known)) => Some(Rc::clone(known)),
+                Some(Memory::Varies) => self.recall_exact(text, lex),
+                None => None,
+            },
+            Identity::Exact => self.recall_exact(text, lex),
+        };
+        Recall {
+            known,
+            comment: looked.comment,
+        }
+    }
+
+    /// Keeps the analysis of `text`, unless it holds secrets.
+    pub fn remember(&mut self, text: &[u8], lex: &LexState, analysis: Analysis) -> Rc<Known> {
+        let known = Rc::new(Known {
+            analysis: Arc::new(analysis),
+            slot: Slot::default(),
+        });
+        if !known.analysis.secrets.is_empty() {
+            return known;
+        }
+        let size = size_of_analysis(&known.analysis);
+        let looked = self.look(text, lex);
+        match looked.identity {
+            Identity::Normal if !known.analysis.depends_on_literals => {
+                let memory = Rc::new(Memory::Known(Rc::clone(&known)));
+                self.cache.insert(&self.key, memory, size);
+                return known;
+            }
+            Identity::Normal => self.cache.insert(&self.key, Rc::new(Memory::Varies), 0),
+            Identity::Exact => {}
+        }
+        self.exact_key(text, lex);
+        let memory = Rc::new(Memory::Known(Rc::clone(&known)));
+        self.cache.insert(&self.key, memory, size);
+        known
+    }
+
+    fn recall_exact(&mut self, text: &[u8], lex: &LexState) -> Option<Rc<Known>> {
+        self.exact_key(text, lex);
+        match self.cache.get(&self.key).map(|memory| &**memory) {
+            Some(Memory::Known(known)) => Some(Rc::clone(known)),
+            Some(Memory::Varies) | None => None,
+        }
+    }
+
+    /// Writes the normal key of `text` and says whether it identifies the text.
+    fn look(&mut self, text: &[u8], lex: &LexState) -> Looked {
+        self.key.clear();
+        self.key.shrink_to(MAX_SCRATCH_BYTES);
+        let ascii = text.is_ascii();
+        let utf8 = matches!(lex.encoding, Encoding::Utf8 | Encoding::SqlAscii);
+        if !ascii && !lex.encoding.is_ascii_safe() {
+            return Looked {
+                identity: Identity::Exact,
+                comment: None,
+            };
+        }
+        let keyed = ascii || (utf8 && std::str::from_utf8(text).is_ok());
+        let sketch = pg::key(text, lex, &self.limits, &mut self.key);
+        // SQL_ASCII texts are read by stricter rules.
+        self.key
+            .push(u8::from(lex.encoding == Encoding::SqlAscii && !ascii) | NORMAL_KEY);
+        let exact = !keyed || sketch.exact || sketch.error.is_some();
+        Looked {
+            identity: if exact {
+                Identity::Exact
+            } else {
+                Identity::Normal
+            },
+            comment: pg::context_comment(&sketch.comments, text),
+        }
+    }
+
+    fn exact_key(&mut self, text: &[u8], lex: &LexState) {
+        self.key.clear();
+        self.key.extend_from_slice(text);
+        self.key.push(u8::from(lex.standard_conforming_strings));
+        self.key
+            .extend_from_slice(lex.encoding.key_name().as_bytes());
+        self.key.push(EXACT_KEY);
+    }
+}
+
+/// How a text is identified.
+enum Identity {
+    Normal,
+    Exact,
+}
+
+struct Looked {
+    identity: Identity,
+    comment: Option<Range<usize>>,
+}
+
+/// Roughly what an analysis takes in memory.
+fn size_of_analysis(analysis: &Analysis) -> usize {
+    let facts: usize = analysis
+        .facts
+        .statements
+        .iter()
+        .map(super::facts::size)
+        .sum();
+    size_of::<Analysis>()
+        .saturating_add(size_of::<Known>())
+        .saturating_add(analysis.normal.len())
+        .saturating_add(facts)
+}
+
+/// Last byte of a key that is a normal form; its lowest bit tells SQL_ASCII apart.
+const NORMAL_KEY: u8 = 2;
+/// Last byte of a key that is an exact text.
+const EXACT_KEY: u8 = 4;
+/// The scratch buffer is not kept beyond this size.
+const MAX_SCRATCH_BYTES: usize = 1 << 20;

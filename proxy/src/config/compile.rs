@@ -1,0 +1,421 @@
+//! File → [`Config`], or every problem at once, each where it stands.
+
+use std::{
+    net::SocketAddr,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use sqlward_policy::{Problem, Problems, problem::Source};
+use toml::Spanned;
+
+use super::{
+    fields,
+    file::{self, File},
+};
+use crate::tls::{ClientFiles, ServerFiles, Verification};
+
+/// Everything the proxy runs on.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Journal and store.
+    pub data_dir: PathBuf,
+    /// Policy files and folders.
+    pub policy: Vec<PathBuf>,
+    /// This proxy's number in event ids.
+    pub node: u16,
+    /// Worker threads.
+    pub workers: usize,
+    /// Admin endpoint.
+    pub admin: Option<SocketAddr>,
+    /// How log lines look.
+    pub log: file::LogFormat,
+    /// Bounds.
+    pub limits: Limits,
+    /// Days kept.
+    pub retention_days: u32,
+    /// Journal bound.
+    pub max_journal_bytes: u64,
+    /// Text bytes in a record.
+    pub max_text_bytes: usize,
+    /// Sources of the end user.
+    pub end_user: file::EndUser,
+    /// Where clients connect.
+    pub listeners: Vec<Listener>,
+}
+
+/// Bounds on connections and statements.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Client connections in all.
+    pub max_connections: usize,
+    /// Client connections from one address.
+    pub max_connections_per_client: usize,
+    /// Accept to authenticated.
+    pub authentication_timeout: Duration,
+    /// To reach an upstream.
+    pub connect_timeout: Duration,
+    /// Without traffic; `None` = never.
+    pub idle_timeout: Option<Duration>,
+    /// Longest statement.
+    pub max_statement_bytes: usize,
+    /// Parameter bytes in a record.
+    pub max_recorded_parameter_bytes: usize,
+    /// Wait at SIGTERM.
+    pub drain_timeout: Duration,
+}
+
+/// An address that clients connect to, and where it leads.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its address.
+    pub address: SocketAddr,
+    /// TLS towards clients.
+    pub tls: ClientTls,
+    /// Where it leads.
+    pub upstream: Arc<Upstream>,
+}
+
+/// How strictly TLS is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Never.
+    Disable,
+    /// If the peer can.
+    Prefer,
+    /// Always.
+    Require,
+}
+
+/// TLS towards clients.
+#[derive(Clone, Debug)]
+pub struct ClientTls {
+    /// How strictly.
+    pub mode: TlsMode,
+    /// With what; present unless disabled.
+    pub files: Option<ServerFiles>,
+}
+
+/// A database server.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Its name.
+    pub name: Arc<str>,
+    /// `host:port`.
+    pub address: Arc<str>,
+    /// TLS towards it.
+    pub tls: ServerTls,
+}
+
+/// TLS towards a server.
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    /// How strictly.
+    pub mode: TlsMode,
+    /// What of its certificate is verified.
+    pub verification: Verification,
+    /// With what.
+    pub files: ClientFiles,
+    /// The name it must carry.
+    pub server_name: String,
+    /// Without asking first.
+    pub direct: bool,
+}
+
+impl Config {
+    /// Read and check the configuration file at `path`. Relative paths in it start at its folder.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let name: Arc<str> = path.display().to_string().into();
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let source = Source { name, text: text.into() };
+                Self::parse(&source, path.parent().unwrap_or(Path::new(".")))
+            }
+            Err(error) => {
+                let source = Source { name, text: "".into() };
+                let message = format!("cannot be read: {error}");
+                Err(Problems(vec![Problem::at(&source, 0..0, message)]))
+            }
+        }
+    }
+
+    /// Check the configuration in `source`; relative paths start at `base`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(source: &Source, base: &Path) -> Result<Self, Problems> {
+        let unknown = fields::unknown(source);
+        if !unknown.is_empty() {
+            return Err(Problems(unknown));
+        }
+        let file: File = toml::from_str(&source.text).map_err(|error| {
+            let span = error.span().unwrap_or_default();
+            Problems(vec![Problem::at(source, span, error.message())])
+        })?;
+        let mut checker = Checker { base, source, problems: Vec::new() };
+        let config = checker.config(file);
+        if checker.problems.is_empty() { Ok(config) } else { Err(Problems(checker.problems)) }
+    }
+}
+
+/// Collects problems while it resolves.
+struct Checker<'a> {
+    base: &'a Path,
+    source: &'a Source,
+    problems: Vec<Problem>,
+}
+
+impl Checker<'_> {
+    fn problem(&mut self, span: Range<usize>, message: impl Into<String>) {
+        self.problems.push(Problem::at(self.source, span, message));
+    }
+
+    fn unknown<'n>(
+        &mut self,
+        found: &Spanned<String>,
+        what: &str,
+        known: impl IntoIterator<Item = &'n str>,
+    ) {
+        let name = found.get_ref();
+        let problem = Problem::at(self.source, found.span(), format!("`{name}` is no {what}"));
+        self.problems.push(problem.one_of(name, known));
+    }
+
+    fn config(&mut self, file: File) -> Config {
+        let upstreams: Vec<Arc<Upstream>> =
+            file.upstreams.into_iter().map(|table| Arc::new(self.upstream(table))).collect();
+        let mut listeners = Vec::new();
+        for table in file.listeners {
+            listeners.extend(self.listener(table, &upstreams, &listeners));
+        }
+        if listeners.is_empty() && self.problems.is_empty() {
+            self.problem(0..0, "no [[listener]]: nothing to listen on");
+        }
+        if file.policy.is_empty() {
+            self.problem(0..0, "policy = [] names no file: expected at least one file or folder");
+        }
+        let policy = file.policy.into_iter().map(|path| self.existing(path)).collect();
+        let workers = match file.workers {
+            Some(workers) if *workers.get_ref() == 0 || *workers.get_ref() > 1024 => {
+                self.problem(workers.span(), "expected 1 to 1024 workers");
+                1
+            }
+            Some(workers) => workers.into_inner(),
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        Config {
+            data_dir: self.base.join(file.data_dir),
+            policy,
+            node: file.node,
+            workers,
+            admin: file.admin.listen,
+            log: file.log.format,
+            limits: limits(&file.limits),
+            retention_days: file.audit.retention_days,
+            max_journal_bytes: file.audit.max_journal_bytes,
+            max_text_bytes: file.audit.max_text_bytes,
+            end_user: file.end_user,
+            listeners,
+        }
+    }
+
+    fn existing(&mut self, path: Spanned<PathBuf>) -> PathBuf {
+        let full = self.base.join(path.get_ref());
+        if !full.exists() {
+            self.problem(path.span(), format!("`{}` does not exist", full.display()));
+        }
+        full
+    }
+
+    fn listener(
+        &mut self,
+        table: Spanned<file::Listener>,
+        upstreams: &[Arc<Upstream>],
+        earlier: &[Listener],
+    ) -> Option<Listener> {
+        let listener = table.into_inner();
+        for other in earlier {
+            if *other.name == **listener.name.get_ref() {
+                self.problem(listener.name.span(), "another listener has this name");
+            }
+            if other.address == *listener.address.get_ref() && other.address.port() != 0 {
+                self.problem(listener.address.span(), "another listener has this address");
+            }
+        }
+        let tls = listener.tls.map_or(ClientTls { mode: TlsMode::Disable, files: None }, |tls| {
+            self.client_tls(tls)
+        });
+        let wanted = listener.upstream.get_ref();
+        let Some(upstream) = upstreams.iter().find(|upstream| *upstream.name == **wanted) else {
+            let names = upstreams.iter().map(|upstream| &*upstream.name);
+            self.unknown(&listener.upstream, "[[upstream]]", names);
+            return None;
+        };
+        Some(Listener {
+            name: listener.name.into_inner().into(),
+            address: listener.address.into_inner(),
+            tls,
+            upstream: Arc::clone(upstream),
+        })
+    }
+
+    fn client_tls(&mut self, tls: file::ListenerTls) -> ClientTls {
+        let mode = match tls.mode.get_ref().as_str() {
+            "disable" => TlsMode::Disable,
+            "prefer" => TlsMode::Prefer,
+            "require" => TlsMode::Require,
+            _ => {
+                self.unknown(&tls.mode, "TLS mode", ["disable", "prefer", "require"]);
+                TlsMode::Disable
+            }
+        };
+        let files = match (tls.certificate, tls.key) {
+            (Some(certificate), Some(key)) => Some(ServerFiles {
+                certificate: self.existing(certificate),
+                key: self.existing(key),
+                client_ca: tls.client_ca.map(|path| self.existing(path)),
+            }),
+            (None, None) if mode == TlsMode::Disable => None,
+            _ => {
+                self.problem(tls.mode.span(), "TLS needs both `certificate` and `key`");
+                None
+            }
+        };
+        if let (Some(files), true) = (&files, self.problems.is_empty()) {
+            if let Err(error) = files.load() {
+                self.problem(tls.mode.span(), error.to_string());
+            }
+        }
+        ClientTls { mode, files }
+    }
+
+    fn upstream(&mut self, table: Spanned<file::Upstream>) -> Upstream {
+        let upstream = table.into_inner();
+        let address = upstream.address.get_ref();
+        let host = match address.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => host,
+            _ => {
+                let message = format!("`{address}` is no address: expected host:port");
+                self.problem(upstream.address.span(), message);
+                ""
+            }
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let tls = match upstream.tls {
+            Some(tls) => self.server_tls(tls, host),
+            None => ServerTls {
+                mode: TlsMode::Prefer,
+                verification: Verification::None,
+                files: ClientFiles { ca: None, identity: None },
+                server_name: host,
+                direct: false,
+            },
+        };
+        Upstream {
+            name: upstream.name.into_inner().into(),
+            address: upstream.address.into_inner().into(),
+            tls,
+        }
+    }
+
+    fn server_tls(&mut self, tls: file::UpstreamTls, host: String) -> ServerTls {
+        let (mode, verification) = match tls.mode.get_ref().as_str() {
+            "disable" => (TlsMode::Disable, Verification::None),
+            "prefer" => (TlsMode::Prefer, Verification::None),
+            "require" => (TlsMode::Require, Verification::None),
+            "verify-ca" => (TlsMode::Require, Verification::Authority),
+            "verify-full" => (TlsMode::Require, Verification::Full),
+            _ => {
+                let modes = ["disable", "prefer", "require", "verify-ca", "verify-full"];
+                self.unknown(&tls.mode, "TLS mode", modes);
+                (TlsMode::Disable, Verification::None)
+            }
+        };
+        if tls.direct && mode != TlsMode::Require {
+            self.problem(tls.mode.span(), "direct TLS needs mode require or stricter");
+        }
+        let identity = match (tls.certificate, tls.key) {
+            (Some(certificate), Some(key)) => {
+                Some((self.existing(certificate), self.existing(key)))
+            }
+            (None, None) => None,
+            _ => {
+                self.problem(tls.mode.span(), "`certificate` and `key` go together");
+                None
+            }
+        };
+        let files = ClientFiles { ca: tls.ca.map(|path| self.existing(path)), identity };
+        if self.problems.is_empty() {
+            if let Err(error) = files.load(verification) {
+                self.problem(tls.mode.span(), error.to_string());
+            }
+        }
+        let server_name = tls.server_name.map_or(host, Spanned::into_inner);
+        ServerTls { mode, verification, files, server_name, direct: tls.direct }
+    }
+}
+
+fn limits(file: &file::Limits) -> Limits {
+    Limits {
+        max_connections: file.max_connections,
+        max_connections_per_client: file.max_connections_per_client,
+        authentication_timeout: Duration::from_secs(file.authentication_timeout_secs),
+        connect_timeout: Duration::from_secs(file.connect_timeout_secs),
+        idle_timeout: (file.idle_timeout_secs > 0)
+            .then(|| Duration::from_secs(file.idle_timeout_secs)),
+        max_statement_bytes: file.max_statement_bytes,
+        max_recorded_parameter_bytes: file.max_recorded_parameter_bytes,
+        drain_timeout: Duration::from_secs(file.drain_timeout_secs),
+    }
+}
+
+impl Config {
+    /// The configuration of a quick start: one listener, one upstream, defaults for the rest.
+    #[must_use]
+    pub fn quick(
+        listen: SocketAddr,
+        upstream: &str,
+        policy: Vec<PathBuf>,
+        data_dir: PathBuf,
+        admin: Option<SocketAddr>,
+    ) -> Self {
+        let host = upstream.rsplit_once(':').map_or(upstream, |(host, _)| host);
+        let audit = file::Audit::default();
+        Self {
+            data_dir,
+            policy,
+            node: 0,
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            admin,
+            log: file::LogFormat::Text,
+            limits: limits(&file::Limits::default()),
+            retention_days: audit.retention_days,
+            max_journal_bytes: audit.max_journal_bytes,
+            max_text_bytes: audit.max_text_bytes,
+            end_user: file::EndUser::default(),
+            listeners: vec![Listener {
+                name: "postgres".into(),
+                address: listen,
+                tls: ClientTls { mode: TlsMode::Disable, files: None },
+                upstream: Arc::new(Upstream {
+                    name: "postgres".into(),
+                    address: upstream.into(),
+                    tls: ServerTls {
+                        mode: TlsMode::Prefer,
+                        verification: Verification::None,
+                        files: ClientFiles { ca: None, identity: None },
+                        server_name: host.trim_matches(['[', ']']).to_owned(),
+                        direct: false,
+                    },
+                }),
+            }],
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The fields of every table of a configuration file: what is not here is an error, and all such errors are told at once.
+
+use sqlward_policy::{Problem, problem::Source};
+use toml::de::{DeTable, DeValue};
+
+/// A table and its fields.
+struct Table {
+    /// Its path; the root's is empty.
+    path: &'static str,
+    /// Its fields.
+    fields: &'static [&'static str],
+}
+
+const TABLES: [Table; 9] = [
+    Table {
+        path: "",
+        fields: &[
+            "data_dir", "policy", "node", "workers", "admin", "log", "limits", "audit",
+            "end_user", "listener", "upstream",
+        ],
+    },
+    Table { path: "admin", fields: &["listen"] },
+    Table { path: "log", fields: &["format"] },
+    Table {
+        path: "limits",
+        fields: &[
+            "max_connections",
+            "max_connections_per_client",
+            "authentication_timeout_secs",
+            "connect_timeout_secs",
+            "idle_timeout_secs",
+            "max_statement_bytes",
+            "max_recorded_parameter_bytes",
+            "drain_timeout_secs",
+        ],
+    },
+    Table {
+        path: "audit",
+        fields: &["durability", "retention_days", "max_journal_bytes", "max_text_bytes"],
+    },
+    Table { path: "end_user", fields: &["comment_keys", "application_name", "setting"] },
+    Table { path: "listener", fields: &["name", "address", "upstream", "tls"] },
+    Table { path: "upstream", fields: &["name", "address", "tls"] },
+    Table {
+        path: "tls",
+        fields: &["mode", "certificate", "key", "client_ca", "ca", "server_name", "direct"],
+    },
+];
+
+/// Every field in `source` that no table has.
+pub(super) fn unknown(source: &Source) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    // What is no TOML at all is told by the reader of values.
+    if let Ok(root) = DeTable::parse(&source.text) {
+        table(source, "", root.get_ref(), &mut problems);
+    }
+    problems
+}
+
+fn table(source: &Source, path: &str, values: &DeTable<'_>, problems: &mut Vec<Problem>) {
+    let Some(known) = TABLES.iter().find(|table| table.path == path) else { return };
+    for (name, value) in values {
+        let field: &str = name.get_ref();
+        if known.fields.contains(&field) {
+            nested(source, field, value.get_ref(), problems);
+        } else {
+            let place = if path.is_empty() { String::new() } else { format!(" in [{path}]") };
+            let message = format!("unknown field `{field}`{place}");
+            let fields = known.fields.iter().copied();
+            problems.push(Problem::at(source, name.span(), message).one_of(field, fields));
+        }
+    }
+}
+
+fn nested(source: &Source, path: &str, value: &DeValue<'_>, problems: &mut Vec<Problem>) {
+    match value {
+        DeValue::Table(values) => table(source, path, values, problems),
+        DeValue::Array(items) => {
+            items.iter().for_each(|item| nested(source, path, item.get_ref(), problems));
+        }
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_) => {}
+    }
+}

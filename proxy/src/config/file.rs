@@ -1,0 +1,221 @@
+//! The configuration file as typed: TOML, one struct per table, nouns with units, nothing resolved.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// `sqlward.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Where the journal and the audit store live.
+    pub data_dir: PathBuf,
+    /// Policy files and folders, in order.
+    pub policy: Vec<Spanned<PathBuf>>,
+    /// This proxy's number in event ids, 0 to 65,535; distinct per proxy that shares a store.
+    #[serde(default)]
+    pub node: u16,
+    /// Worker threads; the number of processors if absent.
+    pub workers: Option<Spanned<usize>>,
+    /// Admin endpoint: `/metrics` and `/healthz`.
+    #[serde(default)]
+    pub admin: Admin,
+    /// Logging.
+    #[serde(default)]
+    pub log: Log,
+    /// Bounds on connections and statements.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Audit store.
+    #[serde(default)]
+    pub audit: Audit,
+    /// Where the end user's name is looked for.
+    #[serde(default)]
+    pub end_user: EndUser,
+    /// Addresses that applications connect to.
+    #[serde(rename = "listener")]
+    pub listeners: Vec<Spanned<Listener>>,
+    /// Database servers.
+    #[serde(rename = "upstream")]
+    pub upstreams: Vec<Spanned<Upstream>>,
+}
+
+/// `[admin]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// Address of the admin endpoint; none if absent.
+    pub listen: Option<SocketAddr>,
+}
+
+/// `[log]`.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// How lines look.
+    #[serde(default)]
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// `[limits]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Client connections in all.
+    pub max_connections: usize,
+    /// Client connections from one address.
+    pub max_connections_per_client: usize,
+    /// From accept to the end of authentication.
+    pub authentication_timeout_secs: u64,
+    /// To reach an upstream.
+    pub connect_timeout_secs: u64,
+    /// A session without traffic, outside a running statement; 0 = never.
+    pub idle_timeout_secs: u64,
+    /// Longest statement text (and Bind message) that is judged; longer ones are refused.
+    pub max_statement_bytes: usize,
+    /// Parameter bytes that a record keeps.
+    pub max_recorded_parameter_bytes: usize,
+    /// How long SIGTERM waits for running statements and transactions.
+    pub drain_timeout_secs: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 10_000,
+            max_connections_per_client: 10_000,
+            authentication_timeout_secs: 60,
+            connect_timeout_secs: 10,
+            idle_timeout_secs: 0,
+            max_statement_bytes: 16 << 20,
+            max_recorded_parameter_bytes: 64 << 10,
+            drain_timeout_secs: 30,
+        }
+    }
+}
+
+/// `[audit]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// When a record counts as taken.
+    pub durability: Durability,
+    /// Days that the embedded store keeps.
+    pub retention_days: u32,
+    /// Bytes of journal that may wait for the store before `audit_failure` applies.
+    pub max_journal_bytes: u64,
+    /// Bytes of statement text that a record keeps.
+    pub max_text_bytes: usize,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Process,
+            retention_days: 190,
+            max_journal_bytes: 4 << 30,
+            max_text_bytes: 1 << 20,
+        }
+    }
+}
+
+/// When a record counts as taken.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// In the page cache: survives the death of the process, not of the machine.
+    Process,
+}
+
+/// `[end_user]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EndUser {
+    /// Keys of a statement comment (sqlcommenter, marginalia) that hold the end user.
+    pub comment_keys: Vec<String>,
+    /// Whether `application_name` of the form `app:user` or `app/user` names the end user.
+    pub application_name: bool,
+    /// Whether `SET sqlward.end_user = '…'` names the end user.
+    pub setting: bool,
+}
+
+impl Default for EndUser {
+    fn default() -> Self {
+        Self {
+            comment_keys: ["end_user", "user", "db_user", "enduser"].map(String::from).into(),
+            application_name: true,
+            setting: true,
+        }
+    }
+}
+
+/// `[[listener]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// Its name in policies and records.
+    pub name: Spanned<String>,
+    /// Address to listen on.
+    pub address: Spanned<SocketAddr>,
+    /// The upstream it leads to.
+    pub upstream: Spanned<String>,
+    /// TLS towards clients.
+    pub tls: Option<ListenerTls>,
+}
+
+/// `[listener.tls]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerTls {
+    /// `disable`, `prefer` or `require`.
+    pub mode: Spanned<String>,
+    /// Certificate chain, PEM.
+    pub certificate: Option<Spanned<PathBuf>>,
+    /// Private key, PEM.
+    pub key: Option<Spanned<PathBuf>>,
+    /// Authorities that client certificates must come from, PEM; clients then must show one.
+    pub client_ca: Option<Spanned<PathBuf>>,
+}
+
+/// `[[upstream]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// `host:port`.
+    pub address: Spanned<String>,
+    /// TLS towards the server.
+    pub tls: Option<UpstreamTls>,
+}
+
+/// `[upstream.tls]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamTls {
+    /// `disable`, `prefer`, `require`, `verify-ca` or `verify-full`.
+    pub mode: Spanned<String>,
+    /// Authorities that the server's certificate must come from, PEM; the web's if absent.
+    pub ca: Option<Spanned<PathBuf>>,
+    /// Name that the server's certificate must carry; the address's host if absent.
+    pub server_name: Option<Spanned<String>>,
+    /// Own certificate chain shown to the server, PEM.
+    pub certificate: Option<Spanned<PathBuf>>,
+    /// Its private key, PEM.
+    pub key: Option<Spanned<PathBuf>>,
+    /// Speak TLS at once, without asking first (PostgreSQL 17 and later).
+    #[serde(default)]
+    pub direct: bool,
+}

@@ -1,0 +1,7 @@
+//! Configuration: what the operator typed ([`file`]), and what the proxy runs on ([`compile`]).
+
+pub mod compile;
+mod fields;
+pub mod file;
+
+pub use compile::{ClientTls, Config, Limits, Listener, ServerTls, TlsMode, Upstream};

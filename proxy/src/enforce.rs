@@ -1,0 +1,99 @@
+//! Decision → verdict: forward with its permit, or the refusal that the client is told.
+
+use std::rc::Rc;
+
+use sqlward_audit_store::{
+    journal::JournalError,
+    record::{EventId, IntentKind},
+};
+use sqlward_policy::{AuditFailure, Decision, Outcome, Permit, Policy, RefusalText, statement::Known};
+use sqlward_wire::{self as wire, pg};
+
+use crate::{audit::Run, session::Tag, worker::Worker};
+
+/// A verdict of this proxy.
+pub(crate) type Verdict = wire::Verdict<Permit, Tag>;
+
+/// `system_error` (PostgreSQL manual, "Error Codes", class 58): the journal can't take a record.
+const AUDIT_UNAVAILABLE: &[u8] = b"58030";
+
+/// The verdict that `decision` means for `run`, whose intent is event `event`.
+pub(crate) fn verdict(decision: Decision, event: Option<EventId>, mut run: Run) -> Verdict {
+    match decision.into_outcome() {
+        Outcome::Permitted(permit, _note) => Verdict::Forward { permit, tag: Rc::new(run) },
+        Outcome::Refused(text) => {
+            let refusal = refusal(&text, event);
+            run.refusal = Some(Rc::new(refusal.clone()));
+            Verdict::Refuse { refusal, tag: Rc::new(run) }
+        }
+    }
+}
+
+/// The verdict for a further message of a run that has its record.
+pub(crate) fn again(decision: Decision, run: &Tag) -> Verdict {
+    match decision.into_outcome() {
+        Outcome::Permitted(permit, _note) => Verdict::Forward { permit, tag: Rc::clone(run) },
+        Outcome::Refused(text) => {
+            Verdict::Refuse { refusal: refusal(&text, None), tag: Rc::clone(run) }
+        }
+    }
+}
+
+/// The run that a verdict is about.
+pub(crate) fn tag(verdict: &Verdict) -> &Tag {
+    match verdict {
+        Verdict::Forward { tag, .. } | Verdict::Refuse { tag, .. } => tag,
+    }
+}
+
+/// What the client of a refused statement is told, event id included.
+pub(crate) fn refusal(text: &RefusalText, event: Option<EventId>) -> wire::Refusal {
+    wire::Refusal {
+        sqlstate: pg::SqlState::new(text.sqlstate.as_bytes())
+            .unwrap_or(pg::SqlState::INSUFFICIENT_PRIVILEGE),
+        message: text.message.to_string(),
+        detail: text.detail.to_string(),
+        hint: event
+            .map(|event| format!("event {event}; `sqlward explain {event}` tells the whole story"))
+            .unwrap_or_default(),
+        then: if text.terminate {
+            wire::AfterRefusal::Terminate
+        } else {
+            wire::AfterRefusal::Continue
+        },
+    }
+}
+
+/// Whether a statement whose intent can't be written may pass all the same. Each that does is counted, and told by a
+/// record of its own when the journal takes records again.
+pub(crate) fn may_go_unrecorded(policy: &Policy, worker: &Worker, error: &JournalError) -> bool {
+    let metrics = &worker.shared.metrics;
+    match policy.defaults.audit_failure {
+        AuditFailure::Block => {
+            metrics.audit_blocked_total.inc();
+            tracing::error!(%error, "statement refused: its record can't be written");
+            false
+        }
+        AuditFailure::Allow => {
+            metrics.audit_dropped_total.inc();
+            worker.dropped.set(worker.dropped.get().saturating_add(1));
+            tracing::error!(%error, "statement passes unrecorded: audit_failure = \"allow\"");
+            true
+        }
+    }
+}
+
+/// The verdict for a statement whose intent can't be written.
+pub(crate) fn unrecordable(kind: IntentKind, known: Rc<Known>, now_ns: u64) -> Verdict {
+    let refusal = wire::Refusal {
+        sqlstate: pg::SqlState::new(AUDIT_UNAVAILABLE).unwrap_or(pg::SqlState::INTERNAL_ERROR),
+        message: "sqlward can't record this statement, so it may not run".to_owned(),
+        detail: "the audit journal is full or fails, and the policy says audit_failure = \"block\""
+            .to_owned(),
+        hint: "see sqlward's log and its metric sqlward_audit_blocked_total".to_owned(),
+        then: wire::AfterRefusal::Continue,
+    };
+    let mut run = Run::new(kind, known, None, now_ns);
+    run.refusal = Some(Rc::new(refusal.clone()));
+    Verdict::Refuse { refusal, tag: Rc::new(run) }
+}

@@ -1,0 +1,449 @@
+//! Wire's held message → a judged one: read it, ask the policy, write the intent, give the verdict.
+
+use std::{ops::Range, rc::Rc, sync::Arc};
+
+use jiff::Timestamp;
+use sqlward_audit_store::{
+    journal::JournalError,
+    record::{
+        EndUserSource, Entry, EventId, Intent, IntentKind, Judgement, List, Parameter, Seq, SessionId,
+        Text, TxStatus,
+    },
+    redact,
+};
+use smallvec::SmallVec;
+use sqlward_policy::{
+    Cause, Decision, Policy, Request, decision::Inspected, decide_function_call, decide_startup,
+    statement::{
+        Analysis, Facts, Known, LexState, Limits, SessionEffect, Slot, analyse, analyse_replication,
+    },
+    vocabulary::{Action, Mode, Unreadable, Verb},
+};
+use sqlward_wire::{self as wire, pg};
+
+use crate::{
+    analysts::INLINE_BYTES,
+    audit::{self, Run},
+    end_user,
+    enforce::{self, Verdict},
+    record::SessionRecord,
+    session::{Context, Tag},
+    shared::wall_us,
+    worker::Worker,
+};
+
+/// How much of a statement that is too long is looked at.
+const GLANCE_BYTES: usize = 4 << 10;
+
+/// What came of looking at a held message.
+pub(crate) enum Judged {
+    /// It has its verdict.
+    Verdict(Verdict),
+    /// It is long: it must be analysed elsewhere first.
+    Long,
+}
+
+/// Everything that judging a message of one session needs.
+pub(crate) struct Bench<'a> {
+    pub(crate) worker: &'a Worker,
+    pub(crate) policy: &'a Policy,
+    pub(crate) session: SessionId,
+    pub(crate) context: &'a mut Context,
+    pub(crate) record: &'a mut SessionRecord,
+    pub(crate) lex: LexState,
+    pub(crate) replication: bool,
+    pub(crate) status: Option<wire::TxStatus>,
+    pub(crate) now_ns: u64,
+}
+
+/// A statement on its way to the journal.
+struct Filing<'a> {
+    kind: IntentKind,
+    text: Text<'a>,
+    comment: Option<&'a [u8]>,
+    continues: Option<Seq>,
+    parameters: &'a [Parameter<'a>],
+    prepared_name: &'a [u8],
+    portal: &'a [u8],
+}
+
+impl<'a> Filing<'a> {
+    fn new(kind: IntentKind, text: Text<'a>) -> Self {
+        Self {
+            kind,
+            text,
+            comment: None,
+            continues: None,
+            parameters: &[],
+            prepared_name: b"",
+            portal: b"",
+        }
+    }
+}
+
+impl Bench<'_> {
+    /// Judge `held`; `analysed` is what an analysis elsewhere has found.
+    pub(crate) fn judge(&mut self, held: pg::Held<'_, Tag>, analysed: Option<Rc<Known>>) -> Judged {
+        let verdict = match held {
+            pg::Held::Startup { protocol, parameters, replication } => {
+                self.startup(protocol, &parameters, replication)
+            }
+            pg::Held::Query { text, unsettled } => {
+                return self.statement(IntentKind::Simple, b"", text, unsettled, analysed);
+            }
+            pg::Held::Parse { name, text, unsettled, .. } => {
+                return self.statement(IntentKind::Prepare, name, text, unsettled, analysed);
+            }
+            pg::Held::Bind { portal, name, prepared, parameters } => match prepared {
+                Some(prepare) => self.bind(portal, name, prepare, parameters),
+                None => self.named("EXECUTE", name, portal),
+            },
+            pg::Held::Execute { portal, bound, first, .. } => match bound {
+                Some(bound) => self.execute(portal, bound, first),
+                None => self.named("FETCH FROM", b"", portal),
+            },
+            pg::Held::FunctionCall { oid, arguments } => self.function_call(oid, arguments),
+            pg::Held::TooLarge { kind, length, prefix } => self.too_large(kind, length, prefix),
+        };
+        Judged::Verdict(verdict)
+    }
+
+    /// The start of a session: who it is, and whether it may be.
+    fn startup(
+        &mut self,
+        protocol: (u16, u16),
+        parameters: &pg::StartupParameters<'_>,
+        replication: Option<pg::Replication>,
+    ) -> Verdict {
+        self.record.protocol(protocol);
+        self.context.introduce(parameters);
+        let decision = decide_startup(
+            self.policy,
+            &self.context.subject,
+            replication.is_some(),
+            Timestamp::now(),
+        );
+        let text = if replication.is_some() { "replication connection" } else { "connection" };
+        let known = fresh(analyse(b"", &self.lex, &Limits::default()));
+        if decision.judged == Action::Allow && replication.is_none() {
+            // The session's own records tell of it.
+            let run = Run::new(IntentKind::Startup, known, None, self.now_ns);
+            return enforce::verdict(decision, None, run);
+        }
+        let filing = Filing::new(IntentKind::Startup, Text::whole(text.as_bytes()));
+        self.conclude(known, decision, filing, None)
+    }
+
+    /// A text to run (Query) or to prepare (Parse).
+    fn statement(
+        &mut self,
+        kind: IntentKind,
+        name: &[u8],
+        text: &[u8],
+        unsettled: bool,
+        analysed: Option<Rc<Known>>,
+    ) -> Judged {
+        let (known, comment) = match self.read(text, analysed) {
+            Some(found) => found,
+            None => return Judged::Long,
+        };
+        let doubt = self.context.doubt(unsettled, text);
+        let text = redact::redact(text, &known.analysis.secrets);
+        let limit = self.worker.shared.config.max_text_bytes;
+        let filing = Filing {
+            comment: comment.and_then(|range| text.get(range)),
+            prepared_name: name,
+            ..Filing::new(kind, Text::cut(&text, limit))
+        };
+        let decision = self.decide(&known, doubt);
+        Judged::Verdict(self.conclude(known, decision, filing, None))
+    }
+
+    /// What `text` says: known already, short enough to be analysed here, or given. `None`: it is long.
+    fn read(
+        &mut self,
+        text: &[u8],
+        analysed: Option<Rc<Known>>,
+    ) -> Option<(Rc<Known>, Option<Range<usize>>)> {
+        let mut reader = self.worker.reader.borrow_mut();
+        if self.replication {
+            let analysis = analyse_replication(text, &self.lex, &Limits::default());
+            return Some((fresh(analysis), None));
+        }
+        let recall = reader.recall(text, &self.lex);
+        if let Some(known) = recall.known.or(analysed) {
+            return Some((known, recall.comment));
+        }
+        if text.len() > INLINE_BYTES {
+            return None;
+        }
+        self.worker.shared.metrics.analyses_total.inc();
+        let analysis = analyse(text, &self.lex, &Limits::default());
+        Some((reader.remember(text, &self.lex, analysis), recall.comment))
+    }
+
+    fn bind(
+        &mut self,
+        portal: &[u8],
+        name: &[u8],
+        prepare: &Tag,
+        parameters: pg::Parameters<'_>,
+    ) -> Verdict {
+        if let Some(refusal) = &prepare.refusal {
+            return self.behind(prepare, refusal);
+        }
+        let known = Rc::clone(&prepare.known);
+        let limit = self.worker.shared.config.limits.max_recorded_parameter_bytes;
+        let parameters = audit::parameters(parameters, limit);
+        let continues = prepare.takeable();
+        let filing = Filing {
+            continues,
+            parameters: &parameters,
+            prepared_name: name,
+            portal,
+            ..Filing::new(IntentKind::Execute, text_of(prepare))
+        };
+        let decision = self.decide(&known, None);
+        let verdict = self.conclude(known, decision, filing, Some(prepare));
+        if continues.is_some() {
+            prepare.taken_over_by(enforce::tag(&verdict));
+        }
+        verdict
+    }
+
+    fn execute(&mut self, portal: &[u8], bound: &Tag, first: bool) -> Verdict {
+        if let Some(refusal) = &bound.refusal {
+            return self.behind(bound, refusal);
+        }
+        let decision = self.decide(&bound.known, None);
+        if first && decision.refusal().is_none() {
+            // The Bind's intent speaks for its first execution.
+            return enforce::again(decision, bound);
+        }
+        let kind = if first { IntentKind::Execute } else { IntentKind::Fetch };
+        let text = text_of(bound.prepare.as_ref().unwrap_or(bound));
+        let filing = Filing { portal, ..Filing::new(kind, text) };
+        self.conclude(Rc::clone(&bound.known), decision, filing, bound.prepare.as_ref())
+    }
+
+    /// A prepared statement or a portal that no message of the protocol has made: SQL has, or nobody.
+    fn named(&mut self, verb: &str, name: &[u8], portal: &[u8]) -> Verdict {
+        let subject = if verb == "EXECUTE" { name } else { portal };
+        let quoted = String::from_utf8_lossy(subject).replace('"', "\"\"");
+        let text = format!("{verb} \"{quoted}\"");
+        let analysis = analyse(text.as_bytes(), &LexState::default(), &Limits::default());
+        let known = fresh(analysis);
+        let filing = Filing {
+            prepared_name: name,
+            portal,
+            ..Filing::new(IntentKind::Execute, Text::whole(text.as_bytes()))
+        };
+        let decision = self.decide(&known, None);
+        self.conclude(known, decision, filing, None)
+    }
+
+    fn function_call(&mut self, oid: u32, arguments: pg::Parameters<'_>) -> Verdict {
+        let text = format!("function call {oid}");
+        let known = fresh(analyse(b"", &self.lex, &Limits::default()));
+        let limit = self.worker.shared.config.limits.max_recorded_parameter_bytes;
+        let parameters = audit::parameters(arguments, limit);
+        let filing = Filing {
+            parameters: &parameters,
+            ..Filing::new(IntentKind::FunctionCall, Text::whole(text.as_bytes()))
+        };
+        let standing = self.context.standing(self.policy);
+        let decision = decide_function_call(self.policy, standing, Timestamp::now());
+        self.conclude(known, decision, filing, None)
+    }
+
+    fn too_large(&mut self, kind: pg::HeldKind, length: u64, prefix: &[u8]) -> Verdict {
+        let glance = prefix.get(..GLANCE_BYTES).unwrap_or(prefix);
+        let known = fresh(analyse(glance, &self.lex, &Limits::default()));
+        let kind = match kind {
+            pg::HeldKind::Query | pg::HeldKind::Startup => IntentKind::Simple,
+            pg::HeldKind::Parse => IntentKind::Prepare,
+            pg::HeldKind::Bind | pg::HeldKind::Execute => IntentKind::Execute,
+            pg::HeldKind::FunctionCall => IntentKind::FunctionCall,
+        };
+        let glance = redact::redact(glance, &known.analysis.secrets);
+        let text = Text::Sent { bytes: &glance, full_len: length, full_hash: None };
+        let judgement = Judgement {
+            action: Action::Deny,
+            judged: Action::Deny,
+            mode: Mode::Enforce,
+            rules: List::empty(),
+            severity: None,
+            generation: self.policy.generation,
+            unreadable: Some(Unreadable::TooComplex),
+        };
+        let filed = self.file(&known, judgement, &Filing::new(kind, text));
+        let limit = self.worker.shared.config.limits.max_statement_bytes;
+        let refusal = wire::Refusal {
+            sqlstate: pg::SqlState::PROGRAM_LIMIT_EXCEEDED,
+            message: format!("a message of {length} bytes is too long for sqlward to judge"),
+            detail: format!("max_statement_bytes is {limit}"),
+            hint: "raise limits.max_statement_bytes in sqlward's configuration".to_owned(),
+            then: wire::AfterRefusal::Continue,
+        };
+        let intent = filed.ok().map(|(seq, _)| seq);
+        let mut run = Run::new(kind, known, intent, self.now_ns);
+        run.refusal = Some(Rc::new(refusal.clone()));
+        Verdict::Refuse { refusal, tag: Rc::new(run) }
+    }
+
+    /// Something behind a message that was refused in the same pipeline: the server will skip it.
+    fn behind(&self, refused: &Tag, refusal: &Rc<wire::Refusal>) -> Verdict {
+        let mut run = Run::new(refused.kind, Rc::clone(&refused.known), None, self.now_ns);
+        run.refusal = Some(Rc::clone(refusal));
+        Verdict::Refuse { refusal: wire::Refusal::clone(refusal), tag: Rc::new(run) }
+    }
+
+    fn decide(&mut self, known: &Rc<Known>, doubt: Option<Unreadable>) -> Decision {
+        let referred = self.context.referred(effects(known));
+        let bodies: Vec<&Facts> = referred.bodies.iter().map(|body| &**body).collect();
+        let unknown = referred.unknown.then_some(Unreadable::UnknownPrepared);
+        let request = Request {
+            statement: Inspected {
+                facts: &known.analysis.facts,
+                fingerprint: Some(known.analysis.fingerprint.0),
+            },
+            standing: self.context.standing(self.policy),
+            now: Timestamp::now(),
+            also: &bodies,
+            unreadable_override: doubt.or(unknown),
+        };
+        sqlward_policy::decide(self.policy, &request)
+    }
+
+    /// Write the intent, and turn the decision into a verdict.
+    fn conclude(
+        &mut self,
+        known: Rc<Known>,
+        decision: Decision,
+        filing: Filing<'_>,
+        prepare: Option<&Tag>,
+    ) -> Verdict {
+        let policy = self.policy;
+        let metrics = &self.worker.shared.metrics;
+        let rules: SmallVec<[&str; 4]> = decision
+            .rules
+            .iter()
+            .filter_map(|index| policy.rule(*index))
+            .map(|rule| &*rule.id)
+            .collect();
+        let judgement = Judgement {
+            action: decision.action,
+            judged: decision.judged,
+            mode: decision.mode,
+            rules: List::Lent(&rules),
+            severity: decision.severity(policy),
+            generation: policy.generation,
+            unreadable: match decision.cause {
+                Cause::Unreadable(reason) => Some(reason),
+                Cause::Rule(_) | Cause::Default | Cause::NotNamed(_) | Cause::Stale => {
+                    known.analysis.facts.unreadable
+                }
+            },
+        };
+        metrics.decided(decision.action);
+        if judgement.unreadable.is_some() {
+            metrics.unreadable_total.inc();
+        }
+        let (intent, event) = match self.file(&known, judgement, &filing) {
+            Ok((seq, event)) => (Some(seq), Some(event)),
+            Err(error) if enforce::may_go_unrecorded(policy, self.worker, &error) => (None, None),
+            Err(_) => return enforce::unrecordable(filing.kind, known, self.now_ns),
+        };
+        self.context.announce(effects(&known));
+        let mut run = Run::new(filing.kind, known, intent, self.now_ns);
+        run.name = filing.prepared_name.into();
+        run.prepare = prepare.cloned();
+        enforce::verdict(decision, event, run)
+    }
+
+    fn file(
+        &mut self,
+        known: &Known,
+        judgement: Judgement<'_>,
+        filing: &Filing<'_>,
+    ) -> Result<(Seq, EventId), JournalError> {
+        let worker = self.worker;
+        let mut lane = worker.lane.borrow_mut();
+        audit::tell_gap(&mut lane, worker, self.policy)?;
+        let shape = worker.shapes.borrow_mut().write(&mut lane, &known.analysis)?;
+        let wall_us = wall_us();
+        let event = lane.next_event_id(wall_us / 1_000);
+        self.record.statements = self.record.statements.saturating_add(1);
+        let sources = &worker.shared.config.end_user;
+        let claims = end_user::claims(filing.comment.unwrap_or_default(), &sources.comment_keys);
+        let intent = Intent {
+            session: self.session,
+            number: self.record.statements,
+            kind: filing.kind,
+            continues: filing.continues,
+            text: filing.text,
+            shape: Some(shape),
+            parameters: List::Lent(filing.parameters),
+            prepared_name: filing.prepared_name,
+            portal: filing.portal,
+            wall_us,
+            mono_ns: self.now_ns,
+            transaction: self.record.transactions,
+            status: status(self.status),
+            judgement,
+            end_user: claims
+                .end_user
+                .as_deref()
+                .map(|name| end_user::claimed(name, EndUserSource::Comment)),
+            role: None,
+            trace: claims.trace,
+        };
+        Ok((lane.append(&Entry::Intent(intent))?, event))
+    }
+}
+
+/// An analysis that no cache holds.
+fn fresh(analysis: Analysis) -> Rc<Known> {
+    Rc::new(Known { analysis: Arc::new(analysis), slot: Slot::default() })
+}
+
+/// The prepared statements whose names a text may give another meaning; `None` for all of them.
+pub(crate) fn renamed(known: &Known) -> impl Iterator<Item = Option<&str>> {
+    effects(known).filter_map(|effect| match effect {
+        SessionEffect::Prepare { name, .. } => Some(Some(&**name)),
+        SessionEffect::Deallocate(name) => Some(name.as_deref()),
+        SessionEffect::Discard => Some(None),
+        SessionEffect::Set { .. }
+        | SessionEffect::Reset(_)
+        | SessionEffect::Declare { .. }
+        | SessionEffect::Execute(_)
+        | SessionEffect::Cursor(_)
+        | SessionEffect::MayChangeSettings => None,
+    })
+}
+
+/// Whether a text ends its transaction by taking it back.
+pub(crate) fn rolls_back(known: &Known) -> bool {
+    let last = known.analysis.facts.statements.last();
+    last.is_some_and(|statement| statement.verb == Verb::Rollback)
+}
+
+/// Everything that the statements of a text do to the session.
+pub(crate) fn effects(known: &Known) -> impl Iterator<Item = &SessionEffect> {
+    known.analysis.facts.statements.iter().flat_map(|statement| &statement.effects)
+}
+
+fn text_of(prepare: &Tag) -> Text<'_> {
+    match prepare.intent {
+        Some(seq) => Text::Of(seq),
+        None => Text::whole(prepare.known.analysis.normal.as_bytes()),
+    }
+}
+
+fn status(status: Option<wire::TxStatus>) -> TxStatus {
+    match status {
+        None | Some(wire::TxStatus::Idle) => TxStatus::Idle,
+        Some(wire::TxStatus::Active) => TxStatus::Block,
+        Some(wire::TxStatus::Failed) => TxStatus::Failed,
+    }
+}

@@ -1,0 +1,310 @@
+//! What is recorded besides statements: sessions from connect to end, and what happens to the proxy itself.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use sqlward_audit_store::{
+    journal::{JournalError, Lane},
+    record::{
+        self, Admin, AdminAction, EndCause, EndUserSource, Entry, SessionAuthenticated, SessionEnd, SessionId,
+        SessionStart, Tls,
+    },
+};
+use sqlward_policy::{Policy, Subject, vocabulary::Dialect};
+use sqlward_wire::{AuthMethod, CloseReason, Error, pg};
+
+use crate::{
+    audit::code, config::Config, end_user::claimed, listener::Listener, shared::wall_us,
+    tls::Stream,
+};
+
+/// A session's own story, as far as it has come.
+#[derive(Debug)]
+pub(crate) struct SessionRecord {
+    id: SessionId,
+    client: SocketAddr,
+    listener: Arc<Listener>,
+    protocol: String,
+    tls: Option<(&'static str, Option<String>)>,
+    method: Option<AuthMethod>,
+    backend_pid: Option<u32>,
+    authenticated: bool,
+    failed_with: Option<pg::SqlState>,
+    /// Statements so far.
+    pub(crate) statements: u32,
+    /// Transactions so far.
+    pub(crate) transactions: u32,
+    /// Bytes from the client.
+    pub(crate) client_bytes: u64,
+    /// Bytes from the server.
+    pub(crate) server_bytes: u64,
+}
+
+impl SessionRecord {
+    /// The record of a session that has just been accepted.
+    pub(crate) fn new(id: SessionId, client: SocketAddr, listener: Arc<Listener>) -> Self {
+        Self {
+            id,
+            client,
+            listener,
+            protocol: String::new(),
+            tls: None,
+            method: None,
+            backend_pid: None,
+            authenticated: false,
+            failed_with: None,
+            statements: 0,
+            transactions: 0,
+            client_bytes: 0,
+            server_bytes: 0,
+        }
+    }
+
+    /// Who connected.
+    pub(crate) fn client(&self) -> SocketAddr {
+        self.client
+    }
+
+    /// Write that a client has connected.
+    pub(crate) fn started(&self, lane: &mut Lane) -> Result<(), JournalError> {
+        let start = SessionStart {
+            session: self.id,
+            at_us: wall_us(),
+            client: self.client,
+            listener: &self.listener.config.name,
+            upstream: &self.listener.upstream.config.name,
+            dialect: Dialect::Postgres,
+            tls: self.tls(),
+        };
+        lane.append(&Entry::SessionStart(start)).map(drop)
+    }
+
+    /// The client leg is encrypted now.
+    pub(crate) fn encrypted(&mut self, stream: &Stream) {
+        self.tls = stream.tls_version().map(|version| (version, stream.peer_name()));
+    }
+
+    /// The name in the client's certificate.
+    pub(crate) fn tls_identity(&self) -> Option<&str> {
+        self.tls.as_ref()?.1.as_deref()
+    }
+
+    fn tls(&self) -> Option<Tls<'_>> {
+        self.tls.as_ref().map(|(version, identity)| Tls { version, identity: identity.as_deref() })
+    }
+
+    /// The protocol version that the client asked for.
+    pub(crate) fn protocol(&mut self, (major, minor): (u16, u16)) {
+        self.protocol = format!("{major}.{minor}");
+    }
+
+    /// The server has accepted the client.
+    pub(crate) fn method(&mut self, method: AuthMethod) {
+        self.method = Some(method);
+    }
+
+    /// The server has named its process.
+    pub(crate) fn backend(&mut self, pid: u32) {
+        self.backend_pid = Some(pid);
+    }
+
+    /// The server has refused the client.
+    pub(crate) fn failed(&mut self, sqlstate: pg::SqlState) {
+        self.failed_with = Some(sqlstate);
+    }
+
+    /// Write that the session stands.
+    pub(crate) fn authenticated(
+        &mut self,
+        lane: &mut Lane,
+        subject: &Subject,
+    ) -> Result<(), JournalError> {
+        self.authenticated = true;
+        let entry = SessionAuthenticated {
+            session: self.id,
+            at_us: wall_us(),
+            subject: of(subject),
+            role: role(subject),
+            method: self.method.map_or("unknown", method),
+            backend_pid: self.backend_pid,
+            protocol: &self.protocol,
+            tls: self.tls(),
+        };
+        lane.append(&Entry::SessionAuthenticated(entry)).map(drop)
+    }
+
+    /// Write that the session's subject has changed.
+    pub(crate) fn context(
+        &self,
+        lane: &mut Lane,
+        subject: &Subject,
+        end_user: Option<(&str, EndUserSource)>,
+    ) -> Result<(), JournalError> {
+        let entry = record::Context {
+            session: self.id,
+            at_us: wall_us(),
+            subject: of(subject),
+            role: role(subject),
+            end_user: end_user.map(|(name, source)| claimed(name, source)),
+        };
+        lane.append(&Entry::Context(entry)).map(drop)
+    }
+
+    /// Write how the session ended.
+    pub(crate) fn ended(
+        &self,
+        lane: &mut Lane,
+        subject: &Subject,
+        reason: &CloseReason,
+    ) -> Result<(), JournalError> {
+        let end = SessionEnd {
+            session: self.id,
+            at_us: wall_us(),
+            cause: self.cause(reason),
+            sqlstate: self.failed_with.or(told(reason)).map(code),
+            claimed: (!self.authenticated).then(|| of(subject)),
+            client_bytes: self.client_bytes,
+            server_bytes: self.server_bytes,
+        };
+        lane.append(&Entry::SessionEnd(end)).map(drop)
+    }
+
+    fn cause(&self, reason: &CloseReason) -> EndCause {
+        if self.failed_with.is_some() {
+            return EndCause::AuthFailed;
+        }
+        match reason {
+            CloseReason::ClientTerminated => EndCause::ClientClosed,
+            CloseReason::ClientClosed => EndCause::ClientLost,
+            CloseReason::ServerClosed | CloseReason::ServerFatal(_) => EndCause::ServerClosed,
+            CloseReason::CancelRequest => EndCause::Cancel,
+            CloseReason::Refused if self.authenticated => EndCause::Terminated,
+            CloseReason::Refused => EndCause::Refused,
+            CloseReason::Aborted(pg::SqlState::ADMIN_SHUTDOWN) if self.authenticated => {
+                EndCause::Shutdown
+            }
+            CloseReason::Aborted(pg::SqlState::ADMIN_SHUTDOWN) => EndCause::AuthTimeout,
+            CloseReason::Aborted(pg::SqlState::IDLE_SESSION_TIMEOUT) => EndCause::IdleTimeout,
+            CloseReason::Aborted(pg::SqlState::TOO_MANY_CONNECTIONS) => EndCause::Limit,
+            CloseReason::Aborted(pg::SqlState::CONNECTION_FAILURE) => EndCause::UpstreamUnreachable,
+            CloseReason::Aborted(_) => EndCause::Internal,
+            CloseReason::Violation(Error::Unsupported(_)) => EndCause::Refused,
+            CloseReason::Violation(_) => EndCause::ProtocolViolation,
+        }
+    }
+}
+
+/// The code that the client was told, where the reason tells it.
+fn told(reason: &CloseReason) -> Option<pg::SqlState> {
+    match reason {
+        CloseReason::ServerFatal(sqlstate) | CloseReason::Aborted(sqlstate) => Some(*sqlstate),
+        CloseReason::Violation(_) => Some(pg::SqlState::PROTOCOL_VIOLATION),
+        CloseReason::Refused => Some(pg::SqlState::INSUFFICIENT_PRIVILEGE),
+        CloseReason::ClientTerminated
+        | CloseReason::ClientClosed
+        | CloseReason::ServerClosed
+        | CloseReason::CancelRequest => None,
+    }
+}
+
+fn of(subject: &Subject) -> record::Subject<'_> {
+    record::Subject {
+        user: &subject.user,
+        database: &subject.database,
+        application: &subject.application,
+    }
+}
+
+fn role(subject: &Subject) -> Option<&str> {
+    subject.role.as_deref().filter(|role| *role != subject.user)
+}
+
+/// The authentication method's word (PostgreSQL manual, pg_hba.conf).
+fn method(method: AuthMethod) -> &'static str {
+    match method {
+        AuthMethod::Trust => "trust",
+        AuthMethod::Cleartext => "password",
+        AuthMethod::Md5 => "md5",
+        AuthMethod::ScramSha256 => "scram-sha-256",
+        AuthMethod::ScramSha256Plus => "scram-sha-256-plus",
+        AuthMethod::Sasl => "sasl",
+        AuthMethod::Gss => "gss",
+        AuthMethod::Sspi => "sspi",
+    }
+}
+
+/// Writes what happens to the proxy itself.
+#[derive(Clone)]
+pub(crate) struct Administration(Arc<Mutex<Lane>>);
+
+impl Administration {
+    /// Write into `lane`, which nobody else uses.
+    pub(crate) fn new(lane: Lane) -> Self {
+        Self(Arc::new(Mutex::new(lane)))
+    }
+
+    /// The proxy has started.
+    pub(crate) fn started(&self, config: &Config, policy: &Policy) {
+        let listeners: Vec<String> = config
+            .listeners
+            .iter()
+            .map(|listener| {
+                let upstream = &listener.upstream.address;
+                format!("{} {} -> {upstream}", listener.name, listener.address)
+            })
+            .collect();
+        let detail = format!(
+            "sqlward {}; listeners: {}; policy {}",
+            env!("CARGO_PKG_VERSION"),
+            listeners.join(", "),
+            hex(&policy.hash)
+        );
+        self.write(AdminAction::Start, "start", &detail, policy.generation);
+    }
+
+    /// The proxy stops.
+    pub(crate) fn stopped(&self) {
+        self.write(AdminAction::Stop, "signal", "drained", 0);
+    }
+
+    /// A reload took effect.
+    pub(crate) fn reloaded(&self, trigger: &str, generation: u64, hash: &str) {
+        self.write(AdminAction::Reload, trigger, &format!("policy {hash}"), generation);
+    }
+
+    /// A reload was refused.
+    pub(crate) fn reload_refused(&self, trigger: &str, problems: &str) {
+        self.write(AdminAction::ReloadFailed, trigger, problems, 0);
+    }
+
+    fn write(&self, action: AdminAction, actor: &str, detail: &str, generation: u64) {
+        let entry = Entry::Admin(Admin {
+            at_us: wall_us(),
+            action,
+            actor,
+            detail,
+            generation,
+            config_hash: None,
+            count: 0,
+        });
+        let written = match self.0.lock() {
+            Ok(mut lane) => lane.append(&entry).map(drop).map_err(|error| error.to_string()),
+            Err(poisoned) => Err(poisoned.to_string()),
+        };
+        if let Err(error) = written {
+            tracing::error!(%error, action = action.as_str(), "administration record lost");
+        }
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing into a string does not fail.
+        let _written = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,213 @@
+//! Worker threads: each runs its sessions on a runtime of its own, with a journal lane and a statement cache of its own,
+//! so that nothing on a statement's way is shared.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    io,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Waker,
+    thread,
+};
+
+use sqlward_audit_store::journal::Lane;
+use sqlward_policy::{
+    Policy,
+    statement::{ANALYSIS_STACK_BYTES, Limits, Reader},
+};
+use tokio::{
+    runtime,
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::LocalSet,
+};
+
+use crate::{analysts::Analysts, audit::Shapes, listener::Accepted, session, shared::Shared};
+
+/// Memory for a worker's statement cache.
+const CACHE_BYTES: usize = 32 << 20;
+
+/// The ways to the worker threads.
+#[derive(Debug, Default)]
+pub struct Workers(Vec<Handle>);
+
+#[derive(Debug)]
+struct Handle {
+    orders: UnboundedSender<Order>,
+    load: Arc<AtomicUsize>,
+}
+
+/// What a worker can be told.
+#[derive(Debug)]
+pub enum Order {
+    /// Serve this connection.
+    Serve(Box<Accepted>),
+    /// Look at the state of every session again.
+    Wake,
+    /// End every session.
+    Abort,
+}
+
+/// The receiving end of a worker's orders, to be given to its thread.
+#[derive(Debug)]
+pub struct Seat {
+    number: u16,
+    orders: UnboundedReceiver<Order>,
+    load: Arc<AtomicUsize>,
+}
+
+impl Workers {
+    /// Make `count` workers' handles and the seats for their threads.
+    #[must_use]
+    pub fn new(count: usize) -> (Self, Vec<Seat>) {
+        let mut handles = Vec::with_capacity(count);
+        let mut seats = Vec::with_capacity(count);
+        for number in 0..u16::try_from(count).unwrap_or(u16::MAX) {
+            let (sender, orders) = unbounded_channel();
+            let load = Arc::new(AtomicUsize::new(0));
+            handles.push(Handle { orders: sender, load: Arc::clone(&load) });
+            seats.push(Seat { number, orders, load });
+        }
+        (Self(handles), seats)
+    }
+
+    /// Hand a connection to the worker with the fewest sessions.
+    pub fn give(&self, accepted: Accepted) {
+        if let Some(handle) = self.0.iter().min_by_key(|handle| handle.load.load(Ordering::Relaxed))
+        {
+            handle.load.fetch_add(1, Ordering::Relaxed);
+            handle.tell(Order::Serve(Box::new(accepted)));
+        }
+    }
+
+    /// Let every session look at its state again.
+    pub fn wake(&self) {
+        self.0.iter().for_each(|handle| handle.tell(Order::Wake));
+    }
+
+    /// End every session now.
+    pub fn abort(&self) {
+        self.0.iter().for_each(|handle| handle.tell(Order::Abort));
+    }
+}
+
+impl Handle {
+    /// A worker that is gone has no sessions left; its orders have nobody to reach.
+    fn tell(&self, order: Order) {
+        if self.orders.send(order).is_err() {
+            tracing::debug!("order for a worker that has ended");
+        }
+    }
+}
+
+/// One worker, as its sessions see it.
+pub struct Worker {
+    /// What all workers share.
+    pub shared: Arc<Shared>,
+    /// Its journal lane.
+    pub lane: RefCell<Lane>,
+    /// Its statement cache.
+    pub reader: RefCell<Reader>,
+    /// Analysis shapes already in the journal.
+    pub shapes: RefCell<Shapes>,
+    /// Where long statements are analysed.
+    pub analysts: Analysts,
+    /// Statements that passed unrecorded because the policy allows it.
+    pub dropped: Cell<u64>,
+    /// Whether every session is to end at once.
+    pub aborting: Cell<bool>,
+    sleepers: RefCell<HashMap<u64, Waker>>,
+    load: Arc<AtomicUsize>,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker").finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    /// The policy in force.
+    pub fn policy(&self) -> arc_swap::Guard<Arc<Policy>> {
+        self.shared.policy.load()
+    }
+
+    /// Remember how to wake session `session`.
+    pub fn sleep(&self, session: u64, waker: &Waker) {
+        let mut sleepers = self.sleepers.borrow_mut();
+        match sleepers.get_mut(&session) {
+            Some(known) => known.clone_from(waker),
+            None => {
+                sleepers.insert(session, waker.clone());
+            }
+        }
+    }
+
+    /// Session `session` has ended.
+    pub fn leave(&self, session: u64) {
+        self.sleepers.borrow_mut().remove(&session);
+        self.load.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn wake_all(&self) {
+        self.sleepers.borrow().values().for_each(Waker::wake_by_ref);
+    }
+}
+
+/// Start the thread of one worker. It ends when draining has begun and its last session is over.
+///
+/// # Errors
+/// The thread or its runtime can't be made.
+pub fn start(
+    seat: Seat,
+    lane: Lane,
+    analysts: Analysts,
+    shared: Arc<Shared>,
+) -> io::Result<thread::JoinHandle<()>> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    thread::Builder::new()
+        .name(format!("worker-{}", seat.number))
+        .stack_size(ANALYSIS_STACK_BYTES)
+        .spawn(move || LocalSet::new().block_on(&runtime, serve(seat, lane, analysts, shared)))
+}
+
+async fn serve(mut seat: Seat, lane: Lane, analysts: Analysts, shared: Arc<Shared>) {
+    let worker = Rc::new(Worker {
+        reader: RefCell::new(Reader::new(CACHE_BYTES, Limits::default())),
+        shapes: RefCell::default(),
+        lane: RefCell::new(lane),
+        analysts,
+        dropped: Cell::new(0),
+        aborting: Cell::new(false),
+        sleepers: RefCell::default(),
+        load: seat.load,
+        shared,
+    });
+    let mut sessions = tokio::task::JoinSet::new();
+    loop {
+        let order = tokio::select! {
+            order = seat.orders.recv() => order,
+            Some(_ended) = sessions.join_next(), if !sessions.is_empty() => {
+                if worker.shared.is_draining() && sessions.is_empty() { return }
+                continue
+            }
+        };
+        match order {
+            Some(Order::Serve(accepted)) => {
+                sessions.spawn_local(session::serve(Rc::clone(&worker), *accepted));
+            }
+            Some(Order::Wake) => worker.wake_all(),
+            Some(Order::Abort) => {
+                worker.aborting.set(true);
+                worker.wake_all();
+            }
+            None => return,
+        }
+        if worker.shared.is_draining() && sessions.is_empty() {
+            return;
+        }
+    }
+}
