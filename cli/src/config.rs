@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::{BAD_INPUT, output};
+use crate::output;
 
 /// Check a configuration file.
 #[derive(Debug, Subcommand)]
@@ -24,25 +24,20 @@ impl Config {
         let Self::Check { file } = self;
         let config = match sqlward_proxy::config::Config::load(&file) {
             Ok(config) => config,
-            Err(error) => {
-                output::problems(&error.lines(), &*error);
-                return Ok(ExitCode::from(BAD_INPUT));
-            }
+            Err(problems) => return Ok(output::bad_input(&problems)),
         };
         match sqlward_policy::load(&config.policy) {
             Ok(policy) => {
+                output::warnings(&policy.warnings);
                 println!(
                     "{}: good; {} listener(s), {} rule(s)",
                     file.display(),
                     config.listeners.len(),
-                    policy.rule_count()
+                    policy.rules.len()
                 );
                 Ok(ExitCode::SUCCESS)
             }
-            Err(problems) => {
-                output::problems(&problems.lines(), &problems);
-                Ok(ExitCode::from(BAD_INPUT))
-            }
+            Err(problems) => Ok(output::bad_input(&problems)),
         }
     }
 }

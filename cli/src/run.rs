@@ -10,7 +10,7 @@ use sqlward_proxy::{
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::{BAD_INPUT, output};
+use crate::output;
 
 /// Run the proxy, from a configuration file or, for a quick start, from options.
 #[derive(Debug, Args)]
@@ -66,8 +66,7 @@ impl Run {
         match sqlward_proxy::run(config) {
             Ok(()) => Ok(ExitCode::SUCCESS),
             Err(StartError::Policy(problems)) => {
-                output::problems(&problems.lines(), &*problems);
-                Ok(ExitCode::from(BAD_INPUT))
+Ok(output::bad_input(&problems))
             }
             Err(error) => Err(error).context("sqlward can't start"),
         }
@@ -75,10 +74,7 @@ impl Run {
 
     fn into_config(self) -> Result<Result<Config, ExitCode>> {
         if let Some(path) = &self.config {
-            return Ok(Config::load(path).map_err(|error| {
-                output::problems(&error.lines(), &*error);
-                ExitCode::from(BAD_INPUT)
-            }));
+            return Ok(Config::load(path).map_err(|problems| output::bad_input(&problems)));
         }
         let (Some(listen), Some(upstream), Some(data)) = (self.listen, self.upstream, self.data)
         else {

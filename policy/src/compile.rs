@@ -494,7 +494,7 @@ impl Compiler {
                 sql: raw.sql.clone(),
                 subjects: raw.subjects.clone(),
                 at: raw.at,
-                replication: raw.replication,
+                channel: raw.channel,
                 action: raw.action,
                 rule: raw.rule.as_ref().map(|rule| rule.value.clone()),
             });

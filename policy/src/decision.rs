@@ -17,13 +17,14 @@ use crate::rule::index::ClauseList;
 use crate::rule::statement::StatementView;
 use crate::rule::subject::Subject;
 use crate::statement::facts::{Facts, StatementFacts};
+use crate::statement::{Known, SlotEntry};
 use crate::vocabulary::{Action, Class, LimitShape, Mode, Severity, Unreadable, Verb, WhereShape};
 
 /// What is to be decided.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// The message's statement.
-    pub statement: Inspected<'a>,
+    pub statement: &'a Known,
     /// Which rules may match in this session.
     pub standing: &'a Standing,
     /// The time of the decision.
@@ -32,15 +33,6 @@ pub struct Request<'a> {
     pub also: &'a [&'a Facts],
     /// Why the session can't rely on the reading, where only the session knows.
     pub unreadable_override: Option<Unreadable>,
-}
-
-/// A statement as the analysis left it.
-#[derive(Clone, Copy, Debug)]
-pub struct Inspected<'a> {
-    /// Its facts.
-    pub facts: &'a Facts,
-    /// The fingerprint of its text.
-    pub fingerprint: Option<[u8; 16]>,
 }
 
 /// The position of a rule in its policy.
@@ -169,16 +161,56 @@ impl Decision {
 
 /// Decides about one message.
 pub fn decide(policy: &Policy, request: &Request<'_>) -> Decision {
+    let Known { analysis, slot } = request.statement;
+    let print = Some(analysis.fingerprint.0);
     let Some(mut tally) = Tally::new(policy, request.standing, request.now) else {
         return Decision::stale(policy);
     };
-    let Inspected { facts, fingerprint } = request.statement;
-    let unreadable = request.unreadable_override.or(facts.unreadable);
-    tally.add(
-        &statement_matches(policy, facts, unreadable, fingerprint),
-        unreadable,
-    );
+    if let Some(reason) = request
+        .unreadable_override
+        .filter(|_| analysis.facts.unreadable.is_none())
+    {
+        let matches = statement_matches(policy, &analysis.facts, Some(reason), print);
+        tally.add(&matches, Some(reason));
+        return tally.finish_with(request.also);
+    }
+    let unreadable = analysis.facts.unreadable;
+    let kept = slot.with(policy.generation, |matches| tally.add(matches, unreadable));
+    if kept.is_none() {
+        let rules = statement_matches(policy, &analysis.facts, unreadable, print);
+        tally.add(&rules, unreadable);
+        slot.set(SlotEntry {
+            generation: policy.generation,
+            rules,
+        });
+    }
     tally.finish_with(request.also)
+}
+
+/// Decides about facts that no cache keeps.
+pub fn decide_facts(
+    policy: &Policy,
+    standing: &Standing,
+    now: Timestamp,
+    facts: &Facts,
+) -> Decision {
+    decide_parts(policy, standing, now, facts, None)
+}
+
+/// Decides about facts with a fingerprint.
+pub(crate) fn decide_parts(
+    policy: &Policy,
+    standing: &Standing,
+    now: Timestamp,
+    facts: &Facts,
+    fingerprint: Option<[u8; 16]>,
+) -> Decision {
+    let Some(mut tally) = Tally::new(policy, standing, now) else {
+        return Decision::stale(policy);
+    };
+    let matches = statement_matches(policy, facts, facts.unreadable, fingerprint);
+    tally.add(&matches, facts.unreadable);
+    tally.finish()
 }
 
 /// Decides about the start of a session: rules that have no condition on statements may refuse it, and a replication
@@ -205,23 +237,6 @@ pub fn decide_startup(
 /// Decides about a function call of the protocol: it needs an allow rule that names the verb.
 pub fn decide_function_call(policy: &Policy, standing: &Standing, now: Timestamp) -> Decision {
     decide_facts(policy, standing, now, &privileged_facts(Verb::FunctionCall))
-}
-
-fn decide_facts(policy: &Policy, standing: &Standing, now: Timestamp, facts: &Facts) -> Decision {
-    let statement = Inspected {
-        facts,
-        fingerprint: None,
-    };
-    decide(
-        policy,
-        &Request {
-            statement,
-            standing,
-            now,
-            also: &[],
-            unreadable_override: None,
-        },
-    )
 }
 
 /// The facts of a request that is no statement.

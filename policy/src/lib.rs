@@ -5,7 +5,9 @@
 
 pub mod compile;
 pub mod decision;
+pub mod explain;
 pub mod file;
+pub mod judge;
 pub mod policy;
 pub mod problem;
 pub mod rule;

@@ -1,11 +1,17 @@
 //! `[[test]]`: statements with the decision that they must get.
 
-use jiff::Timestamp;
+use std::{fmt, io};
 
+use jiff::Timestamp;
+use smallvec::SmallVec;
+
+use crate::decision::{Cause, Decision, RuleIndex, decide_facts, decide_function_call};
 use crate::file::At;
+use crate::policy::{Policy, Standing};
 use crate::problem::Span;
 use crate::rule::subject::Subject;
-use crate::vocabulary::Action;
+use crate::statement::{ANALYSIS_STACK_BYTES, LexState, Limits, analyse, analyse_replication};
+use crate::vocabulary::{Action, Dialect};
 
 /// One `[[test]]`.
 #[derive(Clone, Debug)]
@@ -20,10 +26,225 @@ pub struct Case {
     pub subjects: Vec<Subject>,
     /// The time.
     pub at: Timestamp,
-    /// Whether the connection is a replication connection.
-    pub replication: bool,
+    /// How they come in.
+    pub channel: Channel,
     /// The action that the rules must say.
     pub action: Action,
     /// The rule that must decide.
     pub rule: Option<String>,
+}
+
+/// How a statement of a test comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// As a query or a prepared statement.
+    Query,
+    /// Over a replication connection.
+    Replication,
+    /// As a function call of the protocol, without SQL.
+    FunctionCall,
+}
+
+/// The result of every `[[test]]` of a policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Results {
+    /// How many statements were judged, each in each of its dialects.
+    pub run: usize,
+    /// Those that got another decision than expected.
+    pub failures: Vec<Failure>,
+    /// Statements in dialects that can't be read yet.
+    pub skipped: usize,
+    /// Rules that no passing test shows to decide.
+    pub unproved: Vec<String>,
+}
+
+/// A statement that got another decision than expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Where the statement stands: file, line, column.
+    pub place: String,
+    /// The test's title.
+    pub title: Option<String>,
+    /// The statement.
+    pub sql: String,
+    /// The dialect that it was read in.
+    pub dialect: Dialect,
+    /// What was expected.
+    pub expected: String,
+    /// What came instead.
+    pub found: String,
+}
+
+impl Results {
+    /// Whether every test passed.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.failures.is_empty()
+    }
+}
+
+impl fmt::Display for Results {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for failure in &self.failures {
+            write!(f, "{}: ", failure.place)?;
+            if let Some(title) = &failure.title {
+                write!(f, "{title}: ")?;
+            }
+            writeln!(f, "expected {}, found {}", failure.expected, failure.found)?;
+            writeln!(f, "    {} ({})", failure.sql, failure.dialect)?;
+        }
+        if !self.unproved.is_empty() {
+            writeln!(
+                f,
+                "rules that no test shows to decide: {}",
+                self.unproved.join(", ")
+            )?;
+        }
+        write!(
+            f,
+            "{} passed, {} failed",
+            self.run - self.failures.len(),
+            self.failures.len()
+        )?;
+        if self.skipped > 0 {
+            write!(
+                f,
+                ", {} skipped (their dialect can't be read yet)",
+                self.skipped
+            )?;
+        }
+        writeln!(f)
+    }
+}
+
+impl Policy {
+    /// Runs every `[[test]]`, on a thread with the stack that the analysis needs.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn run_tests(&self) -> io::Result<Results> {
+        on_analysis_stack(|| {
+            let mut results = Results::default();
+            let mut proved = vec![false; self.rules.len()];
+            for case in &self.tests {
+                for subject in &case.subjects {
+                    self.run_case(case, subject, &mut results, &mut proved);
+                }
+            }
+            let unproved = self
+                .rules
+                .iter()
+                .zip(&proved)
+                .filter(|(_, proved)| !**proved);
+            results.unproved = unproved.map(|(rule, _)| rule.id.to_string()).collect();
+            results
+        })
+    }
+
+    fn run_case(&self, case: &Case, subject: &Subject, results: &mut Results, proved: &mut [bool]) {
+        let standing = self.standing(subject);
+        for sql in &case.sql {
+            if subject.dialect != Dialect::Postgres {
+                results.skipped += 1;
+                continue;
+            }
+            results.run += 1;
+            let decision = self.decide_case(case, &sql.value, &standing);
+            let decider = match decision.cause {
+                Cause::Rule(index) => self.rule(index),
+                Cause::Default | Cause::Unreadable(_) | Cause::NotNamed(_) | Cause::Stale => None,
+            };
+            let right_rule = case
+                .rule
+                .as_ref()
+                .is_none_or(|wanted| decider.is_some_and(|rule| *rule.id == **wanted));
+            if decision.judged == case.action && right_rule {
+                if let Cause::Rule(RuleIndex(index)) = decision.cause
+                    && let Some(proved) = proved.get_mut(index)
+                {
+                    *proved = true;
+                }
+                continue;
+            }
+            let named = |action: Action, rule: Option<&str>| match rule {
+                Some(rule) => format!("{action} by `{rule}`"),
+                None => action.to_string(),
+            };
+            let mut found = named(decision.judged, decider.map(|rule| &*rule.id));
+            match decision.cause {
+                Cause::Rule(_) | Cause::Stale => {}
+                Cause::Default => found.push_str(" by default"),
+                Cause::Unreadable(reason) => found.push_str(&format!(" as unreadable ({reason})")),
+                Cause::NotNamed(verb) => found.push_str(&format!(" as no rule names `{verb}`")),
+            }
+            let others = self.others(&decision.rules, decider.map(|rule| &*rule.id));
+            if !others.is_empty() {
+                found.push_str(&format!(" (also matching: {others})"));
+            }
+            results.failures.push(Failure {
+                place: self.place(&sql.span),
+                title: case.title.clone(),
+                sql: shorten(&sql.value),
+                dialect: subject.dialect,
+                expected: named(case.action, case.rule.as_deref()),
+                found,
+            });
+        }
+    }
+
+    fn decide_case(&self, case: &Case, sql: &str, standing: &Standing) -> Decision {
+        let (lex, limits) = (LexState::default(), Limits::default());
+        let analysis = match case.channel {
+            Channel::Query => analyse(sql.as_bytes(), &lex, &limits),
+            Channel::Replication => analyse_replication(sql.as_bytes(), &lex, &limits),
+            Channel::FunctionCall => return decide_function_call(self, standing, case.at),
+        };
+        decide_facts(self, standing, case.at, &analysis.facts)
+    }
+
+    fn others(&self, rules: &SmallVec<[RuleIndex; 4]>, decider: Option<&str>) -> String {
+        let ids = rules
+            .iter()
+            .filter_map(|index| self.rule(*index))
+            .map(|rule| &*rule.id);
+        ids.filter(|id| Some(*id) != decider)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    /// A place as `file:line:column`.
+    #[must_use]
+    pub fn place(&self, span: &Span) -> String {
+        self.sources
+            .get(span.source)
+            .map_or_else(String::new, |source| {
+                let (line, column) = source.line_column(span.bytes.start);
+                format!("{}:{line}:{column}", source.name)
+            })
+    }
+}
+
+fn shorten(sql: &str) -> String {
+    const MOST: usize = 200;
+    let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= MOST {
+        return line;
+    }
+    let mut cut: String = line.chars().take(MOST).collect();
+    cut.push('…');
+    cut
+}
+
+/// Runs `work` on a thread whose stack the analysis can't exhaust.
+///
+/// # Errors
+/// The system gives no thread.
+pub(crate) fn on_analysis_stack<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().stack_size(ANALYSIS_STACK_BYTES);
+        match builder.spawn_scoped(scope, work)?.join() {
+            Ok(result) => Ok(result),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }

@@ -20,7 +20,7 @@ pub enum Error {
     #[error("unsupported: {0}")]
     Unsupported(Unsupported),
     /// A limit was exceeded.
-    #[error("{what} exceeds the limit of {limit}")]
+    #[error("the {what} exceeds the limit of {limit}")]
     TooLarge {
         /// What was counted.
         what: Limit,
@@ -39,6 +39,10 @@ fn name(leg: Leg) -> &'static str {
     }
 }
 
+fn shown(tag: &u8) -> std::ascii::EscapeDefault {
+    std::ascii::escape_default(*tag)
+}
+
 /// What is wrong with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidMessage {
@@ -49,13 +53,13 @@ pub enum InvalidMessage {
     #[error("invalid startup packet layout")]
     StartupLayout,
     /// The message type is unknown.
-    #[error("invalid frontend message type {0}")]
+    #[error("invalid frontend message type `{}`", shown(.0))]
     UnknownTag(u8),
     /// The message length is out of bounds for its type.
-    #[error("invalid length of frontend message type {0}")]
+    #[error("invalid length of frontend message type `{}`", shown(.0))]
     Length(u8),
     /// The body doesn't have the form that its type demands.
-    #[error("invalid layout of frontend message type {0}")]
+    #[error("invalid layout of frontend message type `{}`", shown(.0))]
     Layout(u8),
 }
 
@@ -63,16 +67,16 @@ pub enum InvalidMessage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Misbehaviour {
     /// A message type that has no place in the current state.
-    #[error("message type {0} is out of place")]
+    #[error("message type `{}` is out of place", shown(.0))]
     OutOfPlace(u8),
     /// A message type that doesn't exist.
-    #[error("message type {0} is unknown")]
+    #[error("message type `{}` is unknown", shown(.0))]
     UnknownTag(u8),
     /// A message length out of bounds for its type.
-    #[error("message type {0} has an invalid length")]
+    #[error("message type `{}` has an invalid length", shown(.0))]
     Length(u8),
     /// A message body that doesn't have the form that its type demands.
-    #[error("message type {0} has an invalid layout")]
+    #[error("message type `{}` has an invalid layout", shown(.0))]
     Layout(u8),
     /// Plaintext behind a request for encryption.
     #[error("unencrypted data after encryption request")]

@@ -18,7 +18,8 @@
 //! 3. write [`Pipe::ready`] of each direction to its peer and say so by [`Pipe::sent`], then poll
 //!    again: scanning pauses while too much waits for a slow peer, and `poll` resumes it.
 //!
-//! Every verdict but the startup's yields exactly one `Outcome`, with one exception: a Bind that
+//! A verdict that comes behind `Close` is dropped together with its tag: nothing was forwarded.
+//! Every other verdict but the startup's yields exactly one `Outcome`, with one exception: a Bind that
 //! the server completed and whose portal was executed yields none, as the Executes speak for it.
 #![forbid(unsafe_code)]
 

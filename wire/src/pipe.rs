@@ -202,3 +202,136 @@ impl Pipe {
         self.start = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn fill(pipe: &mut Pipe, bytes: &[u8]) {
+        pipe.space()[..bytes.len()].copy_from_slice(bytes);
+        pipe.filled(bytes.len());
+    }
+
+    #[test]
+    fn bytes_pass_in_place() {
+        let mut pipe = Pipe::default();
+        fill(&mut pipe, b"abcdef");
+        assert_eq!((pipe.ready(), pipe.unjudged()), (&b""[..], &b"abcdef"[..]));
+        pipe.pass(2);
+        pipe.replace(2, b"WXYZ");
+        pipe.swallow(1);
+        pipe.inject(b"!");
+        assert_eq!(
+            (pipe.ready(), pipe.unjudged()),
+            (&b"abWXYZ!"[..], &b"f"[..])
+        );
+        pipe.sent(6);
+        pipe.pass(9);
+        assert_eq!(pipe.ready(), b"!f");
+        pipe.sent(2);
+        assert!(pipe.is_empty());
+    }
+
+    #[test]
+    fn room_grows_with_reads_and_goes_with_idleness() {
+        let mut pipe = Pipe::default();
+        assert_eq!(pipe.space().len(), Pipe::SMALL);
+        for _ in 0..10 {
+            let n = pipe.space().len();
+            pipe.filled(n);
+            pipe.pass(n);
+            pipe.sent(n);
+        }
+        assert_eq!(pipe.space().len(), Pipe::LARGE);
+        pipe.release_idle();
+        assert_eq!(pipe.capacity(), 0);
+        fill(&mut pipe, b"x");
+        pipe.release_idle();
+        assert_eq!(pipe.unjudged(), b"x");
+    }
+
+    #[test]
+    fn a_slow_peer_stops_the_reader() {
+        let mut pipe = Pipe::default();
+        while !pipe.is_full() {
+            let n = pipe.space().len();
+            pipe.filled(n);
+            pipe.pass(n);
+        }
+        assert_eq!(pipe.unsent(), Pipe::LARGE);
+        assert!(pipe.space().is_empty());
+        pipe.sent(1);
+        assert_eq!(pipe.space().len(), 1);
+    }
+
+    #[test]
+    fn a_needed_message_makes_room_beyond_the_limit() {
+        let mut pipe = Pipe::default();
+        let mut there = 0;
+        while there < 300_000 {
+            pipe.need(300_000);
+            let n = pipe.space().len().min(300_000 - there);
+            assert!(n > 0);
+            pipe.filled(n);
+            there += n;
+        }
+        assert!(pipe.space().is_empty());
+        pipe.pass(300_000);
+        pipe.sent(300_000);
+        assert!(pipe.capacity() <= Pipe::LARGE);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Fill(Vec<u8>),
+        Pass(usize),
+        Sent(usize),
+        Replace(usize, Vec<u8>),
+        Release,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let bytes = || prop::collection::vec(any::<u8>(), 0..5_000);
+        prop_oneof![
+            bytes().prop_map(Step::Fill),
+            (0_usize..9_000).prop_map(Step::Pass),
+            (0_usize..9_000).prop_map(Step::Sent),
+            (0_usize..3_000, bytes()).prop_map(|(n, bytes)| Step::Replace(n, bytes)),
+            Just(Step::Release),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_two_queues(steps in prop::collection::vec(step(), 0..60)) {
+            let mut pipe = Pipe::default();
+            let (mut ready, mut unjudged) = (Vec::<u8>::new(), Vec::<u8>::new());
+            for step in steps {
+                match step {
+                    Step::Fill(bytes) => {
+                        let n = pipe.space().len().min(bytes.len());
+                        fill(&mut pipe, &bytes[..n]);
+                        unjudged.extend_from_slice(&bytes[..n]);
+                    }
+                    Step::Pass(n) => {
+                        pipe.pass(n);
+                        ready.extend(unjudged.drain(..n.min(unjudged.len())));
+                    }
+                    Step::Sent(n) => {
+                        pipe.sent(n);
+                        ready.drain(..n.min(ready.len()));
+                    }
+                    Step::Replace(n, bytes) => {
+                        pipe.replace(n, &bytes);
+                        unjudged.drain(..n.min(unjudged.len()));
+                        ready.extend(bytes);
+                    }
+                    Step::Release => pipe.release_idle(),
+                }
+                prop_assert_eq!((pipe.ready(), pipe.unjudged()), (&ready[..], &unjudged[..]));
+            }
+        }
+    }
+}

@@ -114,11 +114,11 @@ row! {
         /// The length of the text as sent; larger than the text where that was cut.
         text_length: Option<i64> = "s.text_len";
         /// SHA-256 of the whole text, where it was cut.
-        text_hash: Option<String> = "lower(hex(s.text_hash))";
+        text_hash: Option<String> = "nullif(lower(hex(s.text_hash)), '')";
         /// The normal form.
         normal: Option<StoredText> = "normal_text.body";
         /// The fingerprint of the normal form.
-        fingerprint: Option<String> = "lower(hex(h.fingerprint))";
+        fingerprint: Option<String> = "nullif(lower(hex(h.fingerprint)), '')";
         /// Parameter values.
         parameters: Option<Json> = "s.parameters";
         /// How many statements the text holds.
@@ -272,7 +272,7 @@ row! {
         /// The sequence number in its lane.
         seq: i64 = "(e.id & 281474976710655)";
         /// Its link of the hash chain.
-        chain: Option<String> = "lower(hex(e.chain))";
+        chain: Option<String> = "nullif(lower(hex(e.chain)), '')";
     }
 }
 
@@ -290,7 +290,7 @@ row! {
         /// The policy generation in force.
         policy_generation: i64 = "a.generation";
         /// SHA-256 of the configuration.
-        config_hash: Option<String> = "lower(hex(a.config_hash))";
+        config_hash: Option<String> = "nullif(lower(hex(a.config_hash)), '')";
         /// How many, where it counts something.
         count: i64 = "a.count";
         /// The lane.

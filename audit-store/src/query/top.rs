@@ -103,7 +103,7 @@ impl Dimension {
             Dimension::Application => ("application_name.value", ""),
             Dimension::Client => ("w.client", ""),
             Dimension::EndUser => ("end_user_name.value", ""),
-            Dimension::Fingerprint => ("lower(hex(h.fingerprint))", ""),
+            Dimension::Fingerprint => ("nullif(lower(hex(h.fingerprint)), '')", ""),
             Dimension::Verb => ("h.verb", ""),
             Dimension::Object => (
                 "o.qualified",

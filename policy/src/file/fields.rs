@@ -374,6 +374,11 @@ pub const TEST: &[Field] = &[
         Form::Flag,
         "The connection is a replication connection.",
     ),
+    field(
+        "function_call",
+        Form::Flag,
+        "It is a function call of the protocol; then there is no `sql`.",
+    ),
     field("expect", Form::Expectation, "The decision."),
 ];
 

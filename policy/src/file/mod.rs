@@ -15,6 +15,7 @@ use crate::problem::{Problem, Source, Span};
 use crate::rule::Title;
 use crate::rule::subject::Subject;
 use crate::rule::window::Window;
+use crate::test_table::Channel;
 use crate::vocabulary::{Action, Mode, Severity};
 
 /// One policy file.
@@ -85,8 +86,8 @@ pub struct RawCase {
     pub subjects: Vec<Subject>,
     /// `at`.
     pub at: Timestamp,
-    /// `replication`.
-    pub replication: bool,
+    /// `replication` and `function_call`.
+    pub channel: Channel,
     /// `expect.action`.
     pub action: Action,
     /// `expect.rule`.

@@ -17,6 +17,7 @@ use crate::rule::Title;
 use crate::rule::subject::{EndUser, Subject};
 use crate::rule::window::{DAYS, END_OF_DAY, Window, minute_of_day};
 use crate::rule::words::Words;
+use crate::test_table::Channel;
 use crate::vocabulary::{Action, Dialect, Mode, Severity};
 
 /// The most bytes that one policy file may have.
@@ -404,19 +405,21 @@ impl Reader<'_> {
         let (listener, client) = (text("listener"), text("client"));
         let (end_user, trust) = (text("end_user"), text("end_user_trust"));
         let (tls_identity, title) = (text("tls_identity"), text("title"));
-        let sql = self.required("sql", "`[[test]]`", item, table);
-        let sql = sql
-            .map(|value| self.texts("sql", value))
-            .unwrap_or_default();
+        let channel = self.channel(table)?;
+        let sql = match channel {
+            Channel::FunctionCall => vec![self.at(item.span(), String::new())],
+            Channel::Query | Channel::Replication => {
+                let sql = self.required("sql", "`[[test]]`", item, table);
+                sql.map(|value| self.texts("sql", value))
+                    .unwrap_or_default()
+            }
+        };
         let dialects = match table.get("dialect") {
             Some(value) => self
                 .words::<Dialect>("dialect", value)
                 .unwrap_or(Words::EMPTY),
             None => [Dialect::Postgres].into_iter().collect(),
         };
-        let replication = table
-            .get("replication")
-            .and_then(|v| self.flag("replication", v));
         let at = table
             .get("at")
             .map_or(Some(DEFAULT_TIME), |value| self.time(value));
@@ -467,11 +470,37 @@ impl Reader<'_> {
             sql,
             subjects,
             at: at?,
-            replication: replication.unwrap_or(false),
+            channel,
             action: action?.value,
             rule,
         };
         (self.problem_count() == before).then_some(case)
+    }
+
+    fn channel(&mut self, table: &DeTable<'_>) -> Option<Channel> {
+        let mut flag = |field: &str| match table.get(field) {
+            Some(value) => self.flag(field, value),
+            None => Some(false),
+        };
+        match (
+            flag("replication")?,
+            flag("function_call")?,
+            table.get("sql"),
+        ) {
+            (false, false, _) => Some(Channel::Query),
+            (true, false, _) => Some(Channel::Replication),
+            (false, true, None) => Some(Channel::FunctionCall),
+            (_, true, other) => {
+                let span = other
+                    .or_else(|| table.get("function_call"))
+                    .map(|value| value.span());
+                let problem = self
+                    .problem(span.unwrap_or_default(), "a function call is nothing else")
+                    .expected("`function_call = true` without `sql` and `replication`");
+                self.report(problem);
+                None
+            }
+        }
     }
 
     fn time(&mut self, value: &Value<'_>) -> Option<Timestamp> {

@@ -1,8 +1,11 @@
 //! Conditions on the things that a statement names: objects, columns, functions, settings.
 
+use std::fmt;
+
 use super::Sense;
 use super::glob::{Glob, GlobError, split_parts};
 use super::statement::StatementView;
+use super::subject::join;
 use super::words::Words;
 use crate::statement::facts::{ColumnAccess, Name, ObjectAccess, SessionEffect};
 use crate::vocabulary::{Access, ColumnUse, ObjectKind};
@@ -121,7 +124,32 @@ impl NamePattern {
     }
 }
 
+impl fmt::Display for NamePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(schema) = &self.schema {
+            write!(f, "{schema}.")?;
+        }
+        self.name.fmt(f)
+    }
+}
+
 impl ObjectTest {
+    /// The objects that fit, as they were written.
+    #[must_use]
+    pub fn wanted(&self) -> String {
+        let mut parts = Vec::new();
+        if let Some(kinds) = self.kind {
+            parts.push(kinds.to_string());
+        }
+        if !self.names.is_empty() {
+            parts.push(join(&self.names));
+        }
+        if let Some(access) = self.access {
+            parts.push(format!("({access})"));
+        }
+        parts.join(" ")
+    }
+
     /// Whether the condition holds of any object, or of all there are.
     #[must_use]
     pub fn holds(&self, view: &StatementView<'_>, sense: Sense) -> bool {
@@ -240,7 +268,27 @@ fn may_come_from(pattern: &NamePattern, view: &StatementView<'_>) -> bool {
     })
 }
 
+impl fmt::Display for ColumnPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(table) = &self.table {
+            write!(f, "{table}.")?;
+        }
+        self.column.fmt(f)
+    }
+}
+
 impl ColumnTest {
+    /// The columns that fit, as they were written.
+    #[must_use]
+    pub fn wanted(&self) -> String {
+        let uses = self
+            .usage
+            .map_or(String::new(), |uses| format!(" ({uses})"));
+        format!("{}{uses}", join(&self.columns))
+            .trim_start()
+            .to_owned()
+    }
+
     /// Whether the condition holds of any column, or of all there are.
     #[must_use]
     pub fn holds(&self, view: &StatementView<'_>, sense: Sense) -> bool {
@@ -256,6 +304,16 @@ impl ColumnTest {
         match sense {
             Sense::Any => columns.iter().any(fits),
             Sense::All => !columns.is_empty() && columns.iter().all(fits),
+        }
+    }
+}
+
+impl fmt::Display for SettingPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.fmt(f)?;
+        match &self.value {
+            Some(value) => write!(f, "={value}"),
+            None => Ok(()),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::Sense;
 use super::object::{
     ColumnTest, NamePattern, ObjectTest, SettingPattern, functions_hold, settings_hold, settings_of,
 };
+use super::subject::join;
 use super::words::Words;
 use crate::statement::facts::{Facts, Name, StatementFacts};
 use crate::vocabulary::{Class, Egress, LimitShape, Unreadable, Verb, WhereShape};
@@ -140,6 +141,31 @@ impl StatementTest {
             Self::Replication(wanted) => {
                 statement.verbs_all().any(|verb| verb == Verb::Replication) == *wanted
             }
+        }
+    }
+
+    /// The values that fit, as they were written.
+    #[must_use]
+    pub fn wanted(&self) -> String {
+        match self {
+            Self::Verb(verbs) => verbs.to_string(),
+            Self::Class(classes) => classes.to_string(),
+            Self::Object(test) => test.wanted(),
+            Self::Column(test) => test.wanted(),
+            Self::Function(patterns) => join(patterns),
+            Self::Where(shapes) => shapes.to_string(),
+            Self::Limit(shapes) => shapes.to_string(),
+            Self::Egress(ways) => ways.to_string(),
+            Self::MultiStatement(wanted) | Self::Dynamic(wanted) | Self::Replication(wanted) => {
+                wanted.to_string()
+            }
+            Self::Fingerprint(prints) => {
+                join(&prints.iter().map(|print| hex(print)).collect::<Vec<_>>())
+            }
+            Self::Unreadable { wanted: false, .. } => "false".into(),
+            Self::Unreadable { reasons, .. } if *reasons == Words::all() => "true".into(),
+            Self::Unreadable { reasons, .. } => reasons.to_string(),
+            Self::Setting(patterns) => join(patterns),
         }
     }
 

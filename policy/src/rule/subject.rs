@@ -133,6 +133,23 @@ impl SubjectTest {
         }
     }
 
+    /// The values that fit, as they were written.
+    #[must_use]
+    pub fn wanted(&self) -> String {
+        match self {
+            Self::User(globs)
+            | Self::Role(globs)
+            | Self::Database(globs)
+            | Self::Application(globs)
+            | Self::Listener(globs)
+            | Self::EndUser(globs)
+            | Self::EndUserTrust(globs)
+            | Self::TlsIdentity(globs) => join(globs),
+            Self::Client(networks) => join(networks),
+            Self::Dialect(dialects) => dialects.to_string(),
+        }
+    }
+
     /// The subject's value that the condition looks at, for people.
     #[must_use]
     pub fn seen(&self, subject: &Subject) -> String {
@@ -159,6 +176,15 @@ impl SubjectTest {
             Self::Dialect(_) => subject.dialect.to_string(),
         }
     }
+}
+
+/// Items as a list for people.
+pub(super) fn join(items: &[impl ToString]) -> String {
+    items
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 #[cfg(test)]

@@ -74,9 +74,12 @@ impl<T: Clone> Commands<T> {
             (Backend::ParameterDescription, Kind::Describe(Target::Statement), Stage::Idle) => {
                 self.answer.stage = Stage::Described;
             }
-            (Backend::RowDescription, Kind::Query, Stage::Idle | Stage::CopyBothDone) => {
-                self.answer.stage = Stage::Rows;
-            }
+            // behind COPY data: what BASE_BACKUP and START_REPLICATION tell at their end
+            (
+                Backend::RowDescription,
+                Kind::Query,
+                Stage::Idle | Stage::CopyOutDone | Stage::CopyBothDone,
+            ) => self.answer.stage = Stage::Rows,
             (Backend::DataRow, Kind::Query, Stage::Rows)
             | (Backend::DataRow, Kind::Execute, Stage::Idle) => self.row(length),
             (Backend::EmptyQueryResponse, Kind::Query, Stage::Idle) => {
@@ -90,7 +93,9 @@ impl<T: Clone> Commands<T> {
                 self.ambiguous = 0;
                 return self.copy_in();
             }
-            (Backend::CopyOutResponse, Kind::Query | Kind::Execute, Stage::Idle) => {
+            // before 15, BASE_BACKUP sends an archive for each tablespace
+            (Backend::CopyOutResponse, Kind::Query | Kind::Execute, Stage::Idle)
+            | (Backend::CopyOutResponse, Kind::Query, Stage::CopyOutDone) => {
                 self.answer.stage = Stage::CopyOut;
             }
             (Backend::CopyBothResponse, Kind::Query | Kind::Execute, Stage::Idle) => {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use crate::pg::copy::CopyMode;
 use crate::pg::frontend::Target;
-use crate::pg::names::{Meaning, Names, Resolution};
+use crate::pg::names::{Meaning, Names, Resolution, key};
 use crate::pg::pending::{Entry, Kind, Pending};
 use crate::pg::sqlstate::SqlState;
 use crate::session::{Action, AfterRefusal, Completion, Outcome, Refusal, TxStatus};
@@ -290,11 +290,21 @@ impl<T: Clone> Commands<T> {
         };
     }
 
-    /// Forgets what a statement's name, or every name, stands for.
-    pub(crate) fn forget(&mut self, name: Option<&[u8]>) {
-        self.statements.forget(name);
+    /// Forgets what the names of one kind, or one of them, stand for.
+    pub(crate) fn forget(&mut self, target: Target, name: Option<&[u8]>, out: &mut Out<T>) {
+        let kind = match target {
+            Target::Statement => {
+                self.statements.forget(name, drop);
+                Kind::Parse
+            }
+            Target::Portal => {
+                self.portals.forget(name, |portal| out.unexecuted(portal));
+                Kind::Bind
+            }
+        };
+        let name = name.map(key);
         for entry in self.pending.iter_mut() {
-            if entry.kind == Kind::Parse && name.is_none_or(|name| name == entry.name()) {
+            if entry.kind == kind && name.is_none_or(|name| name == entry.name()) {
                 entry.forgotten = true;
             }
         }
@@ -315,12 +325,18 @@ impl<T: Clone> Commands<T> {
                 self.statements.resolve(name, seq, how);
             }
             Kind::Bind => {
-                let how = match &entry.tag {
-                    Some(tag) if done => Resolution::Set(Portal {
-                        tag: tag.clone(),
-                        executed: entry.executed,
-                    }),
-                    _ => Resolution::Kept,
+                let portal = entry.tag.clone().filter(|_| done);
+                let portal = portal.map(|tag| Portal {
+                    tag,
+                    executed: entry.executed,
+                });
+                let how = match portal {
+                    Some(portal) if entry.forgotten => {
+                        out.unexecuted(portal);
+                        Resolution::Gone
+                    }
+                    Some(portal) => Resolution::Set(portal),
+                    None => Resolution::Kept,
                 };
                 if let Some(old) = self.portals.resolve(name, seq, how) {
                     out.unexecuted(old);

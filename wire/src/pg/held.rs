@@ -18,7 +18,8 @@ pub enum Held<'a, T> {
     Query {
         /// The statements.
         text: &'a [u8],
-        /// Whether the session may have changed since the server last reported its parameters.
+        /// Whether the session may have changed since the server last reported its parameters: if so,
+        /// a text with backslashes or bytes beyond ASCII can't be read for certain.
         unsettled: bool,
     },
     /// A statement to be prepared.
@@ -29,7 +30,8 @@ pub enum Held<'a, T> {
         text: &'a [u8],
         /// The types of parameters as far as the client fixed them.
         parameter_types: ParameterTypes<'a>,
-        /// Whether the session may have changed since the server last reported its parameters.
+        /// Whether the session may have changed since the server last reported its parameters: if so,
+        /// a text with backslashes or bytes beyond ASCII can't be read for certain.
         unsettled: bool,
     },
     /// A prepared statement to be bound to parameters.

@@ -5,7 +5,15 @@
 //! fails, the server skips what follows in the batch. Behind a Sync it counts only if there is
 //! nothing else that the name could mean should it fail; otherwise the reader has to wait.
 
+//!
+//! The server keeps the first 63 bytes of a name and knows no difference behind them; so do we.
+
 use std::collections::BTreeMap;
+
+/// The part of a name that the server knows it by.
+pub(crate) fn key(name: &[u8]) -> &[u8] {
+    name.get(..63).unwrap_or(name)
+}
 
 /// The meanings of one kind of name.
 #[derive(Debug)]
@@ -88,7 +96,7 @@ impl<V> Names<V> {
         if name.is_empty() {
             Some(&self.unnamed)
         } else {
-            self.named.get(name)
+            self.named.get(key(name))
         }
     }
 
@@ -96,7 +104,7 @@ impl<V> Names<V> {
         if name.is_empty() {
             Some(&mut self.unnamed)
         } else {
-            self.named.get_mut(name)
+            self.named.get_mut(key(name))
         }
     }
 
@@ -141,7 +149,7 @@ impl<V> Names<V> {
         let slot = if name.is_empty() {
             &mut self.unnamed
         } else {
-            self.named.entry(name.into()).or_default()
+            self.named.entry(key(name).into()).or_default()
         };
         slot.latest = Some(InFlight { seq, batch, value });
     }
@@ -151,11 +159,11 @@ impl<V> Names<V> {
         if name.is_empty() {
             return self.unnamed.resolve(seq, how);
         }
-        match self.named.get_mut(name) {
+        match self.named.get_mut(key(name)) {
             Some(slot) => {
                 let old = slot.resolve(seq, how);
                 if slot.is_empty() {
-                    self.named.remove(name);
+                    self.named.remove(key(name));
                 }
                 old
             }
@@ -165,7 +173,7 @@ impl<V> Names<V> {
                         confirmed: Some(value),
                         latest: None,
                     };
-                    self.named.insert(name.into(), slot);
+                    self.named.insert(key(name).into(), slot);
                     None
                 }
                 Resolution::Gone | Resolution::Kept => None,
@@ -188,15 +196,20 @@ impl<V> Names<V> {
         }
     }
 
-    /// Forgets one name, or all.
-    pub(crate) fn forget(&mut self, name: Option<&[u8]>) {
-        match name {
-            None => *self = Self::default(),
-            Some([]) => self.unnamed = Slot::default(),
-            Some(name) => {
-                self.named.remove(name);
+    /// Forgets one name, or all, and shows the confirmed meanings to `gone`.
+    pub(crate) fn forget(&mut self, name: Option<&[u8]>, mut gone: impl FnMut(V)) {
+        let slots = match name {
+            None => {
+                let Self { unnamed, named } = std::mem::take(self);
+                named.into_values().chain([unnamed]).collect()
             }
-        }
+            Some([]) => vec![std::mem::take(&mut self.unnamed)],
+            Some(name) => Vec::from_iter(self.named.remove(key(name))),
+        };
+        slots
+            .into_iter()
+            .filter_map(|slot: Slot<V>| slot.confirmed)
+            .for_each(&mut gone);
     }
 }
 
@@ -260,13 +273,26 @@ mod tests {
     }
 
     #[test]
+    fn names_are_as_long_as_the_server_has_them() {
+        let mut names = Names::default();
+        let (long, other) = ([b'a'; 64], [&[b'a'; 63][..], b"b"].concat());
+        names.change(&long, 1, 0, Some('x'));
+        names.resolve(&long, 1, Resolution::Set('x'));
+        assert_eq!(names.meaning(&other, 0), Meaning::Known(Some(&'x')));
+        names.change(&other, 2, 0, None);
+        names.resolve(&other, 2, Resolution::Gone);
+        assert_eq!(names.meaning(&long, 0), Meaning::Known(None));
+        assert!(names.named.is_empty());
+    }
+
+    #[test]
     fn room_is_for_new_names_only() {
         let mut names = Names::default();
         names.change(b"a", 1, 0, Some('x'));
         assert!(names.has_room(b"a", 1));
         assert!(names.has_room(b"", 1));
         assert!(!names.has_room(b"b", 1));
-        names.forget(None);
+        names.forget(None, drop);
         assert!(names.has_room(b"b", 1));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::pg::frontend::Target;
+use crate::pg::names::key;
 use crate::session::Refusal;
 
 /// What an entry waits for.
@@ -93,7 +94,7 @@ impl<T> Entry<T> {
     /// Adds the name that is given a meaning.
     pub(crate) fn named(self, name: &[u8]) -> Self {
         Self {
-            name: (!name.is_empty()).then(|| name.into()),
+            name: (!name.is_empty()).then(|| key(name).into()),
             ..self
         }
     }

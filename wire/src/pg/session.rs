@@ -8,7 +8,7 @@ use crate::error::{Error, Limit};
 use crate::pg::auth::Auth;
 use crate::pg::commands::{Commands, Out};
 use crate::pg::frame;
-use crate::pg::frontend;
+use crate::pg::frontend::{self, Target};
 use crate::pg::held::{Held, HeldKind};
 use crate::pg::names::Meaning;
 use crate::pg::settings::Settings;
@@ -225,7 +225,13 @@ impl<P, T: Clone> Session<P, T> {
     /// Forgets what a prepared statement's name (or every name) stands for, because SQL
     /// (PREPARE, DEALLOCATE, DISCARD) may give it another meaning; its next Bind shows no tag.
     pub fn forget_prepared(&mut self, name: Option<&[u8]>) {
-        self.commands.forget(name);
+        self.commands.forget(Target::Statement, name, &mut self.out);
+    }
+
+    /// Forgets what a portal's name (or every name) stands for, because SQL (DECLARE, CLOSE) may
+    /// give it another meaning; its next Execute shows no tag.
+    pub fn forget_portals(&mut self, name: Option<&[u8]>) {
+        self.commands.forget(Target::Portal, name, &mut self.out);
     }
 
     /// Takes the first bytes of a direct TLS handshake, which the TLS library has to get before

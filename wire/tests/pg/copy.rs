@@ -268,6 +268,31 @@ fn copy_out() {
 }
 
 #[test]
+fn a_base_backup() {
+    let mut wire = Wire::ready();
+    wire.client(&q("BASE_BACKUP"));
+    wire.clear();
+    wire.servers(&[
+        &columns(),
+        &row(),
+        &complete("SELECT"),
+        COPY_OUT,
+        &data(b"tar"),
+        &done(),
+    ]);
+    wire.servers(&[
+        COPY_OUT,
+        &data(b"tar"),
+        &done(),
+        &columns(),
+        &row(),
+        &complete("SELECT"),
+    ]);
+    wire.servers(&[&complete("BASE_BACKUP"), &ready(b'I')]);
+    assert_eq!(wire.told(), ["[BASE_BACKUP] Done rows=2 Idle"]);
+}
+
+#[test]
 fn replication_streams_both_ways() {
     let mut wire = Wire::ready();
     wire.client(&q("START_REPLICATION"));

@@ -350,6 +350,27 @@ fn names_that_sql_may_have_changed() {
 }
 
 #[test]
+fn portals_that_sql_may_have_changed() {
+    let mut wire = Wire::ready();
+    quietly(
+        &mut wire,
+        &[p("a", "x"), b("c", "a"), s()],
+        &[PARSED, BOUND, &ready(b'T')],
+    );
+    wire.client(&b("d", "a"));
+    wire.session.forget_portals(None);
+    wire.pump();
+    assert_eq!(wire.told(), ["bind d a `x` []", "[b `x` ] Unexecuted"]);
+    wire.servers(&[BOUND]);
+    assert_eq!(wire.told(), ["[b `x` ] Unexecuted"]);
+    wire.clients(&[e("c"), e("d")]);
+    assert_eq!(
+        wire.told(),
+        ["execute c 0 ? first=true", "execute d 0 ? first=true"]
+    );
+}
+
+#[test]
 fn a_full_pipeline_waits() {
     let mut wire = Wire::ready_with(Settings {
         max_pending: 4,

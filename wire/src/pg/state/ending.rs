@@ -53,11 +53,12 @@ impl<P, T: Clone> Session<P, T> {
         self.out.push(Action::Close(reason));
     }
 
-    /// Sends the client bytes of our own, unless that would tear a message of the server's.
+    /// Sends the client bytes of our own, unless that would tear a message of the server's or a handshake.
     pub(in crate::pg) fn tell_client(&mut self, bytes: &[u8]) {
-        match self.server_rest {
-            Rest::Nothing | Rest::Discard(_) => self.server.inject(bytes),
-            Rest::Pass(_) => {}
+        match (self.phase, self.server_rest) {
+            // the client expects TLS and would read anything else as garbage
+            (Phase::ExpectClientTls(_), _) | (_, Rest::Pass(_)) => {}
+            (_, Rest::Nothing | Rest::Discard(_)) => self.server.inject(bytes),
         }
     }
 

@@ -1,0 +1,487 @@
+//! `sqlward audit` and `sqlward explain`: who did what.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use ipnet::IpNet;
+use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
+use sqlward_audit_store::{
+    query::{
+        Archive, AuditQuery, Dimension, Measure, Order, Row, SessionEntry, SessionRow, SqlRange,
+        Table,
+    },
+    record::{EventId, IntentKind, SessionId},
+};
+use sqlward_policy::vocabulary::{Action, Class, Severity, Verb};
+
+use crate::output::{self, Format};
+
+/// What people see of a statement unless they ask for more.
+const BRIEF: [&str; 11] = [
+    "at", "event_id", "user", "client", "database", "decision", "rules", "rows", "affected",
+    "error", "text",
+];
+
+/// Ask who did what.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Find statements.
+    #[command(after_help = "\
+Examples:
+  sqlward audit search --data ./data --decision deny --from 24h
+  sqlward audit search --data ./data --user app --object finance.* --verb update,delete --format csv
+  sqlward audit search --data ./data --text 'balance' --min-duration 1s --columns all --format json
+
+Times are RFC 3339, a date (UTC), or a time span that reaches back from now (90m, 24h, 7d).
+Names take * for any characters; a comma separates alternatives.")]
+    Search(Box<Search>),
+    /// Show a whole session in order: start, authentication, statements, end.
+    #[command(after_help = "Example:\n  sqlward audit session 1763880000000001 --data ./data")]
+    Session {
+        /// The session's number, as `search` shows it.
+        id: SessionId,
+        #[command(flatten)]
+        answer: Answer,
+    },
+    /// Rank by any dimension and measure.
+    #[command(after_help = "\
+Examples:
+  sqlward audit top --data ./data --by user
+  sqlward audit top --data ./data --by object --measure rows --from 7d --limit 20")]
+    Top {
+        /// What to rank.
+        #[arg(long, value_parser = dimension, default_value = "user")]
+        by: Dimension,
+        /// By which measure.
+        #[arg(long, value_parser = measure, default_value = "count")]
+        measure: Measure,
+        #[command(flatten)]
+        filter: Filter,
+        #[command(flatten)]
+        answer: Answer,
+    },
+    /// Ask in SQL (SQLite), read-only, over the views `statements`, `sessions` and `administration`.
+    #[command(after_help = "\
+Example:
+  sqlward audit sql \"SELECT user, count(*) FROM statements WHERE decision = 'deny' GROUP BY user\" --data ./data")]
+    Sql {
+        /// One query.
+        query: String,
+        /// From this time on.
+        #[arg(long, value_parser = time)]
+        from: Option<u64>,
+        /// Before this time.
+        #[arg(long, value_parser = time)]
+        to: Option<u64>,
+        #[command(flatten)]
+        answer: Answer,
+    },
+}
+
+/// Find statements.
+#[derive(Debug, Args)]
+pub struct Search {
+    #[command(flatten)]
+    filter: Filter,
+    /// Columns to show, or `all`.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    columns: Vec<String>,
+    /// In which order.
+    #[arg(long, value_enum, default_value = "newest")]
+    order: Ordering,
+    #[command(flatten)]
+    answer: Answer,
+}
+
+/// Tell the whole story of one event.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sqlward explain 01KAR3Q8V5000000001000000A --data ./data")]
+pub struct Explain {
+    /// The event id, as the client saw it.
+    event: EventId,
+    #[command(flatten)]
+    answer: Answer,
+}
+
+/// Where the answer comes from, and how it is printed.
+#[derive(Debug, Args)]
+pub struct Answer {
+    /// The proxy's data folder.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// How the answer is printed.
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// Rows at most; 0 for all.
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+}
+
+/// Which statements are meant; all of it must hold.
+#[derive(Debug, Args)]
+pub struct Filter {
+    /// Begun at or after this time.
+    #[arg(long, value_parser = time)]
+    from: Option<u64>,
+    /// Begun before this time.
+    #[arg(long, value_parser = time)]
+    to: Option<u64>,
+    /// Database user.
+    #[arg(long, value_delimiter = ',')]
+    user: Vec<String>,
+    /// End user.
+    #[arg(long, value_delimiter = ',')]
+    end_user: Vec<String>,
+    /// Client address or network (CIDR).
+    #[arg(long, value_delimiter = ',', value_parser = network)]
+    client: Vec<IpNet>,
+    /// Application name.
+    #[arg(long, value_delimiter = ',')]
+    application: Vec<String>,
+    /// Database.
+    #[arg(long, value_delimiter = ',')]
+    database: Vec<String>,
+    /// Verb, nested ones included (select, update, …).
+    #[arg(long, value_delimiter = ',', value_parser = verb)]
+    verb: Vec<Verb>,
+    /// Class (read, write, ddl, dcl, …).
+    #[arg(long, value_delimiter = ',', value_parser = class)]
+    class: Vec<Class>,
+    /// Object: name, or schema.name.
+    #[arg(long, value_delimiter = ',')]
+    object: Vec<String>,
+    /// Decision carried out (allow, alert, deny, terminate).
+    #[arg(long, value_delimiter = ',', value_parser = action)]
+    decision: Vec<Action>,
+    /// Decision of the rules, carried out or only observed.
+    #[arg(long, value_delimiter = ',', value_parser = action)]
+    judged: Vec<Action>,
+    /// Rule that matched.
+    #[arg(long, value_delimiter = ',')]
+    rule: Vec<String>,
+    /// The least severity.
+    #[arg(long, value_parser = severity)]
+    severity: Option<Severity>,
+    /// Session number.
+    #[arg(long)]
+    session: Option<SessionId>,
+    /// Error code (SQLSTATE); * for any.
+    #[arg(long, value_delimiter = ',')]
+    error: Vec<String>,
+    /// The least duration (500us, 20ms, 1.5s).
+    #[arg(long, value_parser = duration)]
+    min_duration: Option<u64>,
+    /// The least number of rows returned or affected.
+    #[arg(long)]
+    min_rows: Option<u64>,
+    /// Characters in the statement text.
+    #[arg(long)]
+    text: Option<String>,
+    /// Fingerprint, 32 hexadecimal digits.
+    #[arg(long, value_parser = fingerprint)]
+    fingerprint: Option<[u8; 16]>,
+    /// By which message (simple, prepare, execute, fetch, function-call).
+    #[arg(long, value_delimiter = ',', value_parser = kind)]
+    kind: Vec<IntentKind>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Ordering {
+    Newest,
+    Oldest,
+    Longest,
+    MostRows,
+}
+
+impl Audit {
+    /// Carry it out.
+    pub fn run(self) -> Result<ExitCode> {
+        match self {
+            Self::Search(search) => search.run()?,
+            Self::Session { id, answer } => {
+                let entries = answer.archive()?.session(id)?;
+                if entries.is_empty() {
+                    bail!("no session {id} in `{}`", answer.data.display());
+                }
+                story(&entries, answer.format)?;
+            }
+            Self::Top { by, measure, filter, answer } => {
+                let most = if answer.limit == 0 { usize::MAX } else { answer.limit };
+                let ranking = answer.archive()?.top(by, measure, &filter.query(), most)?;
+                let mut table = Table::new(&["value", "measure"]);
+                table.rows = ranking
+                    .into_iter()
+                    .map(|entry| vec![entry.value.into(), entry.measure.into()])
+                    .collect();
+                output::table(&table, answer.format)?;
+            }
+            Self::Sql { query, from, to, answer } => {
+                let range = SqlRange { from, to, limit: answer.limit() };
+                let table = answer.archive()?.sql(&query, range)?;
+                output::table(&table, answer.format)?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Search {
+    fn run(self) -> Result<()> {
+        let query = AuditQuery {
+            limit: self.answer.limit(),
+            order: match self.order {
+                Ordering::Newest => Order::Newest,
+                Ordering::Oldest => Order::Oldest,
+                Ordering::Longest => Order::Longest,
+                Ordering::MostRows => Order::MostRows,
+            },
+            ..self.filter.query()
+        };
+        let rows = self.answer.archive()?.search(&query)?;
+        let mut table = Table::new(Row::COLUMNS);
+        table.rows = rows.iter().map(Row::cells).collect();
+        let table = match self.columns.as_slice() {
+            // Programs get everything; people get what fits.
+            [] if !matches!(self.answer.format, Format::Table) => table,
+            [] => table.select(&BRIEF),
+            [all] if all == "all" => table,
+            names => {
+                let unknown: Vec<&str> = names
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|name| !Row::COLUMNS.contains(name))
+                    .collect();
+                if !unknown.is_empty() {
+                    bail!(
+                        "no such column: {}; there are: {}",
+                        unknown.join(", "),
+                        Row::COLUMNS.join(", ")
+                    );
+                }
+                table.select(&names.iter().map(String::as_str).collect::<Vec<_>>())
+            }
+        };
+        output::table(&table, self.answer.format)
+    }
+}
+
+impl Explain {
+    /// Carry it out.
+    pub fn run(self) -> Result<ExitCode> {
+        let Some(row) = self.answer.archive()?.event(self.event)? else {
+            bail!("no event {} in `{}`", self.event, self.answer.data.display());
+        };
+        match self.answer.format {
+            Format::Table => {
+                let mut table = Table::new(&["what", "value"]);
+                table.rows = Row::COLUMNS
+                    .iter()
+                    .zip(row.cells())
+                    .map(|(name, value)| vec![(*name).to_owned().into(), value])
+                    .collect();
+                output::table(&table, Format::Table)?;
+            }
+            format @ (Format::Json | Format::Csv) => {
+                let mut table = Table::new(Row::COLUMNS);
+                table.rows = vec![row.cells()];
+                output::table(&table, format)?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Answer {
+    fn archive(&self) -> Result<Archive> {
+        archive(&self.data)
+    }
+
+    fn limit(&self) -> Option<usize> {
+        (self.limit > 0).then_some(self.limit)
+    }
+}
+
+fn archive(data: &Path) -> Result<Archive> {
+    Archive::open(&data.join("store"))
+        .with_context(|| format!("`{}` holds no audit store of sqlward", data.display()))
+}
+
+impl Filter {
+    fn query(&self) -> AuditQuery {
+        AuditQuery {
+            from: self.from,
+            to: self.to,
+            user: self.user.clone(),
+            end_user: self.end_user.clone(),
+            client: self.client.clone(),
+            application: self.application.clone(),
+            database: self.database.clone(),
+            verb: self.verb.clone(),
+            class: self.class.clone(),
+            object: self.object.clone(),
+            decision: self.decision.clone(),
+            judged: self.judged.clone(),
+            rule: self.rule.clone(),
+            severity: self.severity,
+            session: self.session,
+            error: self.error.clone(),
+            min_duration: self.min_duration,
+            min_rows: self.min_rows,
+            text: self.text.clone(),
+            fingerprint: self.fingerprint,
+            kind: self.kind.clone(),
+            completion: Vec::new(),
+            limit: None,
+            order: Order::Newest,
+        }
+    }
+}
+
+/// Print a session: steps and statements in one order, in JSON each with all it has.
+fn story(entries: &[SessionEntry], format: Format) -> Result<()> {
+    if let Format::Json = format {
+        let lines: Result<Vec<String>, _> = entries.iter().map(serde_json::to_string).collect();
+        let text = lines?.join("\n") + "\n";
+        return output::quietly(std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes()));
+    }
+    let mut statements = Table::new(Row::COLUMNS);
+    let mut steps = Table::new(SessionRow::COLUMNS);
+    for entry in entries {
+        match entry {
+            SessionEntry::Event(event) => steps.rows.push(event.cells()),
+            SessionEntry::Statement(row) => statements.rows.push(row.cells()),
+        }
+    }
+    output::table(&steps, format)?;
+    println!();
+    let statements = match format {
+        Format::Table => statements.select(&BRIEF),
+        Format::Json | Format::Csv => statements,
+    };
+    output::table(&statements, format)
+}
+
+/// A word of one of the vocabularies, or what they are.
+fn word<T: Copy + std::fmt::Display>(
+    found: &str,
+    all: &[T],
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<T, String> {
+    read(found).ok_or_else(|| {
+        let words: Vec<String> = all.iter().map(T::to_string).collect();
+        format!("expected one of {}", words.join(", "))
+    })
+}
+
+fn verb(text: &str) -> Result<Verb, String> {
+    word(text, Verb::ALL, Verb::from_word)
+}
+
+fn class(text: &str) -> Result<Class, String> {
+    word(text, Class::ALL, Class::from_word)
+}
+
+fn action(text: &str) -> Result<Action, String> {
+    word(text, Action::ALL, Action::from_word)
+}
+
+fn severity(text: &str) -> Result<Severity, String> {
+    word(text, Severity::ALL, Severity::from_word)
+}
+
+fn kind(text: &str) -> Result<IntentKind, String> {
+    word(text, IntentKind::ALL, IntentKind::from_word)
+}
+
+fn dimension(text: &str) -> Result<Dimension, String> {
+    let words = Dimension::ALL.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+    Dimension::from_word(text).ok_or_else(|| format!("expected one of {words}"))
+}
+
+fn measure(text: &str) -> Result<Measure, String> {
+    let words = Measure::ALL.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+    Measure::from_word(text).ok_or_else(|| format!("expected one of {words}"))
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
+        .map_err(|_| "expected an address or a network such as 10.1.0.0/16".to_owned())
+}
+
+fn fingerprint(text: &str) -> Result<[u8; 16], String> {
+    u128::from_str_radix(text, 16)
+        .ok()
+        .filter(|_| text.len() == 32)
+        .map(u128::to_be_bytes)
+        .ok_or_else(|| "expected 32 hexadecimal digits".to_owned())
+}
+
+/// A time as µs since 1970.
+fn time(text: &str) -> Result<u64, String> {
+    let us = |at: Timestamp| u64::try_from(at.as_microsecond()).unwrap_or(0);
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(us(at));
+    }
+    if let Ok(date) = text.parse::<civil::Date>() {
+        if let Ok(midnight) = date.to_zoned(TimeZone::UTC) {
+            return Ok(us(midnight.timestamp()));
+        }
+    }
+    let back = text
+        .strip_suffix('d')
+        .and_then(|days| days.parse::<i64>().ok())
+        .map(|days| SignedDuration::from_hours(days.saturating_mul(24)))
+        .or_else(|| text.parse::<SignedDuration>().ok());
+    match back {
+        Some(back) => Ok(now_us().saturating_sub(u64::try_from(back.as_micros()).unwrap_or(0))),
+        None => Err("expected 2026-11-23T08:00:00Z, 2026-11-23, or a span such as 90m, 24h, 7d".into()),
+    }
+}
+
+fn now_us() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
+
+/// A duration as µs.
+fn duration(text: &str) -> Result<u64, String> {
+    text.parse::<SignedDuration>()
+        .ok()
+        .and_then(|duration| u64::try_from(duration.as_micros()).ok())
+        .ok_or_else(|| "expected a duration such as 500us, 20ms or 1.5s".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        assert_eq!(time("1970-01-01T00:00:01Z").unwrap(), 1_000_000);
+        assert_eq!(time("1970-01-02").unwrap(), 86_400_000_000);
+        let hour = now_us() - time("1h").unwrap();
+        assert!((3_590_000_000..3_610_000_000).contains(&hour), "{hour}");
+        assert!((now_us() - time("2d").unwrap()).abs_diff(172_800_000_000) < 10_000_000);
+        assert!(time("yesterday").is_err());
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration("20ms").unwrap(), 20_000);
+        assert_eq!(duration("1.5s").unwrap(), 1_500_000);
+        assert!(duration("fast").is_err());
+    }
+
+    #[test]
+    fn networks() {
+        assert_eq!(network("10.1.2.3").unwrap().to_string(), "10.1.2.3/32");
+        assert!(network("10.1.2.3/33").is_err());
+    }
+}

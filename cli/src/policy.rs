@@ -1,0 +1,218 @@
+//! `sqlward policy`: check, test, explain and judge.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, BufWriter, Read, Write},
+    net::IpAddr,
+    num::NonZeroUsize,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use sqlward_policy::{
+    Policy as Compiled, Subject,
+    explain::{Question, explain},
+    judge::{Batch, judge},
+    rule::subject::EndUser,
+    statement::LexState,
+    vocabulary::Dialect,
+};
+
+use crate::{BAD_INPUT, output};
+
+/// Check, test, explain and apply policies to statements.
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// Check policy files; every error is told, with its place and what was expected.
+    #[command(after_help = "Example:\n  sqlward policy check rules/baseline my-rules.toml")]
+    Check {
+        /// Policy files and folders.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Run the [[test]] tables in policy files: decision and rule must be as expected.
+    #[command(after_help = "Example:\n  sqlward policy test rules/baseline")]
+    Test {
+        /// Policy files and folders.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Show how a statement is read, why each rule matches or not, and the decision.
+    #[command(after_help = "\
+Examples:
+  sqlward policy explain --sql 'DELETE FROM t WHERE 1=1' --user app rules/baseline
+  sqlward policy explain --sql-file q.sql --client 10.1.2.3 --json rules/baseline")]
+    Explain(Box<Explain>),
+    /// Judge a batch of statements: JSON lines {\"id\", \"sql\", …} in, JSON lines {\"id\", \"decision\", …} out.
+    #[command(after_help = "\
+Examples:
+  sqlward policy judge --dialect postgres --policy rules/baseline --in statements.jsonl
+  jq -c '{id, sql}' log.json | sqlward policy judge --dialect postgres --policy rules/baseline --in -
+
+A line may also say who asks: user, role, database, application, listener, client, end_user, at.
+Lines that can't be judged get an \"error\" in the output, and the exit code is then 2.")]
+    Judge {
+        /// The language of the statements.
+        #[arg(long, default_value = "postgres", value_parser = dialect)]
+        dialect: Dialect,
+        /// Policy files and folders.
+        #[arg(long, required = true, num_args = 1..)]
+        policy: Vec<PathBuf>,
+        /// File of JSON lines; - for standard input.
+        #[arg(long = "in", value_name = "FILE")]
+        input: PathBuf,
+        /// Threads; one per processor if not given.
+        #[arg(long)]
+        threads: Option<NonZeroUsize>,
+    },
+}
+
+/// Show how a statement is read and decided.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// Policy files and folders.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The statement.
+    #[arg(long, required_unless_present = "sql_file", conflicts_with = "sql_file")]
+    sql: Option<String>,
+    /// File with the statement; - for standard input.
+    #[arg(long, value_name = "FILE")]
+    sql_file: Option<PathBuf>,
+    /// Database user.
+    #[arg(long, default_value = "app")]
+    user: String,
+    /// Effective role; the user if not given.
+    #[arg(long)]
+    role: Option<String>,
+    /// Database.
+    #[arg(long, default_value = "postgres")]
+    database: String,
+    /// Client address.
+    #[arg(long, default_value = "127.0.0.1")]
+    client: IpAddr,
+    /// Application name.
+    #[arg(long, default_value = "")]
+    application: String,
+    /// Listener.
+    #[arg(long, default_value = "")]
+    listener: String,
+    /// End user.
+    #[arg(long)]
+    end_user: Option<String>,
+    /// Time of the decision, RFC 3339; now if not given.
+    #[arg(long)]
+    at: Option<Timestamp>,
+    /// Read it as a replication connection would.
+    #[arg(long)]
+    replication: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Policy {
+    /// Carry it out.
+    pub fn run(self) -> Result<ExitCode> {
+        match self {
+            Self::Check { files } => with(&files, |policy| {
+                output::warnings(&policy.warnings);
+                println!(
+                    "good: {} rule(s) and {} test(s) in {} file(s)",
+                    policy.rules.len(),
+                    policy.tests.len(),
+                    policy.sources.len()
+                );
+                Ok(ExitCode::SUCCESS)
+            }),
+            Self::Test { files } => with(&files, |policy| {
+                let results = policy.run_tests()?;
+                print!("{results}");
+                Ok(if results.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            }),
+            Self::Explain(arguments) => arguments.run(),
+            Self::Judge { dialect, policy, input, threads } => with(&policy, |policy| {
+                let batch = Batch { dialect, now: Timestamp::now(), threads };
+                let mut out = BufWriter::new(io::stdout());
+                let summary = match judge(policy, &batch, open(&input)?, &mut out) {
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                        return Ok(ExitCode::SUCCESS);
+                    }
+                    other => other?,
+                };
+                out.flush()?;
+                eprintln!("{} judged, {} in error", summary.judged, summary.errors);
+                let failed = summary.errors > 0;
+                Ok(if failed { ExitCode::from(BAD_INPUT) } else { ExitCode::SUCCESS })
+            }),
+        }
+    }
+}
+
+impl Explain {
+    fn run(self) -> Result<ExitCode> {
+        let sql = match (self.sql, &self.sql_file) {
+            (Some(sql), _) => sql.into_bytes(),
+            (None, Some(path)) => {
+                let mut sql = Vec::new();
+                open(path)?.read_to_end(&mut sql)?;
+                sql
+            }
+            (None, None) => Vec::new(),
+        };
+        let subject = Subject {
+            role: Some(self.role.unwrap_or_else(|| self.user.clone())),
+            user: self.user,
+            database: self.database,
+            client: self.client,
+            application: self.application,
+            listener: self.listener,
+            end_user: self.end_user.map(|name| EndUser { name, trust: "setting".to_owned() }),
+            ..Subject::default()
+        };
+        with(&self.files, |policy| {
+            let question = Question {
+                sql: &sql,
+                subject: &subject,
+                now: self.at.unwrap_or_else(Timestamp::now),
+                lex: LexState::default(),
+                replication: self.replication,
+            };
+            let explanation = explain(policy, &question)?;
+            let text = if self.json {
+                format!("{:#}\n", explanation.json())
+            } else {
+                explanation.text()
+            };
+            output::quietly(io::stdout().write_all(text.as_bytes()))?;
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
+/// Load a policy and use it, or say everything that is wrong with it.
+fn with(files: &[PathBuf], then: impl FnOnce(&Compiled) -> Result<ExitCode>) -> Result<ExitCode> {
+    match sqlward_policy::load(files) {
+        Ok(policy) => then(&policy),
+        Err(problems) => Ok(output::bad_input(&problems)),
+    }
+}
+
+fn open(path: &PathBuf) -> Result<Box<dyn io::BufRead>> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(BufReader::new(io::stdin())));
+    }
+    let file = File::open(path).with_context(|| format!("`{}`", path.display()))?;
+    Ok(Box::new(BufReader::new(file)))
+}
+
+fn dialect(word: &str) -> Result<Dialect, String> {
+    match Dialect::from_word(word) {
+        Some(Dialect::Postgres) => Ok(Dialect::Postgres),
+        Some(other) => Err(format!("{other} can't be read yet, only postgres")),
+        None => Err("expected postgres".to_owned()),
+    }
+}
