@@ -61,5 +61,5 @@ fuzz:
 	    $(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(if $(SHORT),20,60); \
 	  done; \
 	else \
-	  SQLWARD_FUZZ_ITERATIONS=$(if $(SHORT),20000,500000) $(CARGO) test --workspace fuzz; \
+	  SQLWARD_FUZZ_ROUNDS=$(if $(SHORT),20000,500000) $(CARGO) test --workspace fuzz; \
 	fi
