@@ -29,7 +29,7 @@ const BRIEF: [&str; 11] = [
 
 /// Ask who did what.
 #[derive(Debug, Subcommand)]
-pub enum Audit {
+pub(crate) enum Audit {
     /// Find statements.
     #[command(after_help = "\
 Examples:
@@ -85,7 +85,7 @@ Example:
 
 /// Find statements.
 #[derive(Debug, Args)]
-pub struct Search {
+pub(crate) struct Search {
     #[command(flatten)]
     filter: Filter,
     /// Columns to show, or `all`.
@@ -101,7 +101,7 @@ pub struct Search {
 /// Tell the whole story of one event.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sqlward explain 01KAR3Q8V5000000001000000A --data ./data")]
-pub struct Explain {
+pub(crate) struct Explain {
     /// The event id, as the client saw it.
     event: EventId,
     #[command(flatten)]
@@ -110,7 +110,7 @@ pub struct Explain {
 
 /// Where the answer comes from, and how it is printed.
 #[derive(Debug, Args)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The proxy's data folder.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -124,7 +124,7 @@ pub struct Answer {
 
 /// Which statements are meant; all of it must hold.
 #[derive(Debug, Args)]
-pub struct Filter {
+pub(crate) struct Filter {
     /// Begun at or after this time.
     #[arg(long, value_parser = time)]
     from: Option<u64>,
@@ -200,7 +200,7 @@ enum Ordering {
 
 impl Audit {
     /// Carry it out.
-    pub fn run(self) -> Result<ExitCode> {
+    pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
             Self::Search(search) => search.run()?,
             Self::Session { id, answer } => {
@@ -290,7 +290,7 @@ impl Search {
 
 impl Explain {
     /// Carry it out.
-    pub fn run(self) -> Result<ExitCode> {
+    pub(crate) fn run(self) -> Result<ExitCode> {
         let Some(row) = self.answer.archive()?.event(self.event)? else {
             bail!(
                 "no event {} in `{}`",
@@ -461,10 +461,10 @@ fn time(text: &str) -> Result<u64, String> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(us(at));
     }
-    if let Ok(date) = text.parse::<civil::Date>() {
-        if let Ok(midnight) = date.to_zoned(TimeZone::UTC) {
-            return Ok(us(midnight.timestamp()));
-        }
+    if let Ok(date) = text.parse::<civil::Date>()
+        && let Ok(midnight) = date.to_zoned(TimeZone::UTC)
+    {
+        return Ok(us(midnight.timestamp()));
     }
     let back = text
         .strip_suffix('d')

@@ -9,7 +9,7 @@ use crate::output;
 
 /// Check a configuration file.
 #[derive(Debug, Subcommand)]
-pub enum Config {
+pub(crate) enum Config {
     /// Check a configuration file, its TLS files and its policies; say everything that is wrong.
     #[command(after_help = "Example:\n  sqlward config check /etc/sqlward/sqlward.toml")]
     Check {
@@ -20,7 +20,7 @@ pub enum Config {
 
 impl Config {
     /// Carry it out.
-    pub fn run(self) -> Result<ExitCode> {
+    pub(crate) fn run(self) -> Result<ExitCode> {
         let Self::Check { file } = self;
         let config = match sqlward_proxy::config::Config::load(&file) {
             Ok(config) => config,

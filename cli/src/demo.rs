@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[command(
     after_help = "Example:\n  sqlward demo --policy rules/baseline\n\nLeaves nothing running and nothing on disk."
 )]
-pub struct Demo {
+pub(crate) struct Demo {
     /// Policy to put in force.
     #[arg(long, value_name = "PATH", default_value = "rules/baseline")]
     policy: PathBuf,
@@ -31,7 +31,7 @@ pub struct Demo {
 
 impl Demo {
     /// Play the demo.
-    pub fn run(self) -> Result<ExitCode> {
+    pub(crate) fn run(self) -> Result<ExitCode> {
         ensure!(
             self.policy.exists(),
             "`{}` does not exist: name the baseline pack with --policy",

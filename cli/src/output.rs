@@ -17,7 +17,7 @@ use crate::BAD_INPUT;
 
 /// How an answer is printed.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// Aligned columns for people.
     Table,
     /// One JSON object per line.
@@ -27,7 +27,7 @@ pub enum Format {
 }
 
 /// Print a table, and mind a reader that has seen enough.
-pub fn table(table: &Table, format: Format) -> Result<()> {
+pub(crate) fn table(table: &Table, format: Format) -> Result<()> {
     let format = match format {
         Format::Table => query::Format::Table,
         Format::Json => query::Format::Json,
@@ -38,7 +38,7 @@ pub fn table(table: &Table, format: Format) -> Result<()> {
 }
 
 /// A closed pipe is how `| head` says that it has enough; it is no failure.
-pub fn quietly(written: io::Result<()>) -> Result<()> {
+pub(crate) fn quietly(written: io::Result<()>) -> Result<()> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
@@ -46,7 +46,7 @@ pub fn quietly(written: io::Result<()>) -> Result<()> {
 }
 
 /// Say everything that is wrong with a file.
-pub fn bad_input(problems: &Problems) -> ExitCode {
+pub(crate) fn bad_input(problems: &Problems) -> ExitCode {
     eprint!("{}", problems.draw(colour()));
     let count = problems.0.iter().filter(|problem| problem.fatal).count();
     eprintln!("{count} error{}", if count == 1 { "" } else { "s" });
@@ -54,7 +54,7 @@ pub fn bad_input(problems: &Problems) -> ExitCode {
 }
 
 /// Say what is suspicious but no error.
-pub fn warnings(problems: &[problem::Problem]) {
+pub(crate) fn warnings(problems: &[problem::Problem]) {
     if !problems.is_empty() {
         eprint!("{}", problem::draw(problems, colour()));
     }

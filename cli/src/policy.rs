@@ -25,7 +25,7 @@ use crate::{BAD_INPUT, output};
 
 /// Check, test, explain and apply policies to statements.
 #[derive(Debug, Subcommand)]
-pub enum Policy {
+pub(crate) enum Policy {
     /// Check policy files; every error is told, with its place and what was expected.
     #[command(after_help = "Example:\n  sqlward policy check rules/baseline my-rules.toml")]
     Check {
@@ -72,7 +72,7 @@ Lines that can't be judged get an \"error\" in the output, and the exit code is 
 
 /// Show how a statement is read and decided.
 #[derive(Debug, Args)]
-pub struct Explain {
+pub(crate) struct Explain {
     /// Policy files and folders.
     #[arg(required = true)]
     files: Vec<PathBuf>,
@@ -120,7 +120,7 @@ pub struct Explain {
 
 impl Policy {
     /// Carry it out.
-    pub fn run(self) -> Result<ExitCode> {
+    pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
             Self::Check { files } => with(&files, |policy| {
                 output::warnings(&policy.warnings);

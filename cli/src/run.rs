@@ -21,7 +21,7 @@ Examples:
               --policy rules/baseline --data ./data --admin 127.0.0.1:9187
 
 SIGHUP reloads policy and certificates; SIGTERM drains and stops. Log level: SQLWARD_LOG=debug.")]
-pub struct Run {
+pub(crate) struct Run {
     /// Configuration file.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "upstream", "policy", "data", "admin"])]
     config: Option<PathBuf>,
@@ -53,7 +53,7 @@ enum Log {
 
 impl Run {
     /// Run until told to stop.
-    pub fn run(self) -> Result<ExitCode> {
+    pub(crate) fn run(self) -> Result<ExitCode> {
         let log = self.log;
         let config = match self.into_config()? {
             Ok(config) => config,

@@ -10,7 +10,7 @@ use sqlward_policy::statement::{ANALYSIS_STACK_BYTES, Analysis, LexState, Limits
 use tokio::sync::oneshot;
 
 /// Texts up to this length are analysed on the worker's own thread.
-pub const INLINE_BYTES: usize = 8 << 10;
+pub(crate) const INLINE_BYTES: usize = 8 << 10;
 
 #[derive(Debug)]
 struct Job {

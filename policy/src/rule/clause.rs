@@ -291,7 +291,10 @@ impl Clause {
             );
         }
         let verbs = named.difference(PRIVILEGED.into_iter().collect());
-        let natural: Words<Access> = verbs.iter().map(accesses_of).fold(Words::EMPTY, Words::union);
+        let natural: Words<Access> = verbs
+            .iter()
+            .map(accesses_of)
+            .fold(Words::EMPTY, Words::union);
         let hidden = Words::all().difference(natural);
         if !verbs.is_empty() && !access && !hidden.is_empty() {
             self.imply(
@@ -393,7 +396,11 @@ fn accesses_of(verb: Verb) -> Words<Access> {
         | Verb::Replication
         | Verb::Unknown => Access::ALL,
     };
-    [Access::Read, Access::Refer, Access::Execute].iter().chain(own).copied().collect()
+    [Access::Read, Access::Refer, Access::Execute]
+        .iter()
+        .chain(own)
+        .copied()
+        .collect()
 }
 
 /// The order in which conditions are tried.

@@ -316,10 +316,10 @@ impl Checker<'_> {
                 None
             }
         };
-        if let (Some(files), true) = (&files, self.problems.is_empty()) {
-            if let Err(error) = files.load() {
-                self.problem(tls.mode.span(), error.to_string());
-            }
+        if let (Some(files), true) = (&files, self.problems.is_empty())
+            && let Err(error) = files.load()
+        {
+            self.problem(tls.mode.span(), error.to_string());
         }
         ClientTls { mode, files }
     }
@@ -389,10 +389,10 @@ impl Checker<'_> {
             ca: tls.ca.map(|path| self.existing(path)),
             identity,
         };
-        if self.problems.is_empty() {
-            if let Err(error) = files.load(verification) {
-                self.problem(tls.mode.span(), error.to_string());
-            }
+        if self.problems.is_empty()
+            && let Err(error) = files.load(verification)
+        {
+            self.problem(tls.mode.span(), error.to_string());
         }
         let server_name = tls.server_name.map_or(host, Spanned::into_inner);
         ServerTls {

@@ -43,7 +43,7 @@ type Bodies = HashMap<Box<str>, Vec<Rc<Facts>>>;
 
 /// What is known of a session besides the protocol.
 #[derive(Debug)]
-pub struct Context {
+pub(crate) struct Context {
     /// Who acts, from where, with what.
     pub subject: Subject,
     standing: Option<(u64, Standing)>,
@@ -58,7 +58,7 @@ pub struct Context {
 
 /// What a statement's text refers to by name.
 #[derive(Debug, Default)]
-pub struct Referred {
+pub(crate) struct Referred {
     /// The facts that run with it.
     pub bodies: Vec<Rc<Facts>>,
     /// It runs a prepared statement that is not known.
@@ -68,7 +68,7 @@ pub struct Referred {
 impl Context {
     /// The context of a session that has just begun.
     #[must_use]
-    pub fn new(subject: Subject) -> Self {
+    pub(crate) fn new(subject: Subject) -> Self {
         Self {
             subject,
             standing: None,
@@ -82,7 +82,7 @@ impl Context {
     }
 
     /// Take in who the client says it is (PostgreSQL manual, StartupMessage): the database defaults to the user.
-    pub fn introduce(&mut self, parameters: &pg::StartupParameters<'_>) {
+    pub(crate) fn introduce(&mut self, parameters: &pg::StartupParameters<'_>) {
         let value = |name: &[u8]| {
             parameters
                 .value(name)
@@ -97,7 +97,7 @@ impl Context {
     }
 
     /// Which rules can apply to this session under `policy`; computed when either has changed.
-    pub fn standing(&mut self, policy: &Policy) -> &Standing {
+    pub(crate) fn standing(&mut self, policy: &Policy) -> &Standing {
         let current =
             matches!(&self.standing, Some((generation, _)) if *generation == policy.generation);
         if !current {
@@ -112,12 +112,12 @@ impl Context {
 
     /// The end user that the session has set, if it has.
     #[must_use]
-    pub fn end_user(&self) -> Option<&str> {
+    pub(crate) fn end_user(&self) -> Option<&str> {
         self.end_user.current.as_deref()
     }
 
     /// The subject has changed, and with it perhaps the end user: rules must be looked at again.
-    pub fn act_for(&mut self, end_user: Option<(String, EndUserSource)>) {
+    pub(crate) fn act_for(&mut self, end_user: Option<(String, EndUserSource)>) {
         self.subject.end_user = end_user.map(|(name, source)| {
             self.source = source;
             EndUser {
@@ -130,7 +130,7 @@ impl Context {
 
     /// The end user that the session acts for, and how that is known.
     #[must_use]
-    pub fn acts_for(&self) -> Option<(&str, EndUserSource)> {
+    pub(crate) fn acts_for(&self) -> Option<(&str, EndUserSource)> {
         self.subject
             .end_user
             .as_ref()
@@ -139,7 +139,7 @@ impl Context {
 
     /// Why `text` can't be read for certain: it may be read differently by the time that it arrives. `unsettled`: statements
     /// were executed since the server last reported its settings.
-    pub fn doubt(&mut self, unsettled: bool, text: &[u8]) -> Option<Unreadable> {
+    pub(crate) fn doubt(&mut self, unsettled: bool, text: &[u8]) -> Option<Unreadable> {
         self.may_read_differently &= unsettled;
         let depends = || text.iter().any(|byte| *byte == b'\\' || *byte >= 0x80);
         (self.may_read_differently && depends()).then_some(Unreadable::Unsettled)
@@ -147,7 +147,10 @@ impl Context {
 
     /// What the names in `effects` stand for.
     #[must_use]
-    pub fn referred<'a>(&self, effects: impl Iterator<Item = &'a SessionEffect>) -> Referred {
+    pub(crate) fn referred<'a>(
+        &self,
+        effects: impl Iterator<Item = &'a SessionEffect>,
+    ) -> Referred {
         let mut referred = Referred::default();
         for effect in effects {
             match effect {
@@ -177,7 +180,7 @@ impl Context {
 
     /// Before a statement leaves: remember the names that it may define. A name keeps every body it may stand for,
     /// since only the server knows which PREPARE succeeded.
-    pub fn announce<'a>(&mut self, effects: impl Iterator<Item = &'a SessionEffect>) {
+    pub(crate) fn announce<'a>(&mut self, effects: impl Iterator<Item = &'a SessionEffect>) {
         for effect in effects {
             match effect {
                 SessionEffect::Prepare { name, body } => self.define_prepared(name, body),
@@ -198,7 +201,7 @@ impl Context {
     }
 
     /// After a statement succeeded: take over what it did to the session. Returns whether the subject changed.
-    pub fn apply<'a>(&mut self, effects: impl Iterator<Item = &'a SessionEffect>) -> bool {
+    pub(crate) fn apply<'a>(&mut self, effects: impl Iterator<Item = &'a SessionEffect>) -> bool {
         let mut changed = false;
         for effect in effects {
             match effect {
@@ -225,7 +228,7 @@ impl Context {
     }
 
     /// The server has prepared a statement by protocol: its name stands for this and nothing else.
-    pub fn prepared(&mut self, name: &[u8], known: &Known) {
+    pub(crate) fn prepared(&mut self, name: &[u8], known: &Known) {
         let name = String::from_utf8_lossy(name);
         if !name.is_empty() {
             self.prepared.remove(&*name);
@@ -262,7 +265,7 @@ impl Context {
     }
 
     /// A transaction has ended: keep what was set in it, or take it back.
-    pub fn transaction_ended(&mut self, committed: bool) {
+    pub(crate) fn transaction_ended(&mut self, committed: bool) {
         self.end_user.settle(committed);
     }
 }

@@ -88,6 +88,13 @@ impl Session {
         }
     }
 
+    /// The implicit transaction of a pipeline could not be committed at its Sync: what it did is undone.
+    pub(super) fn commit_failed(&mut self, sqlstate: pg::SqlState) {
+        self.worker.shared.metrics.errors_total.inc();
+        self.context.transaction_ended(false);
+        tracing::info!(session = self.id.0, %sqlstate, "a pipeline's commit failed at its Sync");
+    }
+
     pub(super) fn established(&mut self) {
         let subject = &self.context.subject;
         let written = self

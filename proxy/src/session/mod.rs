@@ -319,6 +319,7 @@ impl Session {
             Action::Connect => return Some(Next::Connect),
             Action::Inspect => return self.inspect(None),
             Action::Outcome(outcome) => self.outcome(&outcome),
+            Action::CommitFailed { sqlstate } => self.commit_failed(sqlstate),
             Action::Cancel { pid, key } => {
                 return Some(Next::Cancel(Backend { pid, key }));
             }
