@@ -25,6 +25,8 @@ pub struct Clause {
     pub time: Vec<Literal>,
     /// Whether a condition asks for unreadable statements, so that the rule answers for them.
     pub names_unreadable: bool,
+    /// Whether the only condition on the statement is that it has one of some verbs.
+    pub verbs_only: bool,
 }
 
 /// A condition or its negation.
@@ -201,6 +203,7 @@ impl Clause {
             statement: Vec::new(),
             time: Vec::new(),
             names_unreadable: false,
+            verbs_only: false,
         };
         for (test, negated) in literals {
             let sense = Sense::of(action, negated);
@@ -219,8 +222,18 @@ impl Clause {
             StatementTest::Unreadable { wanted, .. } => *wanted != negated,
             _ => false,
         });
+        let verbs_only = match clause.statement.as_slice() {
+            [only] => match &*only.test {
+                Test::Statement(StatementTest::Verb(_)) => {
+                    !only.negated && only.sense == Sense::Any
+                }
+                Test::Statement(_) | Test::Subject(_) | Test::Time(_) => false,
+            },
+            _ => false,
+        };
         Self {
             names_unreadable,
+            verbs_only,
             ..clause
         }
     }
@@ -291,7 +304,10 @@ impl Clause {
             );
         }
         let verbs = named.difference(PRIVILEGED.into_iter().collect());
-        let natural: Words<Access> = verbs.iter().map(accesses_of).fold(Words::EMPTY, Words::union);
+        let natural: Words<Access> = verbs
+            .iter()
+            .map(accesses_of)
+            .fold(Words::EMPTY, Words::union);
         let hidden = Words::all().difference(natural);
         if !verbs.is_empty() && !access && !hidden.is_empty() {
             self.imply(
@@ -393,7 +409,11 @@ fn accesses_of(verb: Verb) -> Words<Access> {
         | Verb::Replication
         | Verb::Unknown => Access::ALL,
     };
-    [Access::Read, Access::Refer, Access::Execute].iter().chain(own).copied().collect()
+    [Access::Read, Access::Refer, Access::Execute]
+        .iter()
+        .chain(own)
+        .copied()
+        .collect()
 }
 
 /// The order in which conditions are tried.
