@@ -95,6 +95,7 @@ impl<V> Cache<V> {
     }
 
     /// How many bytes the entries take.
+    #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

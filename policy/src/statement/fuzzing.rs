@@ -38,5 +38,6 @@ pub fn statement(data: &[u8]) {
     if let Some(known) = reader.recall(text, &lex).known {
         assert!(*known.analysis == fresh, "the recalled analysis differs");
     }
-    analyse_replication(text, &lex, &limits);
+    let replication = analyse_replication(text, &lex, &limits);
+    assert!(!replication.facts.statements.is_empty(), "no replication command");
 }

@@ -64,7 +64,7 @@ impl Default for Limits {
             max_depth: 2_000,
             max_comment_nesting: 32,
             max_operator_run: 63,
-            max_rereads: 256 * 1024,
+            max_rereads: 1024 * 1024,
             max_tokens: 250_000,
             max_normal_bytes: 64 * 1024,
         }

@@ -14,7 +14,10 @@ pub(crate) fn facts(text: &[u8], conforming: bool, limits: &Limits) -> Vec<State
     let mut statements = Vec::new();
     let mut draft = Draft::default();
     let mut lexer = Lexer::new(text, conforming, limits);
-    while let Ok(Some(token)) = lexer.next_token() {
+    for _ in 0..MAX_TOKENS {
+        let Ok(Some(token)) = lexer.next_token() else {
+            break;
+        };
         if token.kind == Kind::Semicolon {
             statements.extend(std::mem::take(&mut draft).finish());
             if statements.len() >= MAX_STATEMENTS {
@@ -246,6 +249,8 @@ fn command(word: &str) -> Option<(Verb, Class)> {
     })
 }
 
+/// How much of a text that can't be read is looked at.
+const MAX_TOKENS: usize = 100_000;
 /// How many statements, verbs and names are told of a text that can't be read.
 const MAX_STATEMENTS: usize = 256;
 const MAX_VERBS: usize = 16;

@@ -132,9 +132,22 @@ impl Lists {
         }
     }
 
-    /// How many tokens the normal form leaves out.
+    /// How many tokens the normal form leaves out, those of the lists at hand included.
+    #[inline]
     pub(crate) fn spare(&self) -> u32 {
-        self.spare
+        let list = match &self.list {
+            List::Open { count, .. } if *count > 0 => self.pending.0,
+            List::Open { .. } | List::Idle | List::Announced(_) => 0,
+        };
+        let row = match self.rows {
+            Rows::Open { foldable: Some(_), .. } => self.pending.1,
+            Rows::Open { foldable: None, .. }
+            | Rows::Idle
+            | Rows::Announced
+            | Rows::Closed
+            | Rows::Separated(_) => 0,
+        };
+        self.spare.saturating_add(list.max(row))
     }
 
     /// Whether the token is an element that may be folded away, and thus deepens nothing.

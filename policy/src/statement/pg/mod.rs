@@ -1,5 +1,8 @@
 //! PostgreSQL: scanner, guard, normal form, the server's grammar and the walk of its tree.
 
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests find the corpora by an environment variable")]
+mod corpus;
 mod fallback;
 mod functions;
 mod guard;
@@ -85,9 +88,7 @@ fn read(
     let reason = match sketch.error {
         Some((error, _)) if error.is_complexity() => Some(Unreadable::TooComplex),
         Some(_) => Some(Unreadable::Syntax),
-        None if sketch.depth > limits.max_depth || sketch.tokens > limits.max_tokens => {
-            Some(Unreadable::TooComplex)
-        }
+        None if sketch.depth > limits.max_depth => Some(Unreadable::TooComplex),
         None if has_ambiguous_names(text, lex, limits) => Some(Unreadable::Encoding),
         None => None,
     };

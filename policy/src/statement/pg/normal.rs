@@ -24,8 +24,6 @@ pub(crate) struct Sketch {
     pub(crate) comments: Comments,
     /// The greatest depth that its tree can have.
     pub(crate) depth: u32,
-    /// The number of its tokens that the parser will see if long literal lists are cut.
-    pub(crate) tokens: u32,
 }
 
 /// Reads `text` once and writes its key; the places where long literal lists can be cut go to `cuts`.
@@ -72,6 +70,9 @@ pub(crate) fn sketch(
             }
             Fold::Row { key } => writer.fold(key),
         }
+        if tokens.saturating_sub(lists.spare()) > limits.max_tokens {
+            break Some((LexError::TooManyTokens, token.end));
+        }
     };
     let comments = lexer.comments().clone();
     Sketch {
@@ -79,7 +80,6 @@ pub(crate) fn sketch(
         error,
         comments,
         depth: guard.deepest(),
-        tokens: tokens.saturating_sub(lists.spare()),
     }
 }
 

@@ -132,16 +132,21 @@ impl<'t> Finder<'t> {
     }
 
     fn name(&mut self, token: &Token, bytes: &[u8]) {
-        let mut name = bytes.to_ascii_lowercase();
-        if token.kind != Kind::Word {
-            name.retain(|&byte| byte != b'"');
+        let mut folded = [0_u8; MAX_KNOWN_NAME];
+        let quoted = token.kind != Kind::Word;
+        let open = if quoted { bytes.iter().position(|&b| b == b'"').map_or(0, |at| at + 1) } else { 0 };
+        let end = bytes.len().saturating_sub(usize::from(quoted));
+        let mut length = 0;
+        for (slot, byte) in folded.iter_mut().zip(bytes.get(open..end).unwrap_or_default()) {
+            *slot = byte.to_ascii_lowercase();
+            length += 1;
         }
-        let name = String::from_utf8_lossy(&name);
+        let name = std::str::from_utf8(folded.get(..length).unwrap_or_default()).unwrap_or_default();
         if self.index == 0 {
-            self.context = context_of(&name);
+            self.context = context_of(name);
             self.setting = name == "set";
         }
-        let secret = is_secret_name(&name);
+        let secret = is_secret_name(name);
         if secret && self.setting {
             self.context = Context::Secret;
         }
@@ -151,7 +156,7 @@ impl<'t> Finder<'t> {
             self.announced = definition && (secret || name == "connection");
         }
         self.named =
-            functions::mark(None, &name).and_then(|mark| match (mark.secret, mark.dynamic) {
+            functions::mark(None, name).and_then(|mark| match (mark.secret, mark.dynamic) {
                 (true, true) => Some(Call::Secret),
                 (true, false) => Some(Call::Secret),
                 (false, true) => Some(Call::Content),
@@ -183,6 +188,9 @@ impl<'t> Finder<'t> {
         }
     }
 }
+
+/// No name that matters is longer.
+const MAX_KNOWN_NAME: usize = 64;
 
 /// Commands whose literals are not mere data.
 fn context_of(first: &str) -> Context {

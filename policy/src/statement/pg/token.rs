@@ -71,11 +71,6 @@ impl Kind {
         )
     }
 
-    /// Whether it is a character string.
-    pub(crate) fn is_text(self) -> bool {
-        matches!(self, Kind::Text | Kind::UnicodeText)
-    }
-
     /// Whether it names something.
     pub(crate) fn is_name(self) -> bool {
         matches!(self, Kind::Word | Kind::QuotedIdent | Kind::UnicodeIdent)
@@ -124,6 +119,8 @@ pub(crate) enum LexError {
     Nul,
     #[error("comments are nested too deeply")]
     CommentNesting,
+    #[error("there are too many tokens")]
+    TooManyTokens,
     #[error("operators and comments would be read too many times")]
     Rereads,
 }
@@ -131,6 +128,6 @@ pub(crate) enum LexError {
 impl LexError {
     /// Whether the server might run the text all the same.
     pub(crate) fn is_complexity(self) -> bool {
-        matches!(self, LexError::CommentNesting | LexError::Rereads)
+        matches!(self, LexError::CommentNesting | LexError::Rereads | LexError::TooManyTokens)
     }
 }
