@@ -349,16 +349,14 @@ fn hostile_files_end_in_problems() {
         "]".repeat(10_000)
     );
     assert!(compile(vec![("p".into(), deep)]).is_err());
+    let nots = format!("{}user = \"x\"{}", "not = { ".repeat(60), " }".repeat(60));
+    assert!(compile(vec![("p".into(), rule(&format!("when = {{ {nots} }}")))]).is_ok());
     let nots = format!(
-        "{}{}",
-        rule(""),
-        format!(
-            "when = {}user = \"x\"{}",
-            "{ not = { ".repeat(30),
-            " } }".repeat(30)
-        )
+        "{}user = \"x\"{}",
+        "not = { ".repeat(5000),
+        " }".repeat(5000)
     );
-    let _ = compile(vec![("p".into(), nots)]);
+    assert!(compile(vec![("p".into(), rule(&format!("when = {{ {nots} }}")))]).is_err());
     let wide = (0..12)
         .map(|n| format!("{{ any = [ {{ user = \"a{n}\" }}, {{ user = \"b{n}\" }} ] }}"))
         .collect::<Vec<_>>();
