@@ -31,7 +31,9 @@ fn holds(
             }
         }
         Condition::Not(inner) => !holds(inner, action, !negated, subject, view),
-        Condition::Any(inner) => inner.iter().any(|when| holds(when, action, negated, subject, view)),
+        Condition::Any(inner) => inner
+            .iter()
+            .any(|when| holds(when, action, negated, subject, view)),
     })
 }
 
@@ -102,19 +104,23 @@ const STATEMENTS: [&str; 27] = [
 ];
 
 fn conditions() -> impl Strategy<Value = String> {
-    let leaf = prop::sample::subsequence((0..FIELDS.len()).collect::<Vec<_>>(), 1..3).prop_map(|picked| {
-        let mut names: Vec<&str> = Vec::new();
-        let mut fields = Vec::new();
-        for field in picked.into_iter().filter_map(|at| FIELDS.get(at)) {
-            let keys: Vec<&str> = field.split(", ").filter_map(|f| f.split(" = ").next()).collect();
-            // A key stands once; lists inside brackets have no key of their own.
-            if keys.iter().all(|key| !names.contains(key)) {
-                names.extend(keys);
-                fields.push((*field).to_owned());
+    let leaf =
+        prop::sample::subsequence((0..FIELDS.len()).collect::<Vec<_>>(), 1..3).prop_map(|picked| {
+            let mut names: Vec<&str> = Vec::new();
+            let mut fields = Vec::new();
+            for field in picked.into_iter().filter_map(|at| FIELDS.get(at)) {
+                let keys: Vec<&str> = field
+                    .split(", ")
+                    .filter_map(|f| f.split(" = ").next())
+                    .collect();
+                // A key stands once; lists inside brackets have no key of their own.
+                if keys.iter().all(|key| !names.contains(key)) {
+                    names.extend(keys);
+                    fields.push((*field).to_owned());
+                }
             }
-        }
-        fields.join(", ")
-    });
+            fields.join(", ")
+        });
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
             inner.clone().prop_map(|when| format!("not = {{ {when} }}")),
@@ -127,7 +133,8 @@ fn conditions() -> impl Strategy<Value = String> {
 }
 
 fn build(whens: &[String], actions: &[&str], path: Option<&str>) -> Option<Policy> {
-    let mut text = "schema = 1\n[defaults]\naction = \"allow\"\nunreadable = \"allow\"\n".to_owned();
+    let mut text =
+        "schema = 1\n[defaults]\naction = \"allow\"\nunreadable = \"allow\"\n".to_owned();
     if let Some(path) = path {
         text.push_str(&format!("search_path = [\"{path}\"]\n"));
     }

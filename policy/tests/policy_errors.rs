@@ -377,3 +377,19 @@ fn hostile_files_end_in_problems() {
             .contains("too long")
     );
 }
+
+#[test]
+fn allow_rules_beside_an_allowing_default_are_warned_of() {
+    let text = |when: &str| {
+        format!(
+            "schema = 1\ndefaults.action = \"allow\"\n[[rule]]\nid = \"r\"\naction = \"allow\"\nwhen = {{ {when} }}\n"
+        )
+    };
+    check(
+        &text("user = \"a\""),
+        expect![[
+            r#"p.toml:6:8: warning: the default allows this already: the rule is recorded and changes nothing; expected `[defaults] action = "deny"`, or a verb that only a rule can allow"#
+        ]],
+    );
+    check(&text("replication = true, user = \"a\""), expect![[""]]);
+}
