@@ -19,7 +19,10 @@ fn on_stack<R: Send>(f: impl FnOnce() -> R + Send) -> R {
 }
 
 fn read(sql: &[u8], conforming: bool) -> Analysis {
-    let lex = LexState { standard_conforming_strings: conforming, ..LexState::default() };
+    let lex = LexState {
+        standard_conforming_strings: conforming,
+        ..LexState::default()
+    };
     on_stack(|| analyse(sql, &lex, &Limits::default()))
 }
 
@@ -53,10 +56,21 @@ fn summary(analysis: &Analysis) -> String {
             text.push_str(&format!(" {label}={names}"));
         }
     };
-    add("r", relations(facts, |access| matches!(access, Access::Read | Access::Refer)));
-    add("w", relations(facts, |access| {
-        matches!(access, Access::Insert | Access::Update | Access::Delete | Access::Ddl | Access::Dcl)
-    }));
+    add(
+        "r",
+        relations(facts, |access| {
+            matches!(access, Access::Read | Access::Refer)
+        }),
+    );
+    add(
+        "w",
+        relations(facts, |access| {
+            matches!(
+                access,
+                Access::Insert | Access::Update | Access::Delete | Access::Ddl | Access::Dcl
+            )
+        }),
+    );
     let functions: Vec<String> = facts
         .iter()
         .flat_map(|facts| &facts.functions)
@@ -70,126 +84,412 @@ fn summary(analysis: &Analysis) -> String {
 }
 
 const CASES: &[(&str, &str, &str)] = &[
-    ("P01", "SELECT 1 /* /* */ UNION SELECT v FROM secret -- */", "select"),
-    ("P02", "SELECT 1 /* /* */ */ UNION SELECT v FROM secret", "select r=secret"),
-    ("P03", r"SELECT 'a\' UNION SELECT v FROM secret --'", "select r=secret"),
-    ("P05", r"SELECT E'a\' UNION SELECT v FROM secret --'", "select"),
-    ("P06", r"SELECT e'\\' UNION SELECT v FROM secret --'", "select r=secret"),
+    (
+        "P01",
+        "SELECT 1 /* /* */ UNION SELECT v FROM secret -- */",
+        "select",
+    ),
+    (
+        "P02",
+        "SELECT 1 /* /* */ */ UNION SELECT v FROM secret",
+        "select r=secret",
+    ),
+    (
+        "P03",
+        r"SELECT 'a\' UNION SELECT v FROM secret --'",
+        "select r=secret",
+    ),
+    (
+        "P05",
+        r"SELECT E'a\' UNION SELECT v FROM secret --'",
+        "select",
+    ),
+    (
+        "P06",
+        r"SELECT e'\\' UNION SELECT v FROM secret --'",
+        "select r=secret",
+    ),
     ("P07", r#"SELECT v FROM U&"\0073ecret""#, "select r=secret"),
     ("P09", r"SELECT U&'\0061', v FROM secret", "select r=secret"),
-    ("P10", "SELECT $x$ ' $x$, v FROM secret -- '", "select r=secret"),
-    ("P11", "SELECT $$ $a$ $$, v FROM secret -- $a$", "select r=secret"),
-    ("P13", "SELECT v FROM secret WHERE v<>$_1$'$_1$", "select r=secret"),
+    (
+        "P10",
+        "SELECT $x$ ' $x$, v FROM secret -- '",
+        "select r=secret",
+    ),
+    (
+        "P11",
+        "SELECT $$ $a$ $$, v FROM secret -- $a$",
+        "select r=secret",
+    ),
+    (
+        "P13",
+        "SELECT v FROM secret WHERE v<>$_1$'$_1$",
+        "select r=secret",
+    ),
     ("P14", "SELECT V FROM SECRET", "select r=secret"),
     ("P15", r#"SELECT v FROM "SECRET""#, "select r=SECRET"),
-    ("P17", "SELECT v FROM public/**/./* x */secret", "select r=public.secret"),
+    (
+        "P17",
+        "SELECT v FROM public/**/./* x */secret",
+        "select r=public.secret",
+    ),
     ("P18", "TABLE secret", "select r=secret"),
     ("P19", "TABLE public.secret", "select r=public.secret"),
     ("P21", "TABLE ONLY secret", "select r=secret"),
     ("P22", "VALUES (1,2),(3,4)", "select"),
-    ("P23", "WITH x AS (DELETE FROM secret RETURNING *) SELECT * FROM x", "select w=secret"),
-    ("P25", "WITH secret AS (SELECT * FROM secret) SELECT * FROM secret", "select r=secret"),
-    ("P26", "SELECT * FROM (WITH secret AS (SELECT 1) SELECT * FROM secret) x, secret", "select r=secret"),
-    ("P27", "WITH secret AS (SELECT 1) SELECT * FROM public.secret", "select r=public.secret"),
-    ("P29", "SELECT v INTO newt FROM secret", "select r=secret w=newt"),
-    ("P30", "CREATE TABLE newt2 AS TABLE secret", "create r=secret w=newt2"),
+    (
+        "P23",
+        "WITH x AS (DELETE FROM secret RETURNING *) SELECT * FROM x",
+        "select w=secret",
+    ),
+    (
+        "P25",
+        "WITH secret AS (SELECT * FROM secret) SELECT * FROM secret",
+        "select r=secret",
+    ),
+    (
+        "P26",
+        "SELECT * FROM (WITH secret AS (SELECT 1) SELECT * FROM secret) x, secret",
+        "select r=secret",
+    ),
+    (
+        "P27",
+        "WITH secret AS (SELECT 1) SELECT * FROM public.secret",
+        "select r=public.secret",
+    ),
+    (
+        "P29",
+        "SELECT v INTO newt FROM secret",
+        "select r=secret w=newt",
+    ),
+    (
+        "P30",
+        "CREATE TABLE newt2 AS TABLE secret",
+        "create r=secret w=newt2",
+    ),
     ("P31", "COPY secret TO STDOUT", "copy r=secret"),
     ("P33", "COPY users FROM PROGRAM 'id'", "copy w=users"),
-    ("P34", "COPY secret TO PROGRAM 'cat > /dev/null'", "copy r=secret"),
-    ("P35", "COPY secret (v) FROM '/etc/passwd' (FORMAT csv, HEADER)", "copy w=secret"),
-    ("P37", "SELECT lo_import('/etc/passwd')", "select f=lo_import"),
-    ("P38", "SELECT pg_read_file('/etc/passwd'), pg_ls_dir('/')", "select f=pg_ls_dir,pg_read_file"),
-    ("P39", "SELECT * FROM pg_read_file('/etc/passwd')", "select f=pg_read_file"),
-    ("P41", r#"SELECT "pg_read_file"('/etc/passwd'), pg_catalog.pg_sleep(1), pg_catalog . "pg_sleep"(0)"#,
-        "select f=pg_read_file,pg_catalog.pg_sleep"),
-    ("P42", "SELECT * FROM dblink('dbname=x','DELETE FROM secret') AS t(a int)", "select f=dblink"),
-    ("P43", "SELECT query_to_xml('select * from secret',true,true,'')", "select f=query_to_xml"),
-    ("P45", "DO $$ BEGIN EXECUTE 'DROP TABLE secret'; END $$", "do"),
-    ("P46", "DO LANGUAGE plpgsql 'BEGIN DELETE FROM secret; END'", "do"),
-    ("P47", "EXPLAIN ANALYZE DELETE FROM secret", "explain w=secret"),
+    (
+        "P34",
+        "COPY secret TO PROGRAM 'cat > /dev/null'",
+        "copy r=secret",
+    ),
+    (
+        "P35",
+        "COPY secret (v) FROM '/etc/passwd' (FORMAT csv, HEADER)",
+        "copy w=secret",
+    ),
+    (
+        "P37",
+        "SELECT lo_import('/etc/passwd')",
+        "select f=lo_import",
+    ),
+    (
+        "P38",
+        "SELECT pg_read_file('/etc/passwd'), pg_ls_dir('/')",
+        "select f=pg_ls_dir,pg_read_file",
+    ),
+    (
+        "P39",
+        "SELECT * FROM pg_read_file('/etc/passwd')",
+        "select f=pg_read_file",
+    ),
+    (
+        "P41",
+        r#"SELECT "pg_read_file"('/etc/passwd'), pg_catalog.pg_sleep(1), pg_catalog . "pg_sleep"(0)"#,
+        "select f=pg_read_file,pg_catalog.pg_sleep",
+    ),
+    (
+        "P42",
+        "SELECT * FROM dblink('dbname=x','DELETE FROM secret') AS t(a int)",
+        "select f=dblink",
+    ),
+    (
+        "P43",
+        "SELECT query_to_xml('select * from secret',true,true,'')",
+        "select f=query_to_xml",
+    ),
+    (
+        "P45",
+        "DO $$ BEGIN EXECUTE 'DROP TABLE secret'; END $$",
+        "do",
+    ),
+    (
+        "P46",
+        "DO LANGUAGE plpgsql 'BEGIN DELETE FROM secret; END'",
+        "do",
+    ),
+    (
+        "P47",
+        "EXPLAIN ANALYZE DELETE FROM secret",
+        "explain w=secret",
+    ),
     ("P49", "EXPLAIN ANALYZE VERBOSE EXECUTE s(1)", "explain"),
-    ("P50", "CREATE RULE r AS ON INSERT TO users DO ALSO DELETE FROM secret", "create w=secret,users"),
-    ("P51", "CREATE FUNCTION f1() RETURNS void LANGUAGE sql AS 'DELETE FROM secret'", "create"),
+    (
+        "P50",
+        "CREATE RULE r AS ON INSERT TO users DO ALSO DELETE FROM secret",
+        "create w=secret,users",
+    ),
+    (
+        "P51",
+        "CREATE FUNCTION f1() RETURNS void LANGUAGE sql AS 'DELETE FROM secret'",
+        "create",
+    ),
     ("P53", "SET search_path = evil, public", "set"),
     ("P54", "SET LOCAL search_path TO evil", "set"),
     ("P55", "SET standard_conforming_strings = off", "set"),
     ("P57", "SET ROLE postgres", "set"),
     ("P58", "ALTER ROLE app SET search_path = evil", "alter"),
     ("P59", "PREPARE s AS DELETE FROM secret", "prepare w=secret"),
-    ("P61", "DECLARE c CURSOR FOR SELECT v FROM secret", "declare r=secret"),
+    (
+        "P61",
+        "DECLARE c CURSOR FOR SELECT v FROM secret",
+        "declare r=secret",
+    ),
     ("P62", "FETCH ALL FROM c", "fetch"),
-    ("P63", "MERGE INTO users u USING secret s ON u.id=1 WHEN MATCHED THEN DELETE", "merge r=secret w=users"),
+    (
+        "P63",
+        "MERGE INTO users u USING secret s ON u.id=1 WHEN MATCHED THEN DELETE",
+        "merge r=secret w=users",
+    ),
     ("P65", "SELECT v FROM\u{3000}secret", "select"),
-    ("P66", "SELECT 1;;DELETE FROM secret", "select;delete w=secret"),
+    (
+        "P66",
+        "SELECT 1;;DELETE FROM secret",
+        "select;delete w=secret",
+    ),
     ("P67", "SELECT 5*/* x */3, v FROM secret", "select r=secret"),
     ("P69", "SELECT v FROM ONLY secret", "select r=secret"),
     ("P70", "SELECT v FROM secret *", "select r=secret"),
     ("P71", "SELECT secret FROM secret", "select r=secret"),
     ("P73", "SELECT 'a'\n'b', v FROM secret", "select r=secret"),
     ("P74", "SELECT 'a' 'b', v FROM secret", "unreadable syntax"),
-    ("P75", "SELECT 1 \0 UNION SELECT v FROM secret", "unreadable syntax"),
+    (
+        "P75",
+        "SELECT 1 \0 UNION SELECT v FROM secret",
+        "unreadable syntax",
+    ),
     ("P77", "SELECT 1a", "unreadable syntax"),
     ("P78", "SELECT 0x1F, 1_000, 0b11, 0o17", "select"),
     ("P79", "SELECT v FROM secret FOR UPDATE", "select r=secret"),
-    ("P82", "UPDATE users SET (id,name) = (SELECT 1, v FROM secret LIMIT 1)", "update r=secret w=users"),
-    ("P83", "INSERT INTO users VALUES (1,'x') ON CONFLICT DO NOTHING RETURNING (SELECT v FROM secret LIMIT 1)",
-        "insert r=secret w=users"),
+    (
+        "P82",
+        "UPDATE users SET (id,name) = (SELECT 1, v FROM secret LIMIT 1)",
+        "update r=secret w=users",
+    ),
+    (
+        "P83",
+        "INSERT INTO users VALUES (1,'x') ON CONFLICT DO NOTHING RETURNING (SELECT v FROM secret LIMIT 1)",
+        "insert r=secret w=users",
+    ),
     ("P85", "LOAD 'evil.so'", "load"),
     ("P86", "CREATE EXTENSION dblink", "create"),
-    ("P87", "ALTER SYSTEM SET archive_command = 'x'", "alter-system"),
+    (
+        "P87",
+        "ALTER SYSTEM SET archive_command = 'x'",
+        "alter-system",
+    ),
     ("P89", "REASSIGN OWNED BY a TO b", "reassign"),
     ("P90", "VACUUM FULL secret", "vacuum r=secret"),
-    ("P91", "SELECT * FROM XMLTABLE('/a' PASSING (SELECT v::xml FROM secret) COLUMNS x text)", "select r=secret"),
-    ("P93", "SELECT 1 FROM users GROUP BY GROUPING SETS ((id),(SELECT 1 FROM secret LIMIT 1))", "select r=secret,users"),
-    ("P94", "SELECT sum(id) FILTER (WHERE EXISTS (SELECT 1 FROM secret)) OVER (ORDER BY (SELECT v FROM secret LIMIT 1)) FROM users",
-        "select r=secret,users f=sum"),
-    ("P95", "SELECT id FROM users ORDER BY (SELECT v FROM secret) LIMIT (SELECT 1 FROM secret) OFFSET (SELECT 0 FROM secret)",
-        "select r=secret,users"),
+    (
+        "P91",
+        "SELECT * FROM XMLTABLE('/a' PASSING (SELECT v::xml FROM secret) COLUMNS x text)",
+        "select r=secret",
+    ),
+    (
+        "P93",
+        "SELECT 1 FROM users GROUP BY GROUPING SETS ((id),(SELECT 1 FROM secret LIMIT 1))",
+        "select r=secret,users",
+    ),
+    (
+        "P94",
+        "SELECT sum(id) FILTER (WHERE EXISTS (SELECT 1 FROM secret)) OVER (ORDER BY (SELECT v FROM secret LIMIT 1)) FROM users",
+        "select r=secret,users f=sum",
+    ),
+    (
+        "P95",
+        "SELECT id FROM users ORDER BY (SELECT v FROM secret) LIMIT (SELECT 1 FROM secret) OFFSET (SELECT 0 FROM secret)",
+        "select r=secret,users",
+    ),
     ("P97", "GRANT ALL ON secret TO public", "grant w=secret"),
     ("P98", "ALTER TABLE secret RENAME TO pub", "alter w=secret"),
     ("P99", "NOTIFY ch, 'x'", "notify"),
-    ("P101", "CREATE TRIGGER t AFTER INSERT ON users EXECUTE FUNCTION evil()", "create w=users"),
-    ("P102", "SECURITY LABEL ON TABLE secret IS 'x'", "security-label w=secret"),
-    ("P103", "IMPORT FOREIGN SCHEMA s FROM SERVER x INTO public", "import"),
+    (
+        "P101",
+        "CREATE TRIGGER t AFTER INSERT ON users EXECUTE FUNCTION evil()",
+        "create w=users",
+    ),
+    (
+        "P102",
+        "SECURITY LABEL ON TABLE secret IS 'x'",
+        "security-label w=secret",
+    ),
+    (
+        "P103",
+        "IMPORT FOREIGN SCHEMA s FROM SERVER x INTO public",
+        "import",
+    ),
     ("P105", "DROP OWNED BY app", "reassign"),
-    ("P106", "DROP TABLE IF EXISTS users, secret", "drop w=secret,users"),
-    ("P107", "TRUNCATE users, ONLY secret", "truncate w=secret,users"),
+    (
+        "P106",
+        "DROP TABLE IF EXISTS users, secret",
+        "drop w=secret,users",
+    ),
+    (
+        "P107",
+        "TRUNCATE users, ONLY secret",
+        "truncate w=secret,users",
+    ),
     ("P110", "DELETE FROM ONLY secret", "delete w=secret"),
     ("P111", "UPDATE ONLY secret SET v='x'", "update w=secret"),
-    ("P113", "MERGE INTO users u USING (SELECT v FROM secret) s ON u.id=1 WHEN MATCHED THEN UPDATE SET name=s.v",
-        "merge r=secret w=users"),
-    ("P114", "DELETE FROM users RETURNING (SELECT v FROM secret)", "delete r=secret w=users"),
+    (
+        "P113",
+        "MERGE INTO users u USING (SELECT v FROM secret) s ON u.id=1 WHEN MATCHED THEN UPDATE SET name=s.v",
+        "merge r=secret w=users",
+    ),
+    (
+        "P114",
+        "DELETE FROM users RETURNING (SELECT v FROM secret)",
+        "delete r=secret w=users",
+    ),
     ("P115", "SELECT v FROM ONLY (secret)", "select r=secret"),
     // CTE scopes.
-    ("recursive CTE sees itself", "WITH RECURSIVE secret AS (SELECT 1 UNION ALL SELECT * FROM secret) SELECT * FROM secret", "select"),
-    ("CTE is no target", "WITH secret AS (SELECT 1) DELETE FROM secret", "delete w=secret"),
-    ("CTE of an inner query ends there", "SELECT (WITH secret AS (SELECT 1) SELECT * FROM secret), v FROM secret", "select r=secret"),
-    ("CTE in a branch", "(WITH secret AS (SELECT 1) SELECT * FROM secret) UNION SELECT v FROM secret", "select r=secret"),
-    ("CTE seen by a later one", "WITH a AS (SELECT 1), b AS (SELECT * FROM a) SELECT * FROM b", "select"),
-    ("CTE not seen by an earlier one", "WITH b AS (SELECT * FROM a), a AS (SELECT 1) SELECT * FROM b", "select r=a"),
-    ("CTE around INSERT", "WITH a AS (SELECT 1) INSERT INTO users SELECT * FROM a", "insert w=users"),
-    ("data-modifying CTE", "WITH a AS (INSERT INTO t SELECT * FROM s RETURNING 1) UPDATE u SET x = 1 FROM a WHERE u.id = 1",
-        "update r=s w=t,u"),
-    ("ON CONFLICT DO UPDATE", "INSERT INTO t VALUES (1) ON CONFLICT (id) DO UPDATE SET v = (SELECT v FROM secret)", "insert r=secret w=t"),
-    ("EXPLAIN runs nothing", "EXPLAIN DELETE FROM secret", "explain r=secret"),
-    ("EXPLAIN with ANALYZE off", "EXPLAIN (ANALYZE off) DELETE FROM secret", "explain r=secret"),
-    ("EXPLAIN with ANALYZE", "EXPLAIN (COSTS off, ANALYZE) DELETE FROM secret", "explain w=secret"),
-    ("view body", "CREATE VIEW x AS SELECT * FROM secret", "create r=secret w=x"),
-    ("foreign key", "CREATE TABLE x (a int REFERENCES secret, LIKE y) INHERITS (z)", "create r=secret,y,z w=x"),
-    ("partition", "CREATE TABLE x PARTITION OF y FOR VALUES IN (1)", "create r=y w=x"),
-    ("attach", "ALTER TABLE x ATTACH PARTITION y FOR VALUES IN (1)", "alter w=x,y"),
-    ("SQL body", "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC DELETE FROM secret; SELECT 1; END", "create w=secret"),
-    ("COPY of a query", "COPY (DELETE FROM secret RETURNING *) TO STDOUT", "copy w=secret"),
-    ("JSON_TABLE", "SELECT * FROM JSON_TABLE((SELECT v FROM secret), '$' COLUMNS (a int PATH '$'))", "select r=secret"),
-    ("TABLESAMPLE", "SELECT * FROM users TABLESAMPLE system ((SELECT 1 FROM secret))", "select r=secret,users"),
-    ("ROWS FROM", "SELECT * FROM ROWS FROM (f((SELECT v FROM secret)), g(1))", "select r=secret f=f,g"),
-    ("policy", "CREATE POLICY p ON users USING (EXISTS (SELECT 1 FROM secret))", "create r=secret w=users"),
-    ("publication", "CREATE PUBLICATION p FOR TABLE secret WHERE (v > 1)", "create r=secret"),
-    ("index expression", "CREATE INDEX ON users (lower(name)) WHERE (SELECT true FROM secret)", "create r=secret w=users f=lower"),
-    ("comment on a column", "COMMENT ON COLUMN public.secret.v IS 'x'", "comment w=public.secret"),
-    ("drop of a policy", "DROP POLICY p ON secret", "drop w=secret"),
+    (
+        "recursive CTE sees itself",
+        "WITH RECURSIVE secret AS (SELECT 1 UNION ALL SELECT * FROM secret) SELECT * FROM secret",
+        "select",
+    ),
+    (
+        "CTE is no target",
+        "WITH secret AS (SELECT 1) DELETE FROM secret",
+        "delete w=secret",
+    ),
+    (
+        "CTE of an inner query ends there",
+        "SELECT (WITH secret AS (SELECT 1) SELECT * FROM secret), v FROM secret",
+        "select r=secret",
+    ),
+    (
+        "CTE in a branch",
+        "(WITH secret AS (SELECT 1) SELECT * FROM secret) UNION SELECT v FROM secret",
+        "select r=secret",
+    ),
+    (
+        "CTE seen by a later one",
+        "WITH a AS (SELECT 1), b AS (SELECT * FROM a) SELECT * FROM b",
+        "select",
+    ),
+    (
+        "CTE not seen by an earlier one",
+        "WITH b AS (SELECT * FROM a), a AS (SELECT 1) SELECT * FROM b",
+        "select r=a",
+    ),
+    (
+        "CTE around INSERT",
+        "WITH a AS (SELECT 1) INSERT INTO users SELECT * FROM a",
+        "insert w=users",
+    ),
+    (
+        "data-modifying CTE",
+        "WITH a AS (INSERT INTO t SELECT * FROM s RETURNING 1) UPDATE u SET x = 1 FROM a WHERE u.id = 1",
+        "update r=s w=t,u",
+    ),
+    (
+        "ON CONFLICT DO UPDATE",
+        "INSERT INTO t VALUES (1) ON CONFLICT (id) DO UPDATE SET v = (SELECT v FROM secret)",
+        "insert r=secret w=t",
+    ),
+    (
+        "EXPLAIN runs nothing",
+        "EXPLAIN DELETE FROM secret",
+        "explain r=secret",
+    ),
+    (
+        "EXPLAIN with ANALYZE off",
+        "EXPLAIN (ANALYZE off) DELETE FROM secret",
+        "explain r=secret",
+    ),
+    (
+        "EXPLAIN with ANALYZE",
+        "EXPLAIN (COSTS off, ANALYZE) DELETE FROM secret",
+        "explain w=secret",
+    ),
+    (
+        "view body",
+        "CREATE VIEW x AS SELECT * FROM secret",
+        "create r=secret w=x",
+    ),
+    (
+        "foreign key",
+        "CREATE TABLE x (a int REFERENCES secret, LIKE y) INHERITS (z)",
+        "create r=secret,y,z w=x",
+    ),
+    (
+        "partition",
+        "CREATE TABLE x PARTITION OF y FOR VALUES IN (1)",
+        "create r=y w=x",
+    ),
+    (
+        "attach",
+        "ALTER TABLE x ATTACH PARTITION y FOR VALUES IN (1)",
+        "alter w=x,y",
+    ),
+    (
+        "SQL body",
+        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC DELETE FROM secret; SELECT 1; END",
+        "create w=secret",
+    ),
+    (
+        "COPY of a query",
+        "COPY (DELETE FROM secret RETURNING *) TO STDOUT",
+        "copy w=secret",
+    ),
+    (
+        "JSON_TABLE",
+        "SELECT * FROM JSON_TABLE((SELECT v FROM secret), '$' COLUMNS (a int PATH '$'))",
+        "select r=secret",
+    ),
+    (
+        "TABLESAMPLE",
+        "SELECT * FROM users TABLESAMPLE system ((SELECT 1 FROM secret))",
+        "select r=secret,users",
+    ),
+    (
+        "ROWS FROM",
+        "SELECT * FROM ROWS FROM (f((SELECT v FROM secret)), g(1))",
+        "select r=secret f=f,g",
+    ),
+    (
+        "policy",
+        "CREATE POLICY p ON users USING (EXISTS (SELECT 1 FROM secret))",
+        "create r=secret w=users",
+    ),
+    (
+        "publication",
+        "CREATE PUBLICATION p FOR TABLE secret WHERE (v > 1)",
+        "create r=secret",
+    ),
+    (
+        "index expression",
+        "CREATE INDEX ON users (lower(name)) WHERE (SELECT true FROM secret)",
+        "create r=secret w=users f=lower",
+    ),
+    (
+        "comment on a column",
+        "COMMENT ON COLUMN public.secret.v IS 'x'",
+        "comment w=public.secret",
+    ),
+    (
+        "drop of a policy",
+        "DROP POLICY p ON secret",
+        "drop w=secret",
+    ),
     ("empty", " ; /* nothing */ ;", "empty"),
-    ("cursor on a write", "PREPARE s AS WITH a AS (DELETE FROM secret RETURNING v) SELECT * FROM a", "prepare w=secret"),
+    (
+        "cursor on a write",
+        "PREPARE s AS WITH a AS (DELETE FROM secret RETURNING v) SELECT * FROM a",
+        "prepare w=secret",
+    ),
 ];
 
 #[test]
@@ -198,7 +498,8 @@ fn facts_are_what_the_server_does() {
         .iter()
         .filter_map(|(id, sql, expected)| {
             let found = summary(&read(sql.as_bytes(), true));
-            (found != *expected).then(|| format!("{id}: {sql}\n  expected {expected}\n  found    {found}"))
+            (found != *expected)
+                .then(|| format!("{id}: {sql}\n  expected {expected}\n  found    {found}"))
         })
         .collect();
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
@@ -208,23 +509,39 @@ fn facts_are_what_the_server_does() {
 fn backslashes_end_nothing_when_strings_do_not_conform() {
     let sql = br"SELECT '\'' UNION SELECT v FROM secret --'";
     assert_eq!(summary(&read(sql, false)), "select r=secret", "P109");
-    assert_eq!(summary(&read(sql, true)), "select", "P109 with conforming strings");
+    assert_eq!(
+        summary(&read(sql, true)),
+        "select",
+        "P109 with conforming strings"
+    );
 }
 
 #[test]
 fn names_are_truncated_as_the_server_does() {
     let name = "a".repeat(63);
     let sql = format!("SELECT v FROM \"{name}zzz\"");
-    assert_eq!(summary(&read(sql.as_bytes(), true)), format!("select r={name}"), "P81");
+    assert_eq!(
+        summary(&read(sql.as_bytes(), true)),
+        format!("select r={name}"),
+        "P81"
+    );
 }
 
 #[test]
 fn unreadable_texts_name_what_they_can() {
-    let analysis = read(b"DELETE FROM Secret WHERE 'a' 'b' AND pg_read_file('x') /*", true);
+    let analysis = read(
+        b"DELETE FROM Secret WHERE 'a' 'b' AND pg_read_file('x') /*",
+        true,
+    );
     let facts = analysis.facts.statements.first().expect("a statement");
     assert_eq!(analysis.facts.unreadable, Some(Unreadable::Syntax));
     assert_eq!(facts.verb, Verb::Delete);
-    assert!(facts.objects.iter().any(|object| &*object.name.name == "secret"));
+    assert!(
+        facts
+            .objects
+            .iter()
+            .any(|object| &*object.name.name == "secret")
+    );
     assert!(facts.egress.contains(&Egress::ServerFile));
 }
 
@@ -232,52 +549,163 @@ fn shape(condition: &str) -> WhereShape {
     let sql = format!("DELETE FROM t WHERE {condition}");
     let analysis = read(sql.as_bytes(), true);
     assert_eq!(analysis.facts.unreadable, None, "{sql}");
-    analysis.facts.statements.first().expect("a statement").where_shape
+    analysis
+        .facts
+        .statements
+        .first()
+        .expect("a statement")
+        .where_shape
 }
 
 #[test]
 fn disguises_of_true_are_seen_through() {
     let always = [
-        "true", "1=1", "'a'='a'", "2>1", "NOT false", "'1'", "'t'", "1::int=1", "NULL IS NULL", "1 IN (1)",
-        "1 IN (3, 2, 1)", "1 BETWEEN 0 AND 2", "EXISTS(SELECT 1)", "EXISTS (VALUES (1))", "id = 5 OR 1=1", "1=1 AND 2=2",
-        "CASE WHEN 1=1 THEN true ELSE false END", "id = id", "t.id = id", "id IS NOT NULL OR id IS NULL",
-        "name LIKE '%'", "name ILIKE '%%'", "name ~ '.*'", "length('a')>0", "coalesce(true)", "coalesce(NULL, true)",
-        "random() < 2", "random() >= 0", "id = id + 0", "id >= id", "(SELECT true)", "(SELECT 1) = 1", "1=1 -- ", "NOT NOT true",
-        "NOT (1=2)", "1<>2", "1!=2", "0x1 = 1", "1_0 = 10", "'a'||'b' = 'ab'", "lower('A') = 'a'", "ascii('a') = 97",
-        "chr(97) = 'a'", "true IS TRUE", "(1=1) IS NOT FALSE", "1 = ANY(ARRAY[1,2])", "1 IS NOT DISTINCT FROM 1",
-        "1 IS DISTINCT FROM 2", "id IS NOT DISTINCT FROM id", "ROW(1,2) = ROW(1,2)", "NULLIF(1,2) = 1", "0.1+0.2 = 0.3",
-        "md5('a') <> 'x'", "now() > '2000-01-01'", "current_user = current_user", "NOT (id <> id)", "id IN (id, 5)",
-        "id = $1 OR true", "$1 = $1", "id < 5 OR id >= 5", "id = 5 OR NOT (id = 5)", "id || '' = id", "true::boolean", "1::bool",
-        "1 IN (SELECT 1)", "EXISTS (SELECT count(*) FROM t WHERE false)", "-1 < 0", "abs(id) >= 0", "length(name) >= 0",
-        "id BETWEEN id AND id", "'x' LIKE 'x'", "1 = 1 AND (id = id)", "((((1=1))))", "(true, 1) = (true, 1)",
-        "CASE 1 WHEN 1 THEN true END", "CASE WHEN id > 0 THEN true ELSE true END", "coalesce(id = id, false)",
+        "true",
+        "1=1",
+        "'a'='a'",
+        "2>1",
+        "NOT false",
+        "'1'",
+        "'t'",
+        "1::int=1",
+        "NULL IS NULL",
+        "1 IN (1)",
+        "1 IN (3, 2, 1)",
+        "1 BETWEEN 0 AND 2",
+        "EXISTS(SELECT 1)",
+        "EXISTS (VALUES (1))",
+        "id = 5 OR 1=1",
+        "1=1 AND 2=2",
+        "CASE WHEN 1=1 THEN true ELSE false END",
+        "id = id",
+        "t.id = id",
+        "id IS NOT NULL OR id IS NULL",
+        "name LIKE '%'",
+        "name ILIKE '%%'",
+        "name ~ '.*'",
+        "length('a')>0",
+        "coalesce(true)",
+        "coalesce(NULL, true)",
+        "random() < 2",
+        "random() >= 0",
+        "id = id + 0",
+        "id >= id",
+        "(SELECT true)",
+        "(SELECT 1) = 1",
+        "1=1 -- ",
+        "NOT NOT true",
+        "NOT (1=2)",
+        "1<>2",
+        "1!=2",
+        "0x1 = 1",
+        "1_0 = 10",
+        "'a'||'b' = 'ab'",
+        "lower('A') = 'a'",
+        "ascii('a') = 97",
+        "chr(97) = 'a'",
+        "true IS TRUE",
+        "(1=1) IS NOT FALSE",
+        "1 = ANY(ARRAY[1,2])",
+        "1 IS NOT DISTINCT FROM 1",
+        "1 IS DISTINCT FROM 2",
+        "id IS NOT DISTINCT FROM id",
+        "ROW(1,2) = ROW(1,2)",
+        "NULLIF(1,2) = 1",
+        "0.1+0.2 = 0.3",
+        "md5('a') <> 'x'",
+        "now() > '2000-01-01'",
+        "current_user = current_user",
+        "NOT (id <> id)",
+        "id IN (id, 5)",
+        "id = $1 OR true",
+        "$1 = $1",
+        "id < 5 OR id >= 5",
+        "id = 5 OR NOT (id = 5)",
+        "id || '' = id",
+        "true::boolean",
+        "1::bool",
+        "1 IN (SELECT 1)",
+        "EXISTS (SELECT count(*) FROM t WHERE false)",
+        "-1 < 0",
+        "abs(id) >= 0",
+        "length(name) >= 0",
+        "id BETWEEN id AND id",
+        "'x' LIKE 'x'",
+        "1 = 1 AND (id = id)",
+        "((((1=1))))",
+        "(true, 1) = (true, 1)",
+        "CASE 1 WHEN 1 THEN true END",
+        "CASE WHEN id > 0 THEN true ELSE true END",
+        "coalesce(id = id, false)",
     ];
-    let wrong: Vec<&str> =
-        always.into_iter().filter(|sql| shape(sql) != WhereShape::AlwaysTrue).collect();
+    let wrong: Vec<&str> = always
+        .into_iter()
+        .filter(|sql| shape(sql) != WhereShape::AlwaysTrue)
+        .collect();
     assert!(wrong.is_empty(), "not seen through: {wrong:#?}");
 }
 
 #[test]
 fn restrictions_are_restrictions() {
     let restricting = [
-        "id = 1", "id = $1", "1=1 AND id = 1", "id IS NOT NULL", "name LIKE 'a%'", "random() < 0.5", "1=2", "false", "NULL",
-        "NULL = NULL", "id IN (1,2)", "id = other", "a.id = b.id", "EXISTS (SELECT 1 FROM s WHERE s.id = t.id)",
-        "id = (SELECT max(id) FROM t)", "CURRENT OF c", "NOT (id = id)", "id <> id", "id = 1 OR id = 2", "id + 1 = 2",
-        "NOT true", "1 IN (2,3)", "length(name) > 3", "f(id)", "f('x')", "active", "NOT active", "id = any($1)", "id = id + 1",
-        "NOT (NULL = 1)", "id > 0 OR id > 5", "(NULL OR false)", "deleted_at < now()", "'f'", "name ~ '^a'",
+        "id = 1",
+        "id = $1",
+        "1=1 AND id = 1",
+        "id IS NOT NULL",
+        "name LIKE 'a%'",
+        "random() < 0.5",
+        "1=2",
+        "false",
+        "NULL",
+        "NULL = NULL",
+        "id IN (1,2)",
+        "id = other",
+        "a.id = b.id",
+        "EXISTS (SELECT 1 FROM s WHERE s.id = t.id)",
+        "id = (SELECT max(id) FROM t)",
+        "CURRENT OF c",
+        "NOT (id = id)",
+        "id <> id",
+        "id = 1 OR id = 2",
+        "id + 1 = 2",
+        "NOT true",
+        "1 IN (2,3)",
+        "length(name) > 3",
+        "f(id)",
+        "f('x')",
+        "active",
+        "NOT active",
+        "id = any($1)",
+        "id = id + 1",
+        "NOT (NULL = 1)",
+        "id > 0 OR id > 5",
+        "(NULL OR false)",
+        "deleted_at < now()",
+        "'f'",
+        "name ~ '^a'",
     ];
-    let wrong: Vec<&str> =
-        restricting.into_iter().filter(|sql| shape(sql) != WhereShape::Restricting).collect();
+    let wrong: Vec<&str> = restricting
+        .into_iter()
+        .filter(|sql| shape(sql) != WhereShape::Restricting)
+        .collect();
     assert!(wrong.is_empty(), "taken for no restriction: {wrong:#?}");
 }
 
 #[test]
 fn the_weakest_clause_counts() {
     let shape = |sql: &str| {
-        read(sql.as_bytes(), true).facts.statements.first().expect("a statement").where_shape
+        read(sql.as_bytes(), true)
+            .facts
+            .statements
+            .first()
+            .expect("a statement")
+            .where_shape
     };
     assert_eq!(shape("DELETE FROM t USING u"), WhereShape::Absent);
-    assert_eq!(shape("UPDATE t SET a = 1 FROM u WHERE t.id = u.id"), WhereShape::Restricting);
+    assert_eq!(
+        shape("UPDATE t SET a = 1 FROM u WHERE t.id = u.id"),
+        WhereShape::Restricting
+    );
     assert_eq!(
         shape("WITH x AS (DELETE FROM t RETURNING 1) UPDATE u SET a = 1 WHERE id = 1"),
         WhereShape::Absent

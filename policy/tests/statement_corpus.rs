@@ -35,8 +35,13 @@ fn corpora() -> Vec<Text> {
         "DELETE FROM t WHERE a LIKE '%'",
         "SET search_path = a, b",
     ];
-    let mut texts: Vec<Text> =
-        own.iter().map(|&sql| Text { sql: sql.to_owned(), kind: "own".to_owned() }).collect();
+    let mut texts: Vec<Text> = own
+        .iter()
+        .map(|&sql| Text {
+            sql: sql.to_owned(),
+            kind: "own".to_owned(),
+        })
+        .collect();
     for file in ["pg-benign.jsonl", "pg-attack.jsonl"] {
         let Ok(lines) = std::fs::read_to_string(folder.join(file)) else {
             eprintln!("no corpus {file}: only our own texts are tested");
@@ -45,9 +50,17 @@ fn corpora() -> Vec<Text> {
         for line in lines.lines() {
             let value: Value = serde_json::from_str(line).expect("a line of JSON");
             let label = value["label"].as_str().expect("a label");
-            let kind = value["kind"].as_str().expect("a kind").split(':').next().expect("a kind");
+            let kind = value["kind"]
+                .as_str()
+                .expect("a kind")
+                .split(':')
+                .next()
+                .expect("a kind");
             let sql = value["sql"].as_str().expect("a text").to_owned();
-            texts.push(Text { sql, kind: format!("{label} {kind}") });
+            texts.push(Text {
+                sql,
+                kind: format!("{label} {kind}"),
+            });
         }
     }
     texts
@@ -77,7 +90,11 @@ fn what_the_grammar_accepts_is_readable() {
             figure.0 += 1;
             figure.1 += usize::from(accepted);
             figure.2 += usize::from(analysis.facts.unreadable.is_none());
-            let expected = if accepted { None } else { Some(Unreadable::Syntax) };
+            let expected = if accepted {
+                None
+            } else {
+                Some(Unreadable::Syntax)
+            };
             if analysis.facts.unreadable != expected {
                 wrong.push(format!("{:?} {}", analysis.facts.unreadable, text.sql));
             }
@@ -113,7 +130,9 @@ fn collect(value: &Value, names: &mut Names) {
                 (fields.get("funcname"), fields.contains_key("funcformat"))
             {
                 let schema = parts.len().checked_sub(2).map(|at| part(&parts[at]));
-                names.functions.insert((schema.unwrap_or_default(), part(parts.last().unwrap())));
+                names
+                    .functions
+                    .insert((schema.unwrap_or_default(), part(parts.last().unwrap())));
             }
             if let Some(Value::String(name)) = fields.get("ctename") {
                 names.ctes.insert(name.clone());
@@ -131,7 +150,10 @@ fn collect(value: &Value, names: &mut Names) {
 }
 
 fn pair(name: &Name) -> (String, String) {
-    (name.schema.as_deref().unwrap_or_default().to_owned(), name.name.to_string())
+    (
+        name.schema.as_deref().unwrap_or_default().to_owned(),
+        name.name.to_string(),
+    )
 }
 
 #[test]
@@ -145,7 +167,10 @@ fn no_name_in_the_tree_is_missed() {
                 continue;
             };
             let mut names = Names::default();
-            collect(&serde_json::to_value(&tree.protobuf).expect("JSON"), &mut names);
+            collect(
+                &serde_json::to_value(&tree.protobuf).expect("JSON"),
+                &mut names,
+            );
             let facts = analyse(text.sql.as_bytes(), &lex, &limits).facts;
             let objects: BTreeSet<_> = facts
                 .statements
@@ -189,21 +214,50 @@ fn the_normal_form_of_a_normal_form_is_itself() {
             }
             let twice = analyse(once.normal.as_bytes(), &lex, &limits);
             if once.normal != twice.normal {
-                wrong.push(format!("{}\n  {}\n  {}", text.sql, once.normal, twice.normal));
+                wrong.push(format!(
+                    "{}\n  {}\n  {}",
+                    text.sql, once.normal, twice.normal
+                ));
             }
         }
     });
-    assert!(wrong.is_empty(), "{} of them\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of them\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 /// The same tokens with other literals and other lengths of lists.
 fn variations(sql: &str) -> Vec<String> {
     let swaps = [
-        ("1", "2"), ("1", "0"), ("0", "1"), ("= 1", "= 12345"), ("'", "'x"), ("%", "a"), ("'a", "'%"), ("true", "false"),
-        ("IN (", "IN (1, "), ("in (", "in (5, "), ("IN (", "IN (NULL, "), ("VALUES (", "VALUES (1),("), ("5", "99999999999"),
-        ("'", "E'\\\\n"), (" ", "/* x */ "), (" ", "  \n"), ("SELECT", "select"), ("from", "FROM"), ("(10", "(9"), ("(1)", "(2)"),
+        ("1", "2"),
+        ("1", "0"),
+        ("0", "1"),
+        ("= 1", "= 12345"),
+        ("'", "'x"),
+        ("%", "a"),
+        ("'a", "'%"),
+        ("true", "false"),
+        ("IN (", "IN (1, "),
+        ("in (", "in (5, "),
+        ("IN (", "IN (NULL, "),
+        ("VALUES (", "VALUES (1),("),
+        ("5", "99999999999"),
+        ("'", "E'\\\\n"),
+        (" ", "/* x */ "),
+        (" ", "  \n"),
+        ("SELECT", "select"),
+        ("from", "FROM"),
+        ("(10", "(9"),
+        ("(1)", "(2)"),
     ];
-    swaps.iter().map(|(from, to)| sql.replacen(from, to, 1)).filter(|text| text != sql).collect()
+    swaps
+        .iter()
+        .map(|(from, to)| sql.replacen(from, to, 1))
+        .filter(|text| text != sql)
+        .collect()
 }
 
 #[test]
@@ -214,13 +268,32 @@ fn a_recalled_analysis_is_the_fresh_one() {
     on_stack(|| {
         let mut reader = Reader::new(256 << 20, limits.clone());
         let own = [
-            "DELETE FROM t WHERE 1 IN (1, 2, 3)", "DELETE FROM t WHERE 1 = 1 AND a = 5", "DELETE FROM t WHERE a = 5 OR 5 = 1",
-            "UPDATE t SET a = 1 WHERE id IN (1, 2) AND name LIKE 'x%'", "SELECT a::float(10) FROM t", "SELECT 1 WHERE a IN ($1, $2)",
-            "DELETE FROM t WHERE 1 IN ($1, 1)", "INSERT INTO t VALUES (1, 'x'), (f(1), 'y'), (3, 'z')", "SELECT a 1", "SELECT a ? 'b'",
-            "SELECT ARRAY[1, 2, 3]", "SELECT 1 \u{1}", "SELECT \"\u{1}\" FROM t", "EXPLAIN (ANALYZE 1) DELETE FROM t", "SELECT N'x'", "SELECT n 'x'",
-            "DELETE FROM t WHERE random() < 1", "DELETE FROM t WHERE a = a + 0", "SELECT U&'\\0061'", "SELECT E'\\u0061'", "SELECT 1 LIMIT 1",
+            "DELETE FROM t WHERE 1 IN (1, 2, 3)",
+            "DELETE FROM t WHERE 1 = 1 AND a = 5",
+            "DELETE FROM t WHERE a = 5 OR 5 = 1",
+            "UPDATE t SET a = 1 WHERE id IN (1, 2) AND name LIKE 'x%'",
+            "SELECT a::float(10) FROM t",
+            "SELECT 1 WHERE a IN ($1, $2)",
+            "DELETE FROM t WHERE 1 IN ($1, 1)",
+            "INSERT INTO t VALUES (1, 'x'), (f(1), 'y'), (3, 'z')",
+            "SELECT a 1",
+            "SELECT a ? 'b'",
+            "SELECT ARRAY[1, 2, 3]",
+            "SELECT 1 \u{1}",
+            "SELECT \"\u{1}\" FROM t",
+            "EXPLAIN (ANALYZE 1) DELETE FROM t",
+            "SELECT N'x'",
+            "SELECT n 'x'",
+            "DELETE FROM t WHERE random() < 1",
+            "DELETE FROM t WHERE a = a + 0",
+            "SELECT U&'\\0061'",
+            "SELECT E'\\u0061'",
+            "SELECT 1 LIMIT 1",
         ];
-        let texts = own.iter().map(|sql| sql.to_string()).chain(texts.into_iter().map(|text| text.sql));
+        let texts = own
+            .iter()
+            .map(|sql| sql.to_string())
+            .chain(texts.into_iter().map(|text| text.sql));
         for sql in texts {
             for variant in std::iter::once(sql.clone()).chain(variations(&sql)) {
                 all += 1;
@@ -240,7 +313,12 @@ fn a_recalled_analysis_is_the_fresh_one() {
         }
     });
     println!("{recalled} of {all} recalled");
-    assert!(wrong.is_empty(), "{} of them\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of them\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -284,7 +362,10 @@ fn other_encodings_are_read_strictly() {
     let name = |name: &str, text: &'static [u8]| {
         let analysis = read(name, text);
         assert_eq!(analysis.facts.unreadable, None, "{name}");
-        analysis.facts.statements[0].objects[0].name.name.to_string()
+        analysis.facts.statements[0].objects[0]
+            .name
+            .name
+            .to_string()
     };
     assert_eq!(name("LATIN1", b"SELECT v FROM caf\xe9"), "caf\u{e9}");
     assert_eq!(name("iso-8859-1", b"SELECT v FROM \x80x"), "\u{80}x");
@@ -302,7 +383,11 @@ fn other_encodings_are_read_strictly() {
         ("no such encoding", b"SELECT '\xe9'"),
         ("WIN1253", b"SELECT '\xd2'"),
     ] {
-        assert_eq!(read(name, text).facts.unreadable, Some(Unreadable::Encoding), "{name}");
+        assert_eq!(
+            read(name, text).facts.unreadable,
+            Some(Unreadable::Encoding),
+            "{name}"
+        );
     }
     assert_eq!(read("JOHAB", b"SELECT 1").facts.unreadable, None);
     let secret = read("GBK", b"ALTER ROLE a PASSWORD '\xd6\xd0'");
@@ -329,5 +414,9 @@ fn where_shapes_over_the_corpora() {
     for ((shape, kind), count) in &figures {
         println!("{shape} {kind}: {count}");
     }
-    assert!(figures.keys().any(|(shape, _)| *shape == WhereShape::AlwaysTrue));
+    assert!(
+        figures
+            .keys()
+            .any(|(shape, _)| *shape == WhereShape::AlwaysTrue)
+    );
 }

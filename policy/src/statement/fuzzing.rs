@@ -39,5 +39,8 @@ pub fn statement(data: &[u8]) {
         assert!(*known.analysis == fresh, "the recalled analysis differs");
     }
     let replication = analyse_replication(text, &lex, &limits);
-    assert!(!replication.facts.statements.is_empty(), "no replication command");
+    assert!(
+        !replication.facts.statements.is_empty(),
+        "no replication command"
+    );
 }

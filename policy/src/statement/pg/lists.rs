@@ -140,7 +140,9 @@ impl Lists {
             List::Open { .. } | List::Idle | List::Announced(_) => 0,
         };
         let row = match self.rows {
-            Rows::Open { foldable: Some(_), .. } => self.pending.1,
+            Rows::Open {
+                foldable: Some(_), ..
+            } => self.pending.1,
             Rows::Open { foldable: None, .. }
             | Rows::Idle
             | Rows::Announced

@@ -1,7 +1,10 @@
 //! PostgreSQL: scanner, guard, normal form, the server's grammar and the walk of its tree.
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests find the corpora by an environment variable")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests find the corpora by an environment variable"
+)]
 mod corpus;
 mod fallback;
 mod functions;

@@ -134,14 +134,22 @@ impl<'t> Finder<'t> {
     fn name(&mut self, token: &Token, bytes: &[u8]) {
         let mut folded = [0_u8; MAX_KNOWN_NAME];
         let quoted = token.kind != Kind::Word;
-        let open = if quoted { bytes.iter().position(|&b| b == b'"').map_or(0, |at| at + 1) } else { 0 };
+        let open = if quoted {
+            bytes.iter().position(|&b| b == b'"').map_or(0, |at| at + 1)
+        } else {
+            0
+        };
         let end = bytes.len().saturating_sub(usize::from(quoted));
         let mut length = 0;
-        for (slot, byte) in folded.iter_mut().zip(bytes.get(open..end).unwrap_or_default()) {
+        for (slot, byte) in folded
+            .iter_mut()
+            .zip(bytes.get(open..end).unwrap_or_default())
+        {
             *slot = byte.to_ascii_lowercase();
             length += 1;
         }
-        let name = std::str::from_utf8(folded.get(..length).unwrap_or_default()).unwrap_or_default();
+        let name =
+            std::str::from_utf8(folded.get(..length).unwrap_or_default()).unwrap_or_default();
         if self.index == 0 {
             self.context = context_of(name);
             self.setting = name == "set";

@@ -128,6 +128,9 @@ pub(crate) enum LexError {
 impl LexError {
     /// Whether the server might run the text all the same.
     pub(crate) fn is_complexity(self) -> bool {
-        matches!(self, LexError::CommentNesting | LexError::Rereads | LexError::TooManyTokens)
+        matches!(
+            self,
+            LexError::CommentNesting | LexError::Rereads | LexError::TooManyTokens
+        )
     }
 }
