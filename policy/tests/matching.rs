@@ -1,4 +1,11 @@
 //! The index, the alternatives and the kept matches agree with the conditions as they are written.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::rc::Rc;
 

@@ -1,4 +1,11 @@
 //! What is wrong with a policy is said at once, with place, expectation and nearest word.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use expect_test::{Expect, expect};
 use sqlward_policy::compile;

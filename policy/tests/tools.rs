@@ -1,4 +1,11 @@
 //! The engines of `policy check`, `test`, `explain` and `judge`, and the loading of files.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -311,7 +318,7 @@ fn folders_are_read_whole() {
         b"schema = 1\n[[rule]]\nid = \"two\"\nwhen = { user = \"x\" }\naction = \"deny\"\n",
     );
     folder.write("b/notes.txt", b"no policy");
-    let policy = load(&[folder.0.clone()]).unwrap();
+    let policy = load(std::slice::from_ref(&folder.0)).unwrap();
     assert_eq!(policy.rules.len(), 4);
     assert_eq!(policy.rules[3].id.as_ref(), "two");
     // A file that is named twice is one file.
@@ -323,10 +330,13 @@ fn folders_are_read_whole() {
         4
     );
     // The hash is that of the texts.
-    let again = load(&[folder.0.clone()]).unwrap();
+    let again = load(std::slice::from_ref(&folder.0)).unwrap();
     assert_eq!(policy.hash, again.hash);
     fs::write(&first, POLICY.replace("high", "low")).unwrap();
-    assert_ne!(policy.hash, load(&[folder.0.clone()]).unwrap().hash);
+    assert_ne!(
+        policy.hash,
+        load(std::slice::from_ref(&folder.0)).unwrap().hash
+    );
 }
 
 #[test]
@@ -339,11 +349,15 @@ fn files_that_can_not_be_read_are_problems() {
         missing.contains("missing.toml:1:1: cannot be read:"),
         "{missing}"
     );
-    let empty = load(&[folder.0.clone()]).unwrap_err().to_string();
+    let empty = load(std::slice::from_ref(&folder.0))
+        .unwrap_err()
+        .to_string();
     assert!(empty.contains("the folder has no `*.toml`"), "{empty}");
     folder.write("bytes.toml", b"schema = 1 # \xff");
     folder.write("other.toml", b"schema = 2");
-    let both = load(&[folder.0.clone()]).unwrap_err().to_string();
+    let both = load(std::slice::from_ref(&folder.0))
+        .unwrap_err()
+        .to_string();
     assert!(
         both.contains("bytes.toml:1:1: cannot be read: the file is not UTF-8"),
         "{both}"
@@ -358,7 +372,7 @@ fn files_that_can_not_be_read_are_problems() {
 fn checks_report_everything() {
     let folder = Folder::new("check");
     let path = folder.write("p.toml", POLICY.as_bytes());
-    let good = check(&[path.clone()]);
+    let good = check(std::slice::from_ref(&path));
     assert!(good.passed());
     let text = good.text(Colour::Never);
     assert!(
@@ -374,7 +388,7 @@ fn checks_report_everything() {
         ]
     );
     fs::write(&path, POLICY.replace("\"update\"", "\"updat\"")).unwrap();
-    let bad = check(&[path]);
+    let bad = check(std::slice::from_ref(&path));
     assert!(!bad.passed());
     let text = bad.text(Colour::Never);
     assert!(
