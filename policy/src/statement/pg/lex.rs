@@ -58,6 +58,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// Reads the next token; `None` at the end.
+    #[inline]
     pub(crate) fn next_token(&mut self) -> Result<Option<Token>, LexError> {
         self.skip_blank()?;
         let start = self.pos;

@@ -70,7 +70,7 @@ pub(crate) fn sketch(
             }
             Fold::Row { key } => writer.fold(key),
         }
-        if tokens.saturating_sub(lists.spare()) > limits.max_tokens {
+        if tokens > limits.max_tokens && tokens - lists.spare() > limits.max_tokens {
             break Some((LexError::TooManyTokens, token.end));
         }
     };
