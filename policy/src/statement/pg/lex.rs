@@ -58,8 +58,15 @@ impl<'t> Lexer<'t> {
     }
 
     /// Reads the next token; `None` at the end.
+    #[inline]
     pub(crate) fn next_token(&mut self) -> Result<Option<Token>, LexError> {
-        self.skip_blank()?;
+        // Most tokens stand behind one space or none.
+        if self.at(self.pos) == Some(b' ') {
+            self.pos += 1;
+        }
+        if matches!(self.at(self.pos), Some(b'\t'..=b'\r' | b' ' | b'-' | b'/')) {
+            self.skip_blank()?;
+        }
         let start = self.pos;
         let Some(&first) = self.text.get(start) else {
             return Ok(None);
@@ -83,6 +90,7 @@ impl<'t> Lexer<'t> {
         Ok(Some(token))
     }
 
+    #[inline]
     fn token(&self, kind: Kind, end: usize) -> Token {
         Token {
             kind,
@@ -92,11 +100,13 @@ impl<'t> Lexer<'t> {
         }
     }
 
+    #[inline]
     fn at(&self, offset: usize) -> Option<u8> {
         self.text.get(offset).copied()
     }
 
     /// Skips white space and comments.
+    #[inline(never)]
     fn skip_blank(&mut self) -> Result<(), LexError> {
         loop {
             match self.at(self.pos) {
@@ -176,6 +186,7 @@ impl<'t> Lexer<'t> {
         Ok(())
     }
 
+    #[inline]
     /// An identifier, a keyword, or a literal that starts with a letter.
     fn word(&mut self, first: u8) -> Result<Token, LexError> {
         let start = self.pos;
@@ -195,7 +206,10 @@ impl<'t> Lexer<'t> {
             _ => {}
         }
         let rest = self.text.get(start..).unwrap_or_default();
-        let length = rest.iter().take_while(|&&b| is_word_byte(b)).count();
+        let length = rest
+            .iter()
+            .position(|&b| !is_word_byte(b))
+            .unwrap_or(rest.len());
         Ok(self.token(Kind::Word, start + length))
     }
 
@@ -484,8 +498,12 @@ fn is_word_start(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80..)
 }
 
+#[inline]
 fn is_word_byte(byte: u8) -> bool {
-    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. | b'0'..=b'9' | b'$')
+    matches!(
+        CLASS_OF.get(usize::from(byte)),
+        Some(ByteClass::Letter | ByteClass::Digit | ByteClass::Dollar)
+    )
 }
 
 fn is_operator_byte(byte: u8) -> bool {

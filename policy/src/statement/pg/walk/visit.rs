@@ -35,7 +35,7 @@ impl<'t> Walk<'t> {
             NodeRef::VariableShowStmt(n) => self.show(n),
             NodeRef::DiscardStmt(_) => self.discard(),
             NodeRef::TransactionStmt(n) => self.transaction(n),
-            NodeRef::ConstraintsSetStmt(_) => self.command(Verb::Set, Class::Tcl),
+            NodeRef::ConstraintsSetStmt(n) => self.set_constraints(n),
             NodeRef::ListenStmt(n) => self.channel(Verb::Listen, &n.conditionname),
             NodeRef::UnlistenStmt(n) => self.channel(Verb::Listen, &n.conditionname),
             NodeRef::NotifyStmt(n) => self.channel(Verb::Notify, &n.conditionname),
