@@ -420,7 +420,11 @@ impl<'a> Verifier<'a> {
 
     /// Compares how many rows a day has with how many the entries explain.
     fn count(&mut self, day: Day) -> Result<(), StoreError> {
-        let Some((path, connection)) = self.days.remove(&day) else {
+        let opened = match self.days.remove(&day) {
+            Some(opened) => Some(opened),
+            None => self.archive.day(day)?,
+        };
+        let Some((path, connection)) = opened else {
             return Ok(());
         };
         let explained = self.explained.entry(day).or_default();
