@@ -1,4 +1,12 @@
 //! Queries against a naive filter over the same records, and what auditors' SQL may not do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a test that fails may panic"
+)]
 
 mod support;
 

@@ -152,7 +152,7 @@ impl Archive {
             conditions.sql(),
             query.order.sql(),
         );
-        let mut read = || {
+        let read = || {
             let mut statement = connection.prepare(&sql)?;
             let mut rows = statement.query(params_from_iter(conditions.values))?;
             while let Some(row) = rows.next()? {
