@@ -34,6 +34,7 @@ const WORDS: [&str; 8] = [
 ];
 const RULES: [&str; 3] = ["no-unbounded-write", "ledger-hours", "watch"];
 const COUNT: u32 = 6000;
+const CASES: u32 = 150;
 const SPREAD_US: u64 = 50_000_000;
 
 /// A small generator, so that the records are many, mixed and always the same.
@@ -390,11 +391,11 @@ fn every_query_answers_what_a_naive_filter_does() {
     assert_eq!(everything.len(), COUNT as usize);
     let mut hits = 0;
     let mut runner = TestRunner::new(Config {
-        cases: 300,
+        cases: CASES,
         ..Config::default()
     });
     let strategy = queries();
-    for _ in 0..300 {
+    for _ in 0..CASES {
         let query =
             proptest::strategy::ValueTree::current(&strategy.new_tree(&mut runner).unwrap());
         let mut expected: Vec<Row> = everything
@@ -413,7 +414,7 @@ fn every_query_answers_what_a_naive_filter_does() {
         };
         assert_eq!(ids(&found), ids(&expected), "{query:?}");
     }
-    assert!(hits > 60, "only {hits} queries found anything");
+    assert!(hits > 30, "only {hits} queries found anything");
     rankings(&archive, &everything);
     every_text_is_found(&archive, &everything);
 }
@@ -472,11 +473,15 @@ fn rankings(archive: &sqlward_audit_store::query::Archive, everything: &[Row]) {
             ..AuditQuery::default()
         },
     ];
-    for filter in filters {
-        for (_, dimension) in Dimension::ALL {
-            for (name, by) in Measure::ALL {
+    for (first, filter) in filters.iter().enumerate() {
+        for (second, (_, dimension)) in Dimension::ALL.iter().enumerate() {
+            for (third, (name, by)) in Measure::ALL.iter().enumerate() {
+                // A quarter of the combinations: every measure of every dimension under some filter.
+                if (first + second + third) % 4 != 0 {
+                    continue;
+                }
                 let mut sums: HashMap<Option<String>, i64> = HashMap::new();
-                for row in everything.iter().filter(|row| matches(&filter, row)) {
+                for row in everything.iter().filter(|row| matches(filter, row)) {
                     for value in values(*dimension, row) {
                         let sum = sums.entry(value).or_insert(0);
                         let one = measure(*by, row);
@@ -490,7 +495,7 @@ fn rankings(archive: &sqlward_audit_store::query::Archive, everything: &[Row]) {
                 let mut expected: Vec<_> = sums.into_iter().collect();
                 expected.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
                 expected.truncate(3);
-                let top = archive.top(*dimension, *by, &filter, 3).unwrap();
+                let top = archive.top(*dimension, *by, filter, 3).unwrap();
                 let top: Vec<_> = top
                     .into_iter()
                     .map(|top| (top.value, top.measure))

@@ -90,9 +90,11 @@ impl Archive {
         let days = stored_days(self.dir())?;
         verifier.check_seals(&days)?;
         for day in &days {
-            verifier.check_day(*day)?;
+            let checked = verifier.check_day(*day);
+            verifier.survive(checked)?;
         }
-        verifier.finish(&days)?;
+        let finished = verifier.finish(&days);
+        verifier.survive(finished)?;
         Ok(verifier.report)
     }
 }
@@ -133,6 +135,18 @@ impl<'a> Verifier<'a> {
             absent: HashSet::new(),
             report: ChainReport::default(),
         })
+    }
+
+    /// What SQLite can't read is a finding; anything else is an error.
+    fn survive(&mut self, result: Result<(), StoreError>) -> Result<(), StoreError> {
+        match result {
+            Err(StoreError::Sqlite { path, source }) => {
+                self.report
+                    .add(&path, None, format!("the file can't be read: {source}"));
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     /// Sealed files must hash to what was recorded, and be there.
@@ -474,7 +488,8 @@ impl<'a> Verifier<'a> {
             }
         }
         for day in days {
-            self.count(*day)?;
+            let counted = self.count(*day);
+            self.survive(counted)?;
         }
         self.check_heads()
     }
