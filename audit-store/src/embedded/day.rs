@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, named_params, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::block::Block;
 use super::error::StoreError;
@@ -108,6 +108,7 @@ impl DayFile {
             ids: &mut self.ids,
             path: &self.path,
             shapes,
+            subjects: HashMap::new(),
         };
         let mut rollups = Rollups::default();
         let mut new = 0;
@@ -156,6 +157,8 @@ struct Writer<'w, 's> {
     ids: &'w mut Ids,
     path: &'w Path,
     shapes: &'w mut ShapeSource<'s>,
+    /// Ids of subjects by their place in memory; the `Arc`s keep the places theirs.
+    subjects: HashMap<*const Who, (Arc<Who>, i64)>,
 }
 
 impl Writer<'_, '_> {
@@ -198,26 +201,42 @@ impl Writer<'_, '_> {
         let end_user = self.end_user(row.end_user.as_ref())?;
         let role = self.name(row.role.as_deref())?;
         let mut insert = self.transaction.prepare_cached(INSERT_STATEMENT)?;
-        let inserted = insert.execute(named_params! {
-            ":id": row.key, ":who": who, ":session": intent.session.0 as i64,
-            ":number": intent.number, ":kind": intent.kind.code(),
-            ":text": text, ":text_state": flat.text_state as i64,
-            ":text_len": flat.text_len, ":text_hash": flat.text_hash,
-            ":shape": shape.map(|shape| shape.id), ":parameters": flat.parameters,
-            ":prepared_name": flat.prepared_name, ":portal": flat.portal,
-            ":start_us": signed(intent.wall_us), ":mono_ns": signed(intent.mono_ns),
-            ":tx": intent.transaction, ":tx_status": intent.status.code(),
-            ":judgement": judgement, ":end_user": end_user,
-            ":end_user_source": row.end_user.as_ref().map(|user| user.source.code()),
-            ":end_user_trust": row.end_user.as_ref().map(|user| user.trust.code()),
-            ":role": role, ":trace": intent.trace,
-            ":continues": intent.continues.map(|seq| signed(seq.0)),
-            ":completion": outcome.completion.code(), ":rows": signed(outcome.rows),
-            ":affected": signed(outcome.affected), ":bytes": signed(outcome.bytes),
-            ":sqlstate": flat.sqlstate, ":first_byte_us": outcome.first_byte_us.map(signed),
-            ":duration_us": signed(outcome.duration_us), ":statements": outcome.statements,
-            ":flagged": flat.flagged, ":chain": row.chain,
-        })?;
+        let inserted = insert.execute(params![
+            row.key,
+            who,
+            intent.session.0 as i64,
+            intent.number,
+            intent.kind.code(),
+            text,
+            flat.text_state as i64,
+            flat.text_len,
+            flat.text_hash,
+            shape.map(|shape| shape.id),
+            flat.parameters,
+            flat.prepared_name,
+            flat.portal,
+            signed(intent.wall_us),
+            signed(intent.mono_ns),
+            intent.transaction,
+            intent.status.code(),
+            judgement,
+            end_user,
+            row.end_user.as_ref().map(|user| user.source.code()),
+            row.end_user.as_ref().map(|user| user.trust.code()),
+            role,
+            intent.trace,
+            intent.continues.map(|seq| signed(seq.0)),
+            outcome.completion.code(),
+            signed(outcome.rows),
+            signed(outcome.affected),
+            signed(outcome.bytes),
+            flat.sqlstate,
+            outcome.first_byte_us.map(signed),
+            signed(outcome.duration_us),
+            outcome.statements,
+            flat.flagged,
+            row.chain,
+        ])?;
         if inserted == 0 {
             return Ok(false);
         }
@@ -329,7 +348,17 @@ impl Writer<'_, '_> {
         Ok(id)
     }
 
-    fn who(&mut self, who: &Who) -> rusqlite::Result<i64> {
+    fn who(&mut self, who: &Arc<Who>) -> rusqlite::Result<i64> {
+        if let Some((_, id)) = self.subjects.get(&Arc::as_ptr(who)) {
+            return Ok(*id);
+        }
+        let id = self.find_who(who)?;
+        self.subjects
+            .insert(Arc::as_ptr(who), (Arc::clone(who), id));
+        Ok(id)
+    }
+
+    fn find_who(&mut self, who: &Who) -> rusqlite::Result<i64> {
         let digest = who.digest();
         if let Some(id) = self.ids.whos.get(&digest) {
             return Ok(*id);
@@ -525,8 +554,4 @@ INSERT OR IGNORE INTO statement (id, who, session, number, kind, text, text_stat
     text_hash, shape, parameters, prepared_name, portal, start_us, mono_ns, tx, tx_status,
     judgement, end_user, end_user_source, end_user_trust, role, trace, continues, completion, rows,
     affected, bytes, sqlstate, first_byte_us, duration_us, statements, flagged, chain)
-VALUES (:id, :who, :session, :number, :kind, :text, :text_state, :text_len,
-    :text_hash, :shape, :parameters, :prepared_name, :portal, :start_us, :mono_ns, :tx, :tx_status,
-    :judgement, :end_user, :end_user_source, :end_user_trust, :role, :trace, :continues,
-    :completion, :rows, :affected, :bytes, :sqlstate, :first_byte_us, :duration_us, :statements,
-    :flagged, :chain)";
+VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";

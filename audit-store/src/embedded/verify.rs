@@ -90,9 +90,11 @@ impl Archive {
         let days = stored_days(self.dir())?;
         verifier.check_seals(&days)?;
         for day in &days {
-            verifier.check_day(*day)?;
+            let checked = verifier.check_day(*day);
+            verifier.survive(checked)?;
         }
-        verifier.finish(&days)?;
+        let finished = verifier.finish(&days);
+        verifier.survive(finished)?;
         Ok(verifier.report)
     }
 }
@@ -133,6 +135,18 @@ impl<'a> Verifier<'a> {
             absent: HashSet::new(),
             report: ChainReport::default(),
         })
+    }
+
+    /// What SQLite can't read is a finding; anything else is an error.
+    fn survive(&mut self, result: Result<(), StoreError>) -> Result<(), StoreError> {
+        match result {
+            Err(StoreError::Sqlite { path, source }) => {
+                self.report
+                    .add(&path, None, format!("the file can't be read: {source}"));
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     /// Sealed files must hash to what was recorded, and be there.
@@ -420,7 +434,11 @@ impl<'a> Verifier<'a> {
 
     /// Compares how many rows a day has with how many the entries explain.
     fn count(&mut self, day: Day) -> Result<(), StoreError> {
-        let Some((path, connection)) = self.days.remove(&day) else {
+        let opened = match self.days.remove(&day) {
+            Some(opened) => Some(opened),
+            None => self.archive.day(day)?,
+        };
+        let Some((path, connection)) = opened else {
             return Ok(());
         };
         let explained = self.explained.entry(day).or_default();
@@ -470,7 +488,8 @@ impl<'a> Verifier<'a> {
             }
         }
         for day in days {
-            self.count(*day)?;
+            let counted = self.count(*day);
+            self.survive(counted)?;
         }
         self.check_heads()
     }
