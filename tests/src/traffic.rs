@@ -165,11 +165,12 @@ impl Player {
             affected: 0,
             error: None,
         };
+        let copied_out = answer.iter().any(|one| one.tag == b'H');
         for one in answer {
             match one.tag {
                 b'D' => done.rows += 1,
                 b'd' => done.rows += count_lines(&one.body),
-                b'C' => done.affected += affected(one),
+                b'C' if !copied_out => done.affected += affected(one),
                 b'E' => done.error = Some(one.sqlstate()),
                 _ => {}
             }

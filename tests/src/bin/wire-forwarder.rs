@@ -181,6 +181,7 @@ async fn session(mut client: TcpStream, upstream: u16, mut notes: Notes) -> Resu
                 Action::Authenticated { .. }
                 | Action::AuthFailed { .. }
                 | Action::Established
+                | Action::CommitFailed { .. }
                 | Action::ParameterChanged(_) => {}
             }
         }
