@@ -391,9 +391,9 @@ fn other_encodings_are_read_strictly() {
     }
     assert_eq!(read("JOHAB", b"SELECT 1").facts.unreadable, None);
     let secret = read("GBK", b"ALTER ROLE a PASSWORD '\xd6\xd0'");
-    assert_eq!(secret.secrets, [0..26]);
+    assert_eq!(secret.secrets.first(), Some(&(0..26)));
     let secret = read("LATIN1", b"ALTER ROLE \xe9 PASSWORD '\xe9'");
-    assert_eq!(secret.secrets, [22..25]);
+    assert_eq!(secret.secrets.first(), Some(&(22..25)));
 }
 
 #[test]

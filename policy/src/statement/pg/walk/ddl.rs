@@ -122,7 +122,7 @@ impl<'t> Walk<'t> {
             self.command(Verb::Create, Class::Ddl);
         }
         if let Some(into) = create.into.as_deref() {
-            self.into_clause(into);
+            self.created_by(into);
         }
         if let Some(query) = names::node(create.query.as_deref()) {
             self.nested_statement(query);

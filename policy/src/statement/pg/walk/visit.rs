@@ -253,7 +253,7 @@ impl<'t> Walk<'t> {
                 self.subquery(&n.subselect);
             }
             NodeRef::WithClause(_) | NodeRef::CommonTableExpr(_) => self.stray_with(node),
-            NodeRef::IntoClause(n) => self.into_clause(n),
+            NodeRef::IntoClause(n) => self.created_by(n),
             NodeRef::SortBy(_)
             | NodeRef::WindowDef(_)
             | NodeRef::GroupingSet(_)
