@@ -638,3 +638,50 @@ fn a_store_that_fails_is_tried_again_and_nothing_is_lost() {
     stop(audit);
     assert_eq!(all(data.path()).len(), 50);
 }
+
+#[test]
+fn what_must_survive_a_restart_stays_small() {
+    let data = tempfile::tempdir().unwrap();
+    let (audit, _) = open(data.path());
+    let mut lane = audit.lane(0).unwrap();
+    start(&mut lane, 1, NOW, "bob");
+    for number in 0..500 {
+        // Each execution prepares anew, and changes the subject while it is open.
+        let text = format!("SELECT {number}");
+        let p = begin(&mut lane, prepare(2 * number, &text));
+        let e = begin(&mut lane, execute(2 * number + 1, p, true));
+        finish(&mut lane, outcome(p, Completion::Prepared, None));
+        let name = format!("user {number}");
+        let end_user = EndUser {
+            name: &name,
+            source: EndUserSource::Setting,
+            trust: Trust::Asserted,
+        };
+        context(&mut lane, 1, NOW + u64::from(number), Some(end_user));
+        finish(&mut lane, done(e));
+    }
+    let metrics = audit.metrics();
+    until("shipped", || {
+        metrics.rows.load(std::sync::atomic::Ordering::Relaxed) == 500
+    });
+    drop(audit);
+    let main = rusqlite::Connection::open(data.path().join("store/main.db")).unwrap();
+    let kept: i64 = main
+        .query_row("SELECT count(*) FROM kept", [], |row| row.get(0))
+        .unwrap();
+    assert!(kept < 12, "{kept} entries are kept for a restart");
+    drop(main);
+    drop(lane);
+    ship_all(data.path());
+    let rows = all(data.path());
+    assert!(
+        rows.iter()
+            .all(|row| row.text_state == "prepared" && row.completion == "done")
+    );
+    let wanted = |row: &sqlward_audit_store::query::Row| match (row.number - 1) / 2 {
+        0 => None,
+        number => Some(format!("user {}", number - 1)),
+    };
+    assert!(rows.iter().all(|row| row.end_user == wanted(row)));
+    assert!(archive(data.path()).verify().unwrap().is_intact());
+}

@@ -162,7 +162,7 @@ fn every_edit_of_a_row_is_found() {
         ),
         (
             "UPDATE statement SET who = who + 1 {one}",
-            "session of subject",
+            "the row was changed",
         ),
         ("UPDATE statement SET shape = NULL {one}", "shape"),
         ("UPDATE statement SET text = text + 1 {one}", "text"),

@@ -1,24 +1,24 @@
 //! One day file, as its writer has it.
 
+mod once;
+
 use std::collections::HashMap;
 use std::hash::Hash as StdHash;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
 use super::block::Block;
 use super::error::StoreError;
-use super::flat::{self, Flat, FlatJudgement, FlatShape, TextState, signed};
+use super::flat::{self, Flat, FlatJudgement, TextState, signed};
 use super::rollup::Rollups;
 use super::schema;
-use crate::chain::short_digest;
 use crate::event::split_row_key;
 use crate::record::Entry;
 use crate::ship::rows::{AdminRow, EventRow, StatementRow, TextRef};
-use crate::ship::subject::{KnownEndUser, Who};
-use crate::time::Day;
+use crate::ship::subject::Who;
 
 /// What one batch adds to one day.
 #[derive(Default)]
@@ -175,7 +175,7 @@ impl Writer<'_, '_> {
         };
         let flat = Flat::new(row, &intent, prepared.as_ref());
         let shape = match intent.shape {
-            Some(key) => self.shape(key, row.day)?,
+            Some(key) => self.shape(key)?,
             None => None,
         };
         self.insert_statement(row, &flat, shape.as_ref(), rollups)
@@ -310,230 +310,6 @@ impl Writer<'_, '_> {
             .execute([key])
             .map(drop)
     }
-
-    fn name(&mut self, value: Option<&str>) -> rusqlite::Result<Option<i64>> {
-        let Some(value) = value else { return Ok(None) };
-        if let Some(id) = self.ids.names.get(value) {
-            return Ok(Some(*id));
-        }
-        let id = self.once(
-            "SELECT id FROM name WHERE value = ?",
-            "INSERT INTO name (value) VALUES (?)",
-            params![value],
-            params![value],
-        )?;
-        self.ids.names.insert(value.into(), id);
-        Ok(Some(id))
-    }
-
-    fn end_user(&mut self, end_user: Option<&KnownEndUser>) -> rusqlite::Result<Option<i64>> {
-        self.name(end_user.map(|end_user| &*end_user.name))
-    }
-
-    fn text(&mut self, body: &[u8]) -> rusqlite::Result<i64> {
-        let digest = short_digest(body);
-        if let Some(id) = self.ids.texts.get(&digest) {
-            return Ok(*id);
-        }
-        let readable = std::str::from_utf8(body)
-            .ok()
-            .filter(|text| !text.contains('\0'));
-        let select = "SELECT id FROM text WHERE digest = ?";
-        let insert = "INSERT INTO text (digest, body) VALUES (?, ?)";
-        let id = match readable {
-            Some(text) => self.once(select, insert, params![digest], params![digest, text]),
-            None => self.once(select, insert, params![digest], params![digest, body]),
-        }?;
-        self.ids.texts.insert(digest, id);
-        Ok(id)
-    }
-
-    fn who(&mut self, who: &Arc<Who>) -> rusqlite::Result<i64> {
-        if let Some((_, id)) = self.subjects.get(&Arc::as_ptr(who)) {
-            return Ok(*id);
-        }
-        let id = self.find_who(who)?;
-        self.subjects
-            .insert(Arc::as_ptr(who), (Arc::clone(who), id));
-        Ok(id)
-    }
-
-    fn find_who(&mut self, who: &Who) -> rusqlite::Result<i64> {
-        let digest = who.digest();
-        if let Some(id) = self.ids.whos.get(&digest) {
-            return Ok(*id);
-        }
-        let mut names = [None; 5];
-        let values = [
-            &who.user,
-            &who.database,
-            &who.application,
-            &who.listener,
-            &who.upstream,
-        ];
-        for (id, value) in names.iter_mut().zip(values) {
-            *id = self.name(value.as_deref())?;
-        }
-        let [user, database, application, listener, upstream] = names;
-        let id = self.once(
-            "SELECT id FROM who WHERE digest = ?",
-            INSERT_WHO,
-            params![digest],
-            params![
-                digest,
-                who.node,
-                who.session as i64,
-                who.started_us.map(signed),
-                user,
-                database,
-                application,
-                who.client.map(|client| client.ip().to_string()),
-                who.client.map(|client| address(client.ip())),
-                who.client.map(|client| client.port()),
-                listener,
-                upstream,
-                who.dialect.map(|dialect| dialect.as_str()),
-                who.tls_version,
-                who.tls_identity,
-                who.method,
-                who.backend_pid,
-                who.protocol,
-            ],
-        )?;
-        self.ids.whos.insert(digest, id);
-        Ok(id)
-    }
-
-    fn judgement(&mut self, judgement: &FlatJudgement) -> rusqlite::Result<i64> {
-        if let Some(id) = self.ids.judgements.get(judgement) {
-            return Ok(*id);
-        }
-        let digest = short_digest(format!("{judgement:?}").as_bytes());
-        let id = self.once(
-            "SELECT id FROM judgement WHERE digest = ?",
-            "INSERT INTO judgement (digest, action, judged, mode, rules, severity, severity_rank,
-                generation, unreadable) VALUES (?,?,?,?,?,?,?,?,?)",
-            params![digest],
-            params![
-                digest,
-                judgement.action,
-                judgement.judged,
-                judgement.mode,
-                judgement.rules,
-                judgement.severity,
-                judgement.severity_rank,
-                judgement.generation,
-                judgement.unreadable,
-            ],
-        )?;
-        self.ids.judgements.insert(judgement.clone(), id);
-        Ok(id)
-    }
-
-    /// The shape of that key; `None` where no entry ever told what it is.
-    fn shape(&mut self, key: [u8; 16], _day: Day) -> Result<Option<KnownShape>, StoreError> {
-        if let Some(known) = self.ids.shapes.get(&key) {
-            return Ok(Some(known.clone()));
-        }
-        let stored = self
-            .stored_shape(&key)
-            .map_err(StoreError::sqlite(self.path))?;
-        let known = match stored {
-            Some(known) => known,
-            None => match (self.shapes)(&key)? {
-                Some(payload) => self.add_shape(&payload)?,
-                None => return Ok(None),
-            },
-        };
-        self.ids.shapes.insert(key, known.clone());
-        Ok(Some(known))
-    }
-
-    fn stored_shape(&self, key: &[u8; 16]) -> rusqlite::Result<Option<KnownShape>> {
-        self.transaction
-            .prepare_cached("SELECT id, normal, fingerprint, verb FROM shape WHERE key = ?")?
-            .query_row([key], |row| {
-                Ok(KnownShape {
-                    id: row.get(0)?,
-                    normal: row.get(1)?,
-                    fingerprint: row.get(2)?,
-                    verb: row.get(3)?,
-                })
-            })
-            .optional()
-    }
-
-    fn add_shape(&mut self, payload: &[u8]) -> Result<KnownShape, StoreError> {
-        let shape = flat::shape(payload).map_err(|_| StoreError::Damaged {
-            path: self.path.to_owned(),
-            what: "a shape can't be read".to_owned(),
-        })?;
-        self.insert_shape(&shape)
-            .map_err(StoreError::sqlite(self.path))
-    }
-
-    fn insert_shape(&mut self, shape: &crate::record::Shape<'_>) -> rusqlite::Result<KnownShape> {
-        let normal = self.text(shape.normal.as_bytes())?;
-        let lists = FlatShape::new(shape);
-        self.transaction
-            .prepare_cached(
-                "INSERT INTO shape (key, fingerprint, normal, statements, verb, class, verbs,
-                    objects, columns, functions, egress, where_shape, limit_shape, dynamic)
-                VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            )?
-            .execute(params![
-                shape.key,
-                shape.fingerprint,
-                normal,
-                shape.statements,
-                shape.verb.as_str(),
-                shape.class.as_str(),
-                lists.verbs,
-                lists.objects,
-                lists.columns,
-                lists.functions,
-                lists.egress,
-                shape.where_shape.as_str(),
-                shape.limit.as_str(),
-                shape.dynamic,
-            ])?;
-        let id = self.transaction.last_insert_rowid();
-        let mut insert = self
-            .transaction
-            .prepare_cached("INSERT OR IGNORE INTO shape_object VALUES (?,?,?,?,?)")?;
-        for object in shape.objects.iter() {
-            let qualified = flat::qualified(object.schema, object.name);
-            let (kind, access) = (object.kind.as_str(), object.access.as_str());
-            insert.execute(params![id, kind, qualified, object.name, access])?;
-        }
-        let (fingerprint, verb) = (shape.fingerprint, shape.verb.as_str().into());
-        Ok(KnownShape {
-            id,
-            normal,
-            fingerprint,
-            verb,
-        })
-    }
-
-    /// The id of a row that is kept once.
-    fn once(
-        &self,
-        select: &str,
-        insert: &str,
-        key: &[&dyn rusqlite::ToSql],
-        values: &[&dyn rusqlite::ToSql],
-    ) -> rusqlite::Result<i64> {
-        let known = self
-            .transaction
-            .prepare_cached(select)?
-            .query_row(key, |row| row.get(0))
-            .optional()?;
-        if let Some(id) = known {
-            return Ok(id);
-        }
-        self.transaction.prepare_cached(insert)?.execute(values)?;
-        Ok(self.transaction.last_insert_rowid())
-    }
 }
 
 /// An address as 16 bytes, IPv4 mapped into IPv6, so that ranges compare as bytes.
@@ -543,11 +319,6 @@ pub(crate) fn address(ip: IpAddr) -> [u8; 16] {
         IpAddr::V6(ip) => ip.octets(),
     }
 }
-
-const INSERT_WHO: &str = "
-INSERT INTO who (digest, node, session, started_us, user, database, application, client, address,
-    port, listener, upstream, dialect, tls_version, tls_identity, method, backend_pid, protocol)
-VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
 const INSERT_STATEMENT: &str = "
 INSERT OR IGNORE INTO statement (id, who, session, number, kind, text, text_state, text_len,
