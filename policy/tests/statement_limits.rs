@@ -158,7 +158,8 @@ fn nothing_crashes_or_stalls() {
     for (name, sql) in bombs() {
         let (unreadable, took) = timed(&sql);
         println!("{name}: {unreadable:?} in {took:?} ({} bytes)", sql.len());
-        let limit = if cfg!(debug_assertions) { 8 } else { 2 };
+        // Unoptimised, and on a machine that does other things at the same time.
+        let limit = if cfg!(debug_assertions) { 40 } else { 2 };
         assert!(took < Duration::from_secs(limit), "{name} took {took:?}");
     }
 }

@@ -78,7 +78,7 @@ pub struct Recall {
 }
 
 impl Reader {
-    /// A reader that keeps at most `capacity_bytes` of analyses.
+    /// A reader that keeps at most `capacity_bytes` of analyses, and at most 9 MiB of texts that come again and again.
     #[must_use]
     pub fn new(capacity_bytes: usize, limits: Limits) -> Self {
         Reader {

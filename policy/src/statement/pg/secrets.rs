@@ -48,16 +48,16 @@ struct Finder<'t> {
     text: &'t [u8],
     found: Secrets,
     context: Context,
-    /// Number of tokens of the statement at hand.
-    index: usize,
+    /// No name of the statement at hand was seen yet.
+    at_start: bool,
     setting: bool,
     /// A literal that comes now is a secret.
     announced: bool,
     /// Open brackets, and the level at which a sensitive call was opened.
     depth: u32,
     call: Option<(u32, Call)>,
-    named: Option<Call>,
-    previous_dot: bool,
+    /// The name right before.
+    named: Option<Token>,
 }
 
 /// What the literals of a call are.
@@ -73,13 +73,12 @@ impl<'t> Finder<'t> {
             text,
             found: Secrets::default(),
             context: Context::Data,
-            index: 0,
+            at_start: true,
             setting: false,
             announced: false,
             depth: 0,
             call: None,
             named: None,
-            previous_dot: false,
         }
     }
 
@@ -89,19 +88,18 @@ impl<'t> Finder<'t> {
         match token.kind {
             Kind::Semicolon => {
                 // A body may hold semicolons: keep looking if it might be one.
-                self.index = 0;
+                self.at_start = true;
                 self.setting = false;
                 if self.depth == 0 && self.context == Context::Secret {
                     self.context = Context::Definition;
                 }
-                return;
             }
             Kind::Word | Kind::QuotedIdent | Kind::UnicodeIdent => self.name(token, bytes),
             Kind::Text | Kind::UnicodeText => self.literal(token, bytes),
             Kind::OpenParen | Kind::OpenBracket => {
                 self.depth = self.depth.saturating_add(1);
-                if let (Some(call), None) = (named, self.call) {
-                    self.call = Some((self.depth, call));
+                if let (Some(name), None) = (named, self.call) {
+                    self.call = self.call_of(&name).map(|call| (self.depth, call));
                 }
             }
             Kind::CloseParen | Kind::CloseBracket => {
@@ -112,7 +110,9 @@ impl<'t> Finder<'t> {
                 self.announced = false;
             }
             Kind::Comma => self.announced = false,
-            Kind::Operator => self.announced &= bytes == b"=",
+            Kind::Operator => {
+                self.announced &= bytes == b"=" && self.context != Context::Data;
+            }
             Kind::National => {}
             Kind::Integer
             | Kind::Float
@@ -127,30 +127,19 @@ impl<'t> Finder<'t> {
             | Kind::Arrow
             | Kind::Other => {}
         }
-        self.previous_dot = token.kind == Kind::Dot;
-        self.index = self.index.saturating_add(1);
     }
 
     fn name(&mut self, token: &Token, bytes: &[u8]) {
-        let mut folded = [0_u8; MAX_KNOWN_NAME];
-        let quoted = token.kind != Kind::Word;
-        let open = if quoted {
-            bytes.iter().position(|&b| b == b'"').map_or(0, |at| at + 1)
-        } else {
-            0
-        };
-        let end = bytes.len().saturating_sub(usize::from(quoted));
-        let mut length = 0;
-        for (slot, byte) in folded
-            .iter_mut()
-            .zip(bytes.get(open..end).unwrap_or_default())
-        {
-            *slot = byte.to_ascii_lowercase();
-            length += 1;
+        self.named = Some(*token);
+        let first = std::mem::take(&mut self.at_start);
+        // In everyday statements only `password '…'` matters.
+        if self.context == Context::Data && !first {
+            self.announced = starts_like_password(bytes);
+            return;
         }
-        let name =
-            std::str::from_utf8(folded.get(..length).unwrap_or_default()).unwrap_or_default();
-        if self.index == 0 {
+        let folded = Folded::new(token, bytes);
+        let name = folded.as_str();
+        if first {
             self.context = context_of(name);
             self.setting = name == "set";
         }
@@ -163,13 +152,20 @@ impl<'t> Finder<'t> {
         if name != "to" {
             self.announced = definition && (secret || name == "connection");
         }
-        self.named =
-            functions::mark(None, name).and_then(|mark| match (mark.secret, mark.dynamic) {
-                (true, true) => Some(Call::Secret),
-                (true, false) => Some(Call::Secret),
-                (false, true) => Some(Call::Content),
-                (false, false) => None,
-            });
+    }
+
+    /// What the literals are in the call that a bracket behind `name` opens.
+    fn call_of(&self, name: &Token) -> Option<Call> {
+        if name.kind == Kind::UnicodeIdent {
+            return Some(Call::Secret);
+        }
+        let folded = Folded::new(name, name.bytes(self.text));
+        let mark = functions::mark(None, folded.as_str())?;
+        match (mark.secret, mark.dynamic) {
+            (true, _) => Some(Call::Secret),
+            (false, true) => Some(Call::Content),
+            (false, false) => None,
+        }
     }
 
     fn literal(&mut self, token: &Token, bytes: &[u8]) {
@@ -197,8 +193,48 @@ impl<'t> Finder<'t> {
     }
 }
 
+/// A name in lower case and without quotes, cut where no name that matters goes on.
+struct Folded {
+    bytes: [u8; MAX_KNOWN_NAME],
+    length: usize,
+}
+
+impl Folded {
+    fn new(token: &Token, bytes: &[u8]) -> Self {
+        let quoted = token.kind != Kind::Word;
+        let open = match bytes.iter().position(|&byte| byte == b'"') {
+            Some(quote) if quoted => quote + 1,
+            _ => 0,
+        };
+        let end = bytes.len().saturating_sub(usize::from(quoted));
+        let mut folded = Folded {
+            bytes: [0; MAX_KNOWN_NAME],
+            length: 0,
+        };
+        for (slot, byte) in folded
+            .bytes
+            .iter_mut()
+            .zip(bytes.get(open..end).unwrap_or_default())
+        {
+            *slot = byte.to_ascii_lowercase();
+            folded.length += 1;
+        }
+        folded
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(self.bytes.get(..self.length).unwrap_or_default()).unwrap_or_default()
+    }
+}
+
 /// No name that matters is longer.
 const MAX_KNOWN_NAME: usize = 64;
+
+/// Whether an unquoted word is `password` or one that starts so.
+fn starts_like_password(word: &[u8]) -> bool {
+    word.get(..5)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"passw"))
+}
 
 /// Commands whose literals are not mere data.
 fn context_of(first: &str) -> Context {
