@@ -189,8 +189,8 @@ fn every_edit_of_a_row_is_found() {
 fn every_removal_and_addition_is_found() {
     let cases = [
         ("DELETE FROM statement WHERE id = (SELECT max(id) FROM statement)", "a row was removed"),
-        ("DELETE FROM session_event WHERE step = 'authenticated'", "a session event was removed"),
-        ("DELETE FROM admin", "a administrative entry was removed"),
+        ("DELETE FROM session_event WHERE step = 'authenticated'", "the session event was removed"),
+        ("DELETE FROM admin", "the administrative entry was removed"),
         (
             "INSERT INTO statement SELECT id + 1000, who, session, number, kind, text, text_state,
                 text_len, text_hash, shape, parameters, prepared_name, portal, start_us, mono_ns, tx,

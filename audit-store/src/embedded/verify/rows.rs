@@ -140,11 +140,11 @@ impl Verifier<'_> {
         match found {
             Comparison::Absent => {
                 self.report
-                    .add(path, Some(key), format!("a {what} was removed"));
+                    .add(path, Some(key), format!("the {what} was removed"));
                 return;
             }
             Comparison::Differs(columns) => {
-                let what = format!("a {what} was changed: {}", columns.join(", "));
+                let what = format!("the {what} was changed: {}", columns.join(", "));
                 self.report.add(path, Some(key), what);
             }
             Comparison::Same { .. } => {}
