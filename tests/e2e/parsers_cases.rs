@@ -165,7 +165,7 @@ const CASES: [Case; 92] = [
         "MERGE INTO users u USING secret s ON u.id=1 WHEN MATCHED THEN DELETE",
         Secret,
     ),
-    ("P65", "SELECT v FROM\u{3000}secret", Unreadable),
+    ("P65", "SELECT v FROM\u{3000}secret", Nothing),
     ("P66", "SELECT 1;;DELETE FROM secret", Secret),
     ("P67", "SELECT 5*/* x */3, v FROM secret", Secret),
     ("P69", "SELECT v FROM ONLY secret", Secret),
