@@ -1,4 +1,12 @@
 //! `kill -9` at random instants: what was acknowledged is there, once, in an unbroken chain.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a test that fails may panic"
+)]
 
 mod support;
 

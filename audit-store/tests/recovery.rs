@@ -1,4 +1,12 @@
 //! Recovery of a damaged journal: cut and bent at every byte.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a test that fails may panic"
+)]
 
 mod support;
 
@@ -49,7 +57,7 @@ fn small(dir: &Path) -> (Vec<u8>, Vec<usize>) {
 
 /// A journal directory with one segment of these bytes.
 fn planted(bytes: &[u8]) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     std::fs::create_dir(dir.path().join("0")).unwrap();
     std::fs::write(segment(dir.path(), 1), bytes).unwrap();
     dir
@@ -57,7 +65,7 @@ fn planted(bytes: &[u8]) -> tempfile::TempDir {
 
 #[test]
 fn cut_at_every_byte_the_whole_entries_are_recovered() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     let (bytes, ends) = small(dir.path());
     for cut in 0..=bytes.len() {
         // A cut file, and one whose rest reads as zeros, as after a lost page.
@@ -100,7 +108,7 @@ fn cut_at_every_byte_the_whole_entries_are_recovered() {
 
 #[test]
 fn bent_at_every_byte_nothing_false_is_recovered_and_nothing_is_thrown_away() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     let (bytes, ends) = small(dir.path());
     for at in 0..bytes.len() {
         let mut bent = bytes.clone();
@@ -131,7 +139,7 @@ fn bent_at_every_byte_nothing_false_is_recovered_and_nothing_is_thrown_away() {
 
 #[test]
 fn a_forged_entry_breaks_the_chain() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     let (mut bytes, ends) = small(dir.path());
     // A forger who mends the checksum still can't mend the chain.
     let (start, end) = (ends[2].next_multiple_of(8), ends[3]);
@@ -154,7 +162,7 @@ fn a_forged_entry_breaks_the_chain() {
 
 #[test]
 fn a_missing_segment_is_a_gap_and_the_rest_is_kept() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     let (journal, _) = reopen(dir.path());
     let mut lane = journal.lane(0).unwrap();
     let text = vec![b'x'; 20_000];
@@ -179,7 +187,7 @@ fn a_missing_segment_is_a_gap_and_the_rest_is_kept() {
 
 #[test]
 fn a_full_journal_says_so_and_still_takes_outcomes() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     let (journal, _) = reopen(dir.path());
     let mut lane = journal.lane(0).unwrap();
     let text = vec![b'x'; 30_000];
@@ -205,7 +213,7 @@ fn a_full_journal_says_so_and_still_takes_outcomes() {
 
 #[test]
 fn an_entry_beyond_a_segment_is_refused_and_the_lane_goes_on() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     let (journal, _) = reopen(dir.path());
     let mut lane = journal.lane(0).unwrap();
     let text = vec![b'x'; 70_000];
@@ -226,7 +234,7 @@ fn an_entry_beyond_a_segment_is_refused_and_the_lane_goes_on() {
 
 #[test]
 fn every_size_of_entry_fits_or_rolls() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     let (journal, _) = reopen(dir.path());
     let mut lane = journal.lane(0).unwrap();
     let text = vec![b'x'; 66_000];
@@ -248,7 +256,7 @@ fn every_size_of_entry_fits_or_rolls() {
 
 #[test]
 fn a_lane_has_one_writer() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     let (journal, _) = reopen(dir.path());
     let lane = journal.lane(0).unwrap();
     assert!(matches!(journal.lane(0), Err(JournalError::LaneTaken(0))));
@@ -262,7 +270,7 @@ fn a_lane_has_one_writer() {
 
 #[test]
 fn settings_that_make_no_sense_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     for (segment_bytes, max_journal_bytes) in [(1000, 1 << 20), (65_537, 1 << 20), (65_536, 65_536)]
     {
         let settings = JournalSettings {

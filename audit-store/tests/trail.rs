@@ -1,9 +1,17 @@
 //! From the lane to the auditor: pairing, takeover, losses, restarts.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a test that fails may panic"
+)]
 
 mod support;
 
 use expect_test::expect;
-use sqlward_audit_store::query::{AuditQuery, Dimension, Measure, SessionEntry};
+use sqlward_audit_store::query::{AuditQuery, Dimension, Measure, SessionEntry, SessionQuery};
 use sqlward_audit_store::record::{
     Admin, AdminAction, Completion, EndUser, EndUserSource, Entry, Intent, IntentKind, Outcome,
     Parameter, ParameterFormat, Seq, SessionId, Text, Trust,
@@ -413,4 +421,267 @@ fn a_directory_that_cannot_be_made_is_named() {
         .err()
         .unwrap();
     assert!(error.to_string().contains("can't be written"), "{error}");
+}
+
+#[test]
+fn a_shipment_that_was_cut_short_changes_nothing_when_it_is_repeated() {
+    let data = tempfile::tempdir().unwrap();
+    let (audit, _) = open(data.path());
+    let mut lane = audit.lane(0).unwrap();
+    start(&mut lane, 1, NOW, "bob");
+    run(&mut lane, 1, 1, NOW, "SELECT 'shipped before'");
+    let p = begin(&mut lane, prepare(2, "SELECT 'continued later'"));
+    finish(&mut lane, outcome(p, Completion::Prepared, None));
+    let metrics = audit.metrics();
+    until("shipped", || {
+        metrics.rows.load(std::sync::atomic::Ordering::Relaxed) >= 2
+    });
+    drop(audit);
+    // Nobody ships while these are written; two days, a takeover and an open statement among them.
+    for number in 3..200 {
+        let at = NOW + u64::from(number) * 800_000_000;
+        run(&mut lane, 1, number, at, &format!("SELECT {number}"));
+    }
+    let e = begin(&mut lane, execute(200, p, true));
+    finish(&mut lane, done(e));
+    begin(&mut lane, intent(1, 201, NOW + 1, b"SELECT 'lost'"));
+    let before = crashed(data.path());
+    drop(lane);
+    let whole = crashed(before.path());
+    ship_all(whole.path());
+    let wanted = all(whole.path());
+    // The crash: day files are written (one of them, or all), the progress is not.
+    for days in [
+        vec!["2026-11-23.db"],
+        vec!["2026-11-23.db", "2026-11-24.db"],
+    ] {
+        let crash = crashed(before.path());
+        for day in days {
+            let store = |dir: &tempfile::TempDir| dir.path().join("store").join(day);
+            for side in ["-wal", "-shm"] {
+                let _ = std::fs::remove_file(format!("{}{side}", store(&crash).display()));
+            }
+            std::fs::copy(store(&whole), store(&crash)).unwrap();
+        }
+        for _ in 0..2 {
+            ship_all(crash.path());
+            assert_eq!(all(crash.path()), wanted);
+            let top = |data: &std::path::Path| {
+                let filter = AuditQuery::default();
+                archive(data)
+                    .top(Dimension::User, Measure::Bytes, &filter, 9)
+                    .unwrap()
+            };
+            assert_eq!(
+                top(crash.path()),
+                top(whole.path()),
+                "sums were counted twice"
+            );
+            let report = archive(crash.path()).verify().unwrap();
+            assert!(report.is_intact(), "{:#?}", report.findings);
+        }
+    }
+}
+
+#[test]
+fn many_lanes_are_shipped_while_they_are_written() {
+    let data = tempfile::tempdir().unwrap();
+    let (audit, _) = open(data.path());
+    std::thread::scope(|scope| {
+        for number in 0..4u16 {
+            let mut lane = audit.lane(number).unwrap();
+            scope.spawn(move || {
+                let session = u64::from(number) + 1;
+                start(&mut lane, session, NOW, "bob");
+                for statement in 0..2000 {
+                    let at = NOW + u64::from(statement);
+                    run(
+                        &mut lane,
+                        session,
+                        statement,
+                        at,
+                        &format!("SELECT {statement}"),
+                    );
+                }
+                end(&mut lane, session, NOW + 9999);
+            });
+        }
+    });
+    stop(audit);
+    let rows = all(data.path());
+    assert_eq!(rows.len(), 8000);
+    assert!(
+        rows.iter()
+            .all(|row| row.completion == "done" && row.user.as_deref() == Some("bob"))
+    );
+    let report = archive(data.path()).verify().unwrap();
+    assert!(report.is_intact(), "{:#?}", report.findings);
+    // Segments that were shipped are gone, save the one that holds each lane's head.
+    for number in 0..4 {
+        let dir = data.path().join("journal").join(number.to_string());
+        let segments = std::fs::read_dir(dir)
+            .unwrap()
+            .filter(|entry| {
+                entry
+                    .as_ref()
+                    .unwrap()
+                    .path()
+                    .extension()
+                    .is_some_and(|e| e == "seg")
+            })
+            .count();
+        assert_eq!(segments, 1, "lane {number}");
+    }
+}
+
+#[test]
+fn a_finished_statement_is_found_within_three_seconds() {
+    let data = tempfile::tempdir().unwrap();
+    let (audit, _) = sqlward_audit_store::Audit::open(
+        data.path(),
+        sqlward_audit_store::AuditSettings::default(),
+    )
+    .unwrap();
+    let mut lane = audit.lane(0).unwrap();
+    run(&mut lane, 1, 1, NOW, "SELECT 'fresh'");
+    let begun = std::time::Instant::now();
+    until("found", || {
+        sqlward_audit_store::query::Archive::open(&data.path().join("store"))
+            .is_ok_and(|archive| archive.search(&AuditQuery::default()).unwrap().len() == 1)
+    });
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(3),
+        "{:?}",
+        begun.elapsed()
+    );
+    drop(lane);
+    stop(audit);
+}
+
+#[test]
+fn a_failed_login_is_on_record() {
+    use sqlward_audit_store::record::{EndCause, SessionEnd};
+    let data = tempfile::tempdir().unwrap();
+    let (audit, _) = open(data.path());
+    let mut lane = audit.lane(0).unwrap();
+    start(&mut lane, 1, NOW, "bob");
+    end(&mut lane, 1, NOW + 5);
+    lane.append(&Entry::SessionEnd(SessionEnd {
+        session: SessionId(2),
+        at_us: NOW + 7,
+        cause: EndCause::AuthFailed,
+        sqlstate: Some(*b"28P01"),
+        claimed: Some(subject("mallory")),
+        client_bytes: 1,
+        server_bytes: 2,
+    }))
+    .unwrap();
+    drop(lane);
+    stop(audit);
+    let archive = archive(data.path());
+    let failed = SessionQuery {
+        cause: vec![EndCause::AuthFailed],
+        ..SessionQuery::default()
+    };
+    let failed = archive.session_events(&failed).unwrap();
+    assert_eq!(failed.len(), 1);
+    assert_eq!(
+        (failed[0].user.as_deref(), failed[0].error.as_deref()),
+        (Some("mallory"), Some("28P01"))
+    );
+    let steps = |query: &SessionQuery| -> Vec<String> {
+        archive
+            .session_events(query)
+            .unwrap()
+            .into_iter()
+            .map(|event| event.step)
+            .collect()
+    };
+    let bob = SessionQuery {
+        user: vec!["b*".to_owned()],
+        limit: Some(2),
+        ..Default::default()
+    };
+    assert_eq!(steps(&bob), ["end", "authenticated"]);
+    let near = SessionQuery {
+        client: vec!["10.1.0.0/16".parse().unwrap()],
+        ..Default::default()
+    };
+    assert_eq!(steps(&near).len(), 3);
+    let early = SessionQuery {
+        to: Some(NOW + 1),
+        ..Default::default()
+    };
+    assert_eq!(steps(&early), ["start"]);
+}
+
+#[test]
+fn a_store_that_fails_is_tried_again_and_nothing_is_lost() {
+    let data = tempfile::tempdir().unwrap();
+    let (audit, _) = open(data.path());
+    let metrics = audit.metrics();
+    let load =
+        |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+    // A directory stands where the day's file should be.
+    let in_the_way = data.path().join("store/2026-11-23.db");
+    std::fs::create_dir(&in_the_way).unwrap();
+    let mut lane = audit.lane(0).unwrap();
+    start(&mut lane, 1, NOW, "bob");
+    for number in 0..50 {
+        run(&mut lane, 1, number, NOW, "SELECT 1");
+    }
+    until("the store fails", || load(&metrics.errors) > 0);
+    assert_eq!(load(&metrics.rows), 0);
+    std::fs::remove_dir(&in_the_way).unwrap();
+    until("the store takes it", || load(&metrics.rows) == 50);
+    drop(lane);
+    stop(audit);
+    assert_eq!(all(data.path()).len(), 50);
+}
+
+#[test]
+fn what_must_survive_a_restart_stays_small() {
+    let data = tempfile::tempdir().unwrap();
+    let (audit, _) = open(data.path());
+    let mut lane = audit.lane(0).unwrap();
+    start(&mut lane, 1, NOW, "bob");
+    for number in 0..500 {
+        // Each execution prepares anew, and changes the subject while it is open.
+        let text = format!("SELECT {number}");
+        let p = begin(&mut lane, prepare(2 * number, &text));
+        let e = begin(&mut lane, execute(2 * number + 1, p, true));
+        finish(&mut lane, outcome(p, Completion::Prepared, None));
+        let name = format!("user {number}");
+        let end_user = EndUser {
+            name: &name,
+            source: EndUserSource::Setting,
+            trust: Trust::Asserted,
+        };
+        context(&mut lane, 1, NOW + u64::from(number), Some(end_user));
+        finish(&mut lane, done(e));
+    }
+    let metrics = audit.metrics();
+    until("shipped", || {
+        metrics.rows.load(std::sync::atomic::Ordering::Relaxed) == 500
+    });
+    drop(audit);
+    let main = rusqlite::Connection::open(data.path().join("store/main.db")).unwrap();
+    let kept: i64 = main
+        .query_row("SELECT count(*) FROM kept", [], |row| row.get(0))
+        .unwrap();
+    assert!(kept < 12, "{kept} entries are kept for a restart");
+    drop(main);
+    drop(lane);
+    ship_all(data.path());
+    let rows = all(data.path());
+    assert!(
+        rows.iter()
+            .all(|row| row.text_state == "prepared" && row.completion == "done")
+    );
+    let wanted = |row: &sqlward_audit_store::query::Row| match (row.number - 1) / 2 {
+        0 => None,
+        number => Some(format!("user {}", number - 1)),
+    };
+    assert!(rows.iter().all(|row| row.end_user == wanted(row)));
+    assert!(archive(data.path()).verify().unwrap().is_intact());
 }

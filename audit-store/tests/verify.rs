@@ -1,4 +1,12 @@
 //! Verification: an intact store is found intact, every kind of tampering is found.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a test that fails may panic"
+)]
 
 mod support;
 
@@ -154,7 +162,7 @@ fn every_edit_of_a_row_is_found() {
         ),
         (
             "UPDATE statement SET who = who + 1 {one}",
-            "session of subject",
+            "the row was changed",
         ),
         ("UPDATE statement SET shape = NULL {one}", "shape"),
         ("UPDATE statement SET text = text + 1 {one}", "text"),

@@ -53,18 +53,7 @@ Names take * for any characters; a comma separates alternatives.")]
 Examples:
   sqlward audit top --data ./data --by user
   sqlward audit top --data ./data --by object --measure rows --from 7d --limit 20")]
-    Top {
-        /// What to rank.
-        #[arg(long, value_parser = dimension, default_value = "user")]
-        by: Dimension,
-        /// By which measure.
-        #[arg(long, value_parser = measure, default_value = "count")]
-        measure: Measure,
-        #[command(flatten)]
-        filter: Filter,
-        #[command(flatten)]
-        answer: Answer,
-    },
+    Top(Box<Top>),
     /// Ask in SQL (SQLite), read-only, over the views `statements`, `sessions` and `administration`.
     #[command(after_help = "\
 Example:
@@ -81,6 +70,21 @@ Example:
         #[command(flatten)]
         answer: Answer,
     },
+}
+
+/// Rank by any dimension and measure.
+#[derive(Debug, Args)]
+pub(crate) struct Top {
+    /// What to rank.
+    #[arg(long, value_parser = dimension, default_value = "user")]
+    by: Dimension,
+    /// By which measure.
+    #[arg(long, value_parser = measure, default_value = "count")]
+    measure: Measure,
+    #[command(flatten)]
+    filter: Filter,
+    #[command(flatten)]
+    answer: Answer,
 }
 
 /// Find statements.
@@ -210,25 +214,7 @@ impl Audit {
                 }
                 story(&entries, answer.format)?;
             }
-            Self::Top {
-                by,
-                measure,
-                filter,
-                answer,
-            } => {
-                let most = if answer.limit == 0 {
-                    usize::MAX
-                } else {
-                    answer.limit
-                };
-                let ranking = answer.archive()?.top(by, measure, &filter.query(), most)?;
-                let mut table = Table::new(&["value", "measure"]);
-                table.rows = ranking
-                    .into_iter()
-                    .map(|entry| vec![entry.value.into(), entry.measure.into()])
-                    .collect();
-                output::table(&table, answer.format)?;
-            }
+            Self::Top(top) => top.run()?,
             Self::Sql {
                 query,
                 from,
@@ -245,6 +231,24 @@ impl Audit {
             }
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Top {
+    fn run(self) -> Result<()> {
+        let most = if self.answer.limit == 0 {
+            usize::MAX
+        } else {
+            self.answer.limit
+        };
+        let archive = self.answer.archive()?;
+        let ranking = archive.top(self.by, self.measure, &self.filter.query(), most)?;
+        let mut table = Table::new(&["value", "measure"]);
+        table.rows = ranking
+            .into_iter()
+            .map(|entry| vec![entry.value.into(), entry.measure.into()])
+            .collect();
+        output::table(&table, self.answer.format)
     }
 }
 

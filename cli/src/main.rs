@@ -36,12 +36,12 @@ enum Command {
     Config(config::Config),
     /// Check, test, explain and apply policies to statements.
     #[command(subcommand)]
-    Policy(policy::Policy),
+    Policy(Box<policy::Policy>),
     /// Ask who did what.
     #[command(subcommand)]
-    Audit(audit::Audit),
+    Audit(Box<audit::Audit>),
     /// Tell the whole story of one event, by the id that the client saw.
-    Explain(audit::Explain),
+    Explain(Box<audit::Explain>),
     /// Start an ephemeral PostgreSQL and the proxy, and show a refusal and its record.
     Demo(demo::Demo),
 }

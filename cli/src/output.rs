@@ -60,7 +60,8 @@ pub(crate) fn warnings(problems: &[problem::Problem]) {
     }
 }
 
-fn colour() -> Colour {
+/// Whether standard error is a terminal to colour for.
+pub(crate) fn colour() -> Colour {
     if io::stderr().is_terminal() {
         Colour::Always
     } else {

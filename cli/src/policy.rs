@@ -14,6 +14,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use sqlward_policy::{
     Policy as Compiled, Subject,
+    check::check,
     explain::{Question, explain},
     judge::{Batch, judge},
     rule::subject::EndUser,
@@ -32,6 +33,9 @@ pub(crate) enum Policy {
         /// Policy files and folders.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Run the [[test]] tables in policy files: decision and rule must be as expected.
     #[command(after_help = "Example:\n  sqlward policy test rules/baseline")]
@@ -122,16 +126,20 @@ impl Policy {
     /// Carry it out.
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
-            Self::Check { files } => with(&files, |policy| {
-                output::warnings(&policy.warnings);
-                println!(
-                    "good: {} rule(s) and {} test(s) in {} file(s)",
-                    policy.rules.len(),
-                    policy.tests.len(),
-                    policy.sources.len()
-                );
-                Ok(ExitCode::SUCCESS)
-            }),
+            Self::Check { files, json } => {
+                let report = check(&files);
+                let text = if json {
+                    format!("{:#}\n", report.json())
+                } else {
+                    report.text(output::colour())
+                };
+                output::quietly(io::stdout().write_all(text.as_bytes()))?;
+                Ok(if report.passed() {
+                    ExitCode::SUCCESS
+                } else {
+                    ExitCode::from(BAD_INPUT)
+                })
+            }
             Self::Test { files } => with(&files, |policy| {
                 let results = policy.run_tests()?;
                 print!("{results}");

@@ -51,8 +51,8 @@ pub struct Trace<'p> {
     pub rule: &'p Rule,
     /// The statements that it matched, counted from 1.
     pub matched: Vec<usize>,
-    /// For the first statement that it did not match: the condition that failed.
-    pub missed: Option<Miss>,
+    /// For the first statement that it did not match: its number and the condition that failed.
+    pub missed: Option<(usize, Miss)>,
 }
 
 /// A condition that did not hold.
@@ -154,7 +154,7 @@ impl<'p> Moment<'p, '_> {
             match self.miss(rule, &clauses, view) {
                 None => trace.matched.push(number),
                 Some(miss) => {
-                    trace.missed.get_or_insert(miss);
+                    trace.missed.get_or_insert((number, miss));
                 }
             }
         }
@@ -271,22 +271,36 @@ impl Explanation<'_> {
                 severity,
                 ..
             } = trace.rule;
+            let several = if count > 1 {
+                numbers(&trace.matched)
+            } else {
+                String::new()
+            };
             if !trace.matched.is_empty() {
-                let of = if count > 1 {
-                    format!(", {}", numbers(&trace.matched))
-                } else {
-                    String::new()
-                };
-                writeln!(out, "  matches  {id:<width$}  {action}, {severity}{of}")?;
-            } else if let Some(miss) = &trace.missed {
                 writeln!(
                     out,
-                    "  -        {id:<width$}  {}: wanted {}; found {}",
-                    miss.field, miss.wanted, miss.seen
+                    "  matches  {id:<width$}  {action}, {severity}{several}"
                 )?;
-                if let Some(note) = miss.note {
-                    writeln!(out, "           {:<width$}  ({note})", "")?;
-                }
+            }
+            let Some((number, miss)) = &trace.missed else {
+                continue;
+            };
+            let (name, of) = match trace.matched.as_slice() {
+                [] => (&**id, String::new()),
+                _ => ("", format!("not statement {number}: ")),
+            };
+            let Miss {
+                field,
+                wanted,
+                seen,
+                note,
+            } = miss;
+            writeln!(
+                out,
+                "  -        {name:<width$}  {of}{field}: wanted {wanted}; found {seen}"
+            )?;
+            if let Some(note) = note {
+                writeln!(out, "           {:<width$}  ({note})", "")?;
             }
         }
         self.write_decision(out)
@@ -353,8 +367,8 @@ impl Explanation<'_> {
                 "severity": trace.rule.severity,
                 "matches": !trace.matched.is_empty(),
                 "statements": trace.matched,
-                "missed": trace.missed.as_ref().filter(|_| trace.matched.is_empty()).map(|miss| json!({
-                    "field": miss.field, "wanted": miss.wanted, "found": miss.seen, "note": miss.note,
+                "missed": trace.missed.as_ref().map(|(statement, miss)| json!({
+                    "statement": statement, "field": miss.field, "wanted": miss.wanted, "found": miss.seen, "note": miss.note,
                 })),
             })).collect::<Vec<_>>(),
             "decision": {
@@ -374,7 +388,7 @@ impl Explanation<'_> {
 
 fn numbers(list: &[usize]) -> String {
     let list: Vec<String> = list.iter().map(ToString::to_string).collect();
-    format!("statement {}", list.join(", "))
+    format!(", statement {}", list.join(", "))
 }
 
 fn fact_lines(statement: &StatementFacts) -> Vec<(&'static str, String)> {

@@ -65,6 +65,7 @@ struct Line {
 #[derive(Serialize)]
 struct Judgement<'a> {
     id: &'a Value,
+    /// What the rules say, whatever the mode.
     decision: Action,
     rules: Vec<&'a str>,
     verb: Verb,

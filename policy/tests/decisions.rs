@@ -1,4 +1,11 @@
 //! What the rules of a policy come to: actions, defaults, modes, allow lists, unreadable statements, time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::rc::Rc;
 

@@ -1,4 +1,11 @@
 //! What is wrong with a policy is said at once, with place, expectation and nearest word.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use expect_test::{Expect, expect};
 use sqlward_policy::compile;
@@ -349,16 +356,14 @@ fn hostile_files_end_in_problems() {
         "]".repeat(10_000)
     );
     assert!(compile(vec![("p".into(), deep)]).is_err());
+    let nots = format!("{}user = \"x\"{}", "not = { ".repeat(60), " }".repeat(60));
+    assert!(compile(vec![("p".into(), rule(&format!("when = {{ {nots} }}")))]).is_ok());
     let nots = format!(
-        "{}{}",
-        rule(""),
-        format!(
-            "when = {}user = \"x\"{}",
-            "{ not = { ".repeat(30),
-            " } }".repeat(30)
-        )
+        "{}user = \"x\"{}",
+        "not = { ".repeat(5000),
+        " }".repeat(5000)
     );
-    let _ = compile(vec![("p".into(), nots)]);
+    assert!(compile(vec![("p".into(), rule(&format!("when = {{ {nots} }}")))]).is_err());
     let wide = (0..12)
         .map(|n| format!("{{ any = [ {{ user = \"a{n}\" }}, {{ user = \"b{n}\" }} ] }}"))
         .collect::<Vec<_>>();
@@ -378,4 +383,20 @@ fn hostile_files_end_in_problems() {
             .to_string()
             .contains("too long")
     );
+}
+
+#[test]
+fn allow_rules_beside_an_allowing_default_are_warned_of() {
+    let text = |when: &str| {
+        format!(
+            "schema = 1\ndefaults.action = \"allow\"\n[[rule]]\nid = \"r\"\naction = \"allow\"\nwhen = {{ {when} }}\n"
+        )
+    };
+    check(
+        &text("user = \"a\""),
+        expect![[
+            r#"p.toml:6:8: warning: the default allows this already: the rule is recorded and changes nothing; expected `[defaults] action = "deny"`, or a verb that only a rule can allow"#
+        ]],
+    );
+    check(&text("replication = true, user = \"a\""), expect![[""]]);
 }

@@ -715,3 +715,237 @@ fn the_weakest_clause_counts() {
     assert_eq!(shape("EXPLAIN DELETE FROM t"), WhereShape::NotApplicable);
     assert_eq!(shape("PREPARE x AS DELETE FROM t"), WhereShape::Absent);
 }
+
+/// The facts of a text of one statement.
+fn facts(sql: &str) -> StatementFacts {
+    let analysis = read(sql.as_bytes(), true);
+    assert_eq!(analysis.facts.unreadable, None, "{sql}");
+    analysis
+        .facts
+        .statements
+        .into_iter()
+        .next()
+        .expect("a statement")
+}
+
+#[test]
+fn classes_are_the_strongest() {
+    let classes = [
+        ("SELECT 1", "read"),
+        ("SELECT nextval('s')", "write"),
+        ("SELECT a INTO t FROM b", "write"),
+        (
+            "WITH x AS (DELETE FROM t RETURNING 1) SELECT * FROM x",
+            "write",
+        ),
+        ("EXPLAIN DELETE FROM t", "read"),
+        ("EXPLAIN ANALYZE DELETE FROM t", "write"),
+        ("PREPARE x AS DELETE FROM t", "write"),
+        ("PREPARE x AS SELECT 1", "read"),
+        ("EXECUTE x", "session"),
+        ("SELECT pg_terminate_backend(1)", "admin"),
+        ("COPY t FROM STDIN", "write"),
+        ("COPY t TO STDOUT", "read"),
+        ("COPY t TO '/x'", "admin"),
+        ("SELECT pg_read_file('x')", "admin"),
+        ("CREATE TABLE t ()", "ddl"),
+        ("GRANT a TO b", "dcl"),
+        ("ALTER TABLE t DISABLE ROW LEVEL SECURITY", "dcl"),
+        ("ALTER TABLE t OWNER TO x", "dcl"),
+        ("COMMIT", "tcl"),
+        ("SET a = 1", "session"),
+        ("CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'x'", "admin"),
+        (
+            "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'x'",
+            "ddl",
+        ),
+        ("DO LANGUAGE plpython3u 'x'", "admin"),
+        ("DO 'x'", "write"),
+        ("VACUUM", "utility"),
+        ("CHECKPOINT", "admin"),
+        ("CALL p()", "write"),
+        ("CREATE ROLE x", "dcl"),
+        ("DROP POLICY p ON t", "dcl"),
+        (
+            "CREATE SUBSCRIPTION s CONNECTION 'x' PUBLICATION p",
+            "admin",
+        ),
+        ("", "utility"),
+        (
+            "MERGE INTO t USING s ON true WHEN MATCHED THEN DO NOTHING",
+            "write",
+        ),
+        ("LOCK TABLE t", "utility"),
+    ];
+    for (sql, class) in classes {
+        assert_eq!(facts(sql).class.as_str(), class, "{sql}");
+    }
+}
+
+#[test]
+fn ways_out_are_named() {
+    let egress = [
+        ("COPY t FROM PROGRAM 'x'", Egress::CopyProgram),
+        ("COPY t TO '/x'", Egress::CopyFile),
+        ("COPY t TO STDOUT", Egress::CopyOut),
+        ("COPY t FROM STDIN", Egress::CopyIn),
+        ("SELECT pg_ls_dir('x')", Egress::ServerFile),
+        ("SELECT lo_export(1, 'x')", Egress::LargeObject),
+        ("SELECT ext.dblink_exec('x', 'y')", Egress::Dblink),
+        ("CREATE SERVER s FOREIGN DATA WRAPPER w", Egress::Foreign),
+        ("CREATE FOREIGN TABLE t (a int) SERVER s", Egress::Foreign),
+        ("CREATE EXTENSION x", Egress::Code),
+        ("LOAD 'x'", Egress::Code),
+        (
+            "CREATE FUNCTION f() RETURNS int LANGUAGE plperlu AS 'x'",
+            Egress::Code,
+        ),
+        (
+            "INSERT INTO t VALUES (pg_read_file('x'))",
+            Egress::ServerFile,
+        ),
+        ("CREATE USER MAPPING FOR a SERVER s", Egress::Foreign),
+        ("EXPLAIN SELECT pg_read_file('x')", Egress::ServerFile),
+    ];
+    for (sql, way) in egress {
+        assert!(facts(sql).egress.contains(&way), "{sql}");
+    }
+    assert!(facts("SELECT a FROM t").egress.is_empty());
+}
+
+#[test]
+fn sessions_change_as_statements_say() {
+    use sqlward_policy::statement::SessionEffect as E;
+    let set = |name: &str, value: Option<&str>, local| E::Set {
+        name: name.into(),
+        value: value.map(Into::into),
+        local,
+    };
+    assert_eq!(
+        facts("SET search_path = a, \"B\"").effects,
+        [set("search_path", Some("a, B"), false)]
+    );
+    assert_eq!(
+        facts("SET LOCAL Standard_Conforming_Strings TO off").effects,
+        [set("standard_conforming_strings", Some("off"), true)]
+    );
+    assert_eq!(
+        facts("SET NAMES 'latin1'").effects,
+        [set("client_encoding", Some("latin1"), false)]
+    );
+    assert_eq!(
+        facts("SET a.b TO DEFAULT").effects,
+        [set("a.b", None, false)]
+    );
+    assert_eq!(facts("SET ROLE x").effects, [set("role", Some("x"), false)]);
+    assert_eq!(facts("RESET ALL").effects, [E::Reset(None)]);
+    assert_eq!(facts("RESET x").effects, [E::Reset(Some("x".into()))]);
+    assert_eq!(facts("DISCARD ALL").effects, [E::Discard]);
+    assert_eq!(facts("EXECUTE S(1)").effects, [E::Execute("s".into())]);
+    assert_eq!(
+        facts("EXPLAIN ANALYZE EXECUTE s").effects,
+        [E::Execute("s".into())]
+    );
+    assert_eq!(facts("DEALLOCATE ALL").effects, [E::Deallocate(None)]);
+    assert_eq!(facts("FETCH 5 FROM c").effects, [E::Cursor("c".into())]);
+    assert_eq!(
+        facts("SELECT set_config('a.b', 'c', false)").effects,
+        [E::MayChangeSettings]
+    );
+    assert_eq!(facts("ROLLBACK").effects, [E::MayChangeSettings]);
+    assert_eq!(facts("SELECT 1").effects, []);
+    match facts("PREPARE p AS DELETE FROM secret").effects.as_slice() {
+        [E::Prepare { name, body }] => {
+            assert_eq!(&**name, "p");
+            assert_eq!(
+                (body.verb, body.where_shape),
+                (Verb::Delete, WhereShape::Absent)
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn limits_and_columns() {
+    use sqlward_policy::vocabulary::LimitShape;
+    assert_eq!(facts("SELECT * FROM t").limit, LimitShape::Absent);
+    assert_eq!(facts("SELECT * FROM t LIMIT ALL").limit, LimitShape::Absent);
+    assert_eq!(
+        facts("SELECT * FROM t UNION SELECT 1 LIMIT 5").limit,
+        LimitShape::Present
+    );
+    assert_eq!(
+        facts("SELECT * FROM t FETCH FIRST 5 ROWS ONLY").limit,
+        LimitShape::Present
+    );
+    assert_eq!(
+        facts("WITH x AS (SELECT * FROM t LIMIT 1) SELECT * FROM x").limit,
+        LimitShape::Absent
+    );
+    assert_eq!(facts("SELECT 1").limit, LimitShape::NotApplicable);
+    assert_eq!(
+        facts("INSERT INTO t SELECT * FROM s").limit,
+        LimitShape::NotApplicable
+    );
+    let columns = |sql: &str| -> Vec<String> {
+        let columns = facts(sql).columns;
+        let table = |name: &Option<sqlward_policy::statement::Name>| {
+            name.as_ref()
+                .map_or("?".to_owned(), |name| name.name.to_string())
+        };
+        columns
+            .iter()
+            .map(|c| format!("{}.{} {}", table(&c.table), c.column, c.usage))
+            .collect()
+    };
+    assert_eq!(
+        columns("SELECT a FROM t x WHERE x.b = 1"),
+        ["t.a read", "t.b filter"]
+    );
+    assert_eq!(columns("SELECT * FROM t, u v"), ["t.* read", "u.* read"]);
+    assert_eq!(
+        columns("SELECT v.a, b FROM t, u v"),
+        ["?.b read", "u.a read"]
+    );
+    assert_eq!(
+        columns("UPDATE t SET a = b WHERE c = 1"),
+        ["t.a write", "t.b read", "t.c filter"]
+    );
+    assert_eq!(columns("INSERT INTO t (a) VALUES (1)"), ["t.a write"]);
+}
+
+#[test]
+fn long_lists_are_read_in_full_where_it_matters() {
+    let list = ", 7".repeat(5_000);
+    assert_eq!(shape(&format!("1 IN (2{list}, 1)")), WhereShape::AlwaysTrue);
+    assert_eq!(
+        shape(&format!("id IN (2{list}, 1)")),
+        WhereShape::Restricting
+    );
+    let rows = ", (1, 2)".repeat(5_000);
+    let sql = format!("INSERT INTO t VALUES (1, 2){rows}, (3, (SELECT v FROM secret)){rows}");
+    assert_eq!(summary(&read(sql.as_bytes(), true)), "insert r=secret w=t");
+}
+
+#[test]
+fn replication_commands_are_known() {
+    let replication = |sql: &str| {
+        let analysis = on_stack(|| {
+            sqlward_policy::statement::analyse_replication(
+                sql.as_bytes(),
+                &LexState::default(),
+                &Limits::default(),
+            )
+        });
+        analysis.facts.statements.first().expect("a statement").verb
+    };
+    assert_eq!(replication("IDENTIFY_SYSTEM"), Verb::Replication);
+    assert_eq!(
+        replication("START_REPLICATION SLOT \"a\" LOGICAL 0/0 (proto_version '1')"),
+        Verb::Replication
+    );
+    assert_eq!(replication("base_backup (label 'x')"), Verb::Replication);
+    assert_eq!(replication("SELECT 1"), Verb::Select);
+    assert_eq!(replication(""), Verb::Empty);
+}

@@ -120,22 +120,22 @@ fn bombs() -> Vec<(&'static str, String)> {
         ),
         (
             "delete not",
-            format!("DELETE FROM t WHERE {}(1=1)", "NOT ".repeat(900)),
+            format!("DELETE FROM t WHERE {}(1=1)", "NOT ".repeat(450)),
         ),
         (
             "delete nested",
             format!(
                 "DELETE FROM t WHERE {}1=1{}",
-                "NOT (a AND ".repeat(300),
-                ")".repeat(300)
+                "NOT (a AND ".repeat(160),
+                ")".repeat(160)
             ),
         ),
         (
             "delete plus",
             format!(
                 "DELETE FROM t WHERE a{} = a{}",
-                "+1".repeat(400),
-                "+1".repeat(400)
+                "+1".repeat(200),
+                "+1".repeat(200)
             ),
         ),
         (
@@ -193,7 +193,7 @@ fn ordinary_sizes_are_readable() {
             "in list of casts",
             format!(
                 "SELECT 1 FROM t WHERE a IN ('1'::uuid{})",
-                ",'2'::uuid".repeat(30_000)
+                ",'2'::uuid".repeat(20_000)
             ),
         ),
         (

@@ -467,19 +467,40 @@ fn fresh(analysis: Analysis) -> Rc<Known> {
     })
 }
 
-/// The prepared statements whose names a text may give another meaning; `None` for all of them.
-pub(crate) fn renamed(known: &Known) -> impl Iterator<Item = Option<&str>> {
-    effects(known).filter_map(|effect| match effect {
-        SessionEffect::Prepare { name, .. } => Some(Some(&**name)),
-        SessionEffect::Deallocate(name) => Some(name.as_deref()),
-        SessionEffect::Discard => Some(None),
-        SessionEffect::Set { .. }
-        | SessionEffect::Reset(_)
-        | SessionEffect::Declare { .. }
-        | SessionEffect::Execute(_)
-        | SessionEffect::Cursor(_)
-        | SessionEffect::MayChangeSettings => None,
-    })
+/// Whose name a text may give another meaning; `None` for all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Renamed<'a> {
+    /// Prepared statements.
+    Prepared(Option<&'a str>),
+    /// Portals, which cursors are.
+    Portal(Option<&'a str>),
+}
+
+/// The names that SQL shares with the protocol, and that a text may give another meaning.
+pub(crate) fn renamed(known: &Known) -> impl Iterator<Item = Renamed<'_>> {
+    let statements = known.analysis.facts.statements.iter();
+    let effects = statements.flat_map(|statement| {
+        statement
+            .effects
+            .iter()
+            .map(|effect| (statement.verb, effect))
+    });
+    effects
+        .flat_map(|(verb, effect)| match effect {
+            SessionEffect::Prepare { name, .. } => [Some(Renamed::Prepared(Some(name))), None],
+            SessionEffect::Deallocate(name) => [Some(Renamed::Prepared(name.as_deref())), None],
+            SessionEffect::Declare { name, .. } => [Some(Renamed::Portal(Some(name))), None],
+            SessionEffect::Cursor(name) if verb == Verb::Close => {
+                [Some(Renamed::Portal(Some(name))), None]
+            }
+            SessionEffect::Discard => [Some(Renamed::Prepared(None)), Some(Renamed::Portal(None))],
+            SessionEffect::Set { .. }
+            | SessionEffect::Reset(_)
+            | SessionEffect::Execute(_)
+            | SessionEffect::Cursor(_)
+            | SessionEffect::MayChangeSettings => [None, None],
+        })
+        .flatten()
 }
 
 /// Whether a text ends its transaction by taking it back.

@@ -16,6 +16,8 @@ mod main_file;
 mod rollup;
 mod schema;
 mod seal;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::collections::{BTreeMap, HashMap};
@@ -214,8 +216,11 @@ fn prepare(connection: &Connection, tables: &str) -> rusqlite::Result<()> {
     // The writer alone keeps references right; readers never change anything.
     connection.pragma_update(None, "foreign_keys", "OFF")?;
     if version(connection)? == 0 {
-        connection.execute_batch(tables)?;
-        connection.pragma_update(None, "user_version", schema::VERSION)?;
+        // All at once: readers find either nothing or everything.
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute_batch(tables)?;
+        transaction.pragma_update(None, "user_version", schema::VERSION)?;
+        transaction.commit()?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use sqlward_policy::vocabulary::{Action, Class, Severity, Verb};
 
 use crate::embedded::{INDEXED, address, rank};
 use crate::event::SessionId;
+use crate::query::SessionQuery;
 use crate::record::{Completion, IntentKind};
 
 /// A question about statements: every filter that is set must hold; within a list, one value must.
@@ -153,6 +154,19 @@ impl Conditions {
         );
     }
 
+    fn clients(&mut self, networks: &[IpNet]) {
+        let mut clauses = Vec::new();
+        for network in networks {
+            clauses.push("(w.address BETWEEN ? AND ?)");
+            for end in [network.network(), network.broadcast()] {
+                self.values.push(address(end).to_vec().into());
+            }
+        }
+        if !clauses.is_empty() {
+            self.add(format!("({})", clauses.join(" OR ")));
+        }
+    }
+
     fn text(&mut self, wanted: &str) {
         if wanted.is_empty() {
             return;
@@ -198,7 +212,7 @@ impl AuditQuery {
         conditions.names("s.end_user", &self.end_user);
         conditions.names("w.application", &self.application);
         conditions.names("w.database", &self.database);
-        self.clients(&mut conditions);
+        conditions.clients(&self.client);
         self.statements(&mut conditions);
         conditions.words(
             "j.action",
@@ -242,19 +256,6 @@ impl AuditQuery {
             || !self.error.is_empty()
     }
 
-    fn clients(&self, conditions: &mut Conditions) {
-        let mut clauses = Vec::new();
-        for network in &self.client {
-            clauses.push("(w.address BETWEEN ? AND ?)");
-            for end in [network.network(), network.broadcast()] {
-                conditions.values.push(address(end).to_vec().into());
-            }
-        }
-        if !clauses.is_empty() {
-            conditions.add(format!("({})", clauses.join(" OR ")));
-        }
-    }
-
     fn statements(&self, conditions: &mut Conditions) {
         let verb = |verb: &Verb| {
             let clause = "EXISTS (SELECT 1 FROM json_each(h.verbs) WHERE value = ?)";
@@ -276,6 +277,22 @@ impl AuditQuery {
         if let Some(fingerprint) = self.fingerprint {
             conditions.with("h.fingerprint = ?", fingerprint.to_vec());
         }
+    }
+}
+
+impl SessionQuery {
+    pub(crate) fn conditions(&self) -> Conditions {
+        let mut conditions = Conditions::default();
+        if let Some(from) = self.from {
+            conditions.with("e.at_us >= ?", signed(from));
+        }
+        if let Some(to) = self.to {
+            conditions.with("e.at_us < ?", signed(to));
+        }
+        conditions.names("w.user", &self.user);
+        conditions.clients(&self.client);
+        conditions.words("e.cause", self.cause.iter().map(|cause| cause.as_str()));
+        conditions
     }
 }
 

@@ -18,7 +18,7 @@ use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 pub use self::filter::{AuditQuery, Order};
 pub use self::row::{AdminRow, Json, Row, SessionRow, StoredText};
-pub use self::session::SessionEntry;
+pub use self::session::{SessionEntry, SessionQuery};
 pub use self::sql::{SqlError, SqlRange};
 pub use self::table::{Cell, Format, Table};
 pub use self::top::{Dimension, Measure, TopEntry};
@@ -152,7 +152,7 @@ impl Archive {
             conditions.sql(),
             query.order.sql(),
         );
-        let mut read = || {
+        let read = || {
             let mut statement = connection.prepare(&sql)?;
             let mut rows = statement.query(params_from_iter(conditions.values))?;
             while let Some(row) = rows.next()? {
@@ -242,14 +242,17 @@ impl Archive {
         &self.dir
     }
 
-    /// Opens a day file; `None` where it is gone by now.
+    /// Opens a day file; `None` where it is gone by now, or has just been made and holds nothing yet.
     pub(crate) fn day(&self, day: Day) -> Result<Option<(PathBuf, Connection)>, StoreError> {
         let path = self.dir.join(day_name(day));
         if !path.exists() {
             return Ok(None);
         }
-        let connection = open(&path)?;
-        Ok(Some((path, connection)))
+        match open(&path) {
+            Ok(connection) => Ok(Some((path, connection))),
+            Err(StoreError::Version { found: 0, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -64,7 +64,8 @@ macro_rules! row {
 
             /// Reads a row of that select list.
             pub(crate) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-                Ok(Self { $($field: row.get(stringify!($field))?,)+ })
+                let mut places = 0usize..;
+                Ok(Self { $($field: row.get(places.next().unwrap_or(usize::MAX))?,)+ })
             }
 
             /// The values in the order of [`Self::COLUMNS`].

@@ -103,7 +103,13 @@ impl Archive {
                     params![read_only_uri(&path)],
                 )
                 .map_err(StoreError::sqlite(&path))?;
-            views.add(&schema);
+            let version: i64 = connection
+                .pragma_query_value(Some(schema.as_str()), "user_version", |row| row.get(0))
+                .map_err(StoreError::sqlite(&path))?;
+            // A file that has just been made holds nothing yet.
+            if version != 0 {
+                views.add(&schema);
+            }
         }
         connection.execute_batch(&views.sql())?;
         Ok(connection)

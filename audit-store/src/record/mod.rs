@@ -26,10 +26,6 @@ pub use crate::words::{
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the hot path must not allocate to box an intent"
-)]
 pub enum Entry<'a> {
     /// A writer took the lane; everything still open before it is lost. Written by the journal itself.
     Epoch(Epoch),

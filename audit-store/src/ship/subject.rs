@@ -1,5 +1,6 @@
 //! What is known of a session, owned: it outlives the segments it was read from.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -111,12 +112,14 @@ pub(crate) struct Session {
     pub(crate) first: Seq,
     /// Entries that restore this after a restart.
     pub(crate) frames: Vec<Seq>,
-    /// The last of `frames` that is a `Context`.
-    pub(crate) context: Option<Seq>,
+    /// Those of `frames` that are changes of the subject, in order.
+    pub(crate) contexts: Vec<Seq>,
     /// Its intents without an outcome.
     pub(crate) open: Vec<Seq>,
-    /// Its prepared texts.
+    /// Its prepared texts with a name.
     pub(crate) texts: Vec<Seq>,
+    /// Its latest texts of the unnamed statement: a new one replaces the others, save for portals over them.
+    pub(crate) unnamed: VecDeque<Seq>,
 }
 
 impl Session {
@@ -127,9 +130,10 @@ impl Session {
             end_user: None,
             first,
             frames: Vec::new(),
-            context: None,
+            contexts: Vec::new(),
             open: Vec::new(),
             texts: Vec::new(),
+            unnamed: VecDeque::new(),
         }
     }
 

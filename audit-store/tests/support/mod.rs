@@ -23,17 +23,18 @@ pub const NOW: u64 = 1_795_413_599_000_000;
 
 /// Small segments, no waiting.
 pub fn settings() -> AuditSettings {
-    let mut settings = AuditSettings::default();
-    settings.journal = JournalSettings {
-        node: 3,
-        segment_bytes: 64 * 1024,
-        max_journal_bytes: 64 << 20,
-    };
-    settings.shipper = ShipperSettings {
-        interval: Duration::from_millis(1),
-        ..ShipperSettings::default()
-    };
-    settings
+    AuditSettings {
+        journal: JournalSettings {
+            node: 3,
+            segment_bytes: 64 * 1024,
+            max_journal_bytes: 64 << 20,
+        },
+        shipper: ShipperSettings {
+            interval: Duration::from_millis(1),
+            ..ShipperSettings::default()
+        },
+        ..AuditSettings::default()
+    }
 }
 
 pub fn open(data: &Path) -> (Audit, Recovery) {
@@ -49,6 +50,13 @@ pub fn stop(audit: Audit) {
 pub fn ship_all(data: &Path) {
     let (audit, _) = open(data);
     stop(audit);
+}
+
+/// A temporary directory in memory, where there is such a thing: thousands of small journals want no disk.
+pub fn quick_dir() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
 }
 
 /// A copy of a data directory as it is at this instant.

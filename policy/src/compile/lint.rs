@@ -5,6 +5,7 @@ use hashbrown::HashMap;
 use super::Compiler;
 use crate::file::{File, RawRule};
 use crate::policy::Defaults;
+use crate::rule::clause::PRIVILEGED;
 use crate::rule::object::NamePattern;
 use crate::rule::statement::StatementTest;
 use crate::rule::window::Window;
@@ -25,6 +26,15 @@ impl Compiler {
             warn(
                 "what only this rule matches passes with an alert, although the default denies",
                 "another action, if that is not meant",
+            );
+        }
+        if defaults.action == Action::Allow
+            && raw.action == Action::Allow
+            && !names_privileged(when)
+        {
+            warn(
+                "the default allows this already: the rule is recorded and changes nothing",
+                "`[defaults] action = \"deny\"`, or a verb that only a rule can allow",
             );
         }
         let mut patterns = Vec::new();
@@ -124,4 +134,19 @@ fn names_of<'a>(when: &'a When, names: &mut Vec<&'a NamePattern>) {
             Condition::Any(whens) => whens.iter().for_each(|when| names_of(when, names)),
         }
     }
+}
+
+/// Whether a condition names a verb that only a rule can allow.
+fn names_privileged(when: &When) -> bool {
+    when.conditions.iter().any(|condition| match condition {
+        Condition::Test(test) => match &**test {
+            Test::Statement(StatementTest::Verb(verbs)) => {
+                PRIVILEGED.iter().any(|verb| verbs.contains(*verb))
+            }
+            Test::Statement(StatementTest::Replication(wanted)) => *wanted,
+            Test::Statement(_) | Test::Subject(_) | Test::Time(_) => false,
+        },
+        Condition::Not(_) => false,
+        Condition::Any(whens) => whens.iter().any(names_privileged),
+    })
 }

@@ -9,6 +9,8 @@ use crate::problem::{Problem, Problems, Source};
 
 /// Loads files and folders; of a folder, every `*.toml` beneath it, sorted by path.
 ///
+/// A process that loads more than once gives each policy another generation, with [`Policy::with_generation`].
+///
 /// # Errors
 /// Everything that is wrong, at once.
 pub fn load(paths: &[PathBuf]) -> Result<Policy, Problems> {

@@ -12,10 +12,11 @@ use crate::rule::statement::StatementView;
 use crate::statement::facts::Facts;
 use crate::vocabulary::{Action, Mode, Unreadable, Verb};
 
-/// Ends the clauses of one statement in a list of matches.
-const END: u32 = u32::MAX;
-/// Marks a statement that only a rule that names its verb can allow; the first of [`PRIVILEGED`], then the next.
-const PRIVILEGED_MARKS: [u32; 2] = [u32::MAX - 1, u32::MAX - 2];
+/// A list of matches holds, for each statement, a head and then as many clauses as the head's low bits say. The high
+/// bits mark verbs that only a rule that names them can allow, in the order of [`PRIVILEGED`].
+const PRIVILEGED_BITS: [u32; 2] = [1 << 31, 1 << 30];
+/// The bits of the number of clauses.
+const COUNT: u32 = (1 << 30) - 1;
 
 /// The clauses that each distinct statement of a message matches, whatever the session and the time.
 pub(super) fn statement_matches(
@@ -41,14 +42,15 @@ pub(super) fn statement_matches(
 }
 
 fn one_statement(policy: &Policy, view: &StatementView<'_>) -> ClauseList {
-    let mut clauses = policy.index.matches(&policy.clauses, view);
-    for (verb, mark) in PRIVILEGED.into_iter().zip(PRIVILEGED_MARKS) {
+    let mut list = policy.index.matches(&policy.clauses, view);
+    let mut head = u32::try_from(list.len()).unwrap_or(COUNT).min(COUNT);
+    for (verb, bit) in PRIVILEGED.into_iter().zip(PRIVILEGED_BITS) {
         if view.statement.verbs_all().any(|found| found == verb) {
-            clauses.push(mark);
+            head |= bit;
         }
     }
-    clauses.push(END);
-    clauses
+    list.insert(0, head);
+    list
 }
 
 /// An action and its cause; the causes are compared by rank.
@@ -113,14 +115,14 @@ impl Voices {
         privileged: Option<Verb>,
     ) -> Weight {
         let base = match (unreadable, privileged, self.allowed) {
+            (_, Some(verb), None) => Some(Weight {
+                action: Action::Deny,
+                cause: Ground::NotNamed(verb),
+            }),
             (Some(_), _, _) if self.answers_unreadable => None,
             (Some(reason), _, _) => Some(Weight {
                 action: policy.defaults.unreadable,
                 cause: Ground::Unreadable(reason),
-            }),
-            (None, Some(verb), None) => Some(Weight {
-                action: Action::Deny,
-                cause: Ground::NotNamed(verb),
             }),
             (None, _, Some(allowed)) => Some(allowed),
             (None, None, None) if self.strongest.is_some() => None,
@@ -165,23 +167,26 @@ impl<'a> Tally<'a> {
 
     /// Adds every statement of a list of matches.
     pub(super) fn add(&mut self, matches: &[u32], unreadable: Option<Unreadable>) {
-        for set in matches.split_inclusive(|clause| *clause == END) {
-            self.add_statement(set, unreadable);
+        let mut rest = matches;
+        while let Some((head, tail)) = rest.split_first() {
+            let count = usize::try_from(head & COUNT).unwrap_or(usize::MAX);
+            let (clauses, next) = tail.split_at_checked(count).unwrap_or((tail, &[]));
+            let marked = PRIVILEGED.into_iter().zip(PRIVILEGED_BITS);
+            let privileged = marked
+                .filter(|(_, bit)| head & bit != 0)
+                .map(|(verb, _)| verb)
+                .next();
+            self.add_statement(clauses, unreadable, privileged);
+            rest = next;
         }
     }
 
-    fn add_statement(&mut self, set: &[u32], unreadable: Option<Unreadable>) {
-        let mut clauses = set;
-        let mut privileged = None;
-        while let Some((last, rest)) = clauses.split_last() {
-            let mark = PRIVILEGED_MARKS.iter().position(|mark| mark == last);
-            match mark.and_then(|at| PRIVILEGED.get(at)) {
-                Some(verb) => privileged = Some(*verb),
-                None if *last == END => {}
-                None => break,
-            }
-            clauses = rest;
-        }
+    fn add_statement(
+        &mut self,
+        clauses: &[u32],
+        unreadable: Option<Unreadable>,
+        privileged: Option<Verb>,
+    ) {
         let (mut judged, mut carried) = (Voices::default(), Voices::default());
         let standing = self.standing;
         for clause in &standing.free {

@@ -25,6 +25,8 @@ pub struct Clause {
     pub time: Vec<Literal>,
     /// Whether a condition asks for unreadable statements, so that the rule answers for them.
     pub names_unreadable: bool,
+    /// Whether the only condition on the statement is that it has one of some verbs.
+    pub verbs_only: bool,
 }
 
 /// A condition or its negation.
@@ -201,6 +203,7 @@ impl Clause {
             statement: Vec::new(),
             time: Vec::new(),
             names_unreadable: false,
+            verbs_only: false,
         };
         for (test, negated) in literals {
             let sense = Sense::of(action, negated);
@@ -219,8 +222,18 @@ impl Clause {
             StatementTest::Unreadable { wanted, .. } => *wanted != negated,
             _ => false,
         });
+        let verbs_only = match clause.statement.as_slice() {
+            [only] => match &*only.test {
+                Test::Statement(StatementTest::Verb(_)) => {
+                    !only.negated && only.sense == Sense::Any
+                }
+                Test::Statement(_) | Test::Subject(_) | Test::Time(_) => false,
+            },
+            _ => false,
+        };
         Self {
             names_unreadable,
+            verbs_only,
             ..clause
         }
     }

@@ -22,6 +22,9 @@ pub struct Index {
     schemas: HashMap<Box<str>, Vec<u32>>,
     /// Every clause of `schemas`: an unqualified name may lie in any of them.
     any_schema: Vec<u32>,
+    columns: HashMap<Box<str>, Vec<u32>>,
+    /// Every clause of `columns`: `*` may stand for any of them.
+    any_column: Vec<u32>,
     verbs: Vec<Vec<u32>>,
     rest: Vec<u32>,
 }
@@ -73,6 +76,10 @@ impl Index {
                 add(&mut self.schemas, schemas);
                 self.any_schema.push(number);
             }
+            Some(Anchor::Columns(columns)) => {
+                add(&mut self.columns, columns);
+                self.any_column.push(number);
+            }
             Some(Anchor::Verbs(verbs)) => {
                 for verb in verbs {
                     if let Some(list) = self.verbs.get_mut(verb as usize) {
@@ -88,13 +95,15 @@ impl Index {
     #[must_use]
     pub fn matches(&self, clauses: &[Clause], view: &StatementView<'_>) -> ClauseList {
         let mut found = self.candidates(view);
-        found.sort_unstable();
-        found.dedup();
+        if !found.is_sorted_by(|a, b| a < b) {
+            found.sort_unstable();
+            found.dedup();
+        }
         found.retain(|number| {
             usize::try_from(*number)
                 .ok()
                 .and_then(|number| clauses.get(number))
-                .is_some_and(|clause| clause.admits_statement(view))
+                .is_some_and(|clause| clause.verbs_only || clause.admits_statement(view))
         });
         found
     }
@@ -103,10 +112,13 @@ impl Index {
         let statement = view.statement;
         let mut found = ClauseList::new();
         found.extend_from_slice(&self.rest);
-        for verb in statement.verbs_all() {
-            if let Some(list) = self.verbs.get(verb as usize) {
-                found.extend_from_slice(list);
-            }
+        add(&mut found, self.verbs.get(statement.verb as usize));
+        for verb in statement
+            .verbs
+            .iter()
+            .filter(|verb| **verb != statement.verb)
+        {
+            add(&mut found, self.verbs.get(*verb as usize));
         }
         if let Some(print) = view.fingerprint.filter(|_| !self.fingerprints.is_empty()) {
             add(&mut found, self.fingerprints.get(&print));
@@ -119,6 +131,14 @@ impl Index {
         if !self.functions.is_empty() {
             for name in &statement.functions {
                 add(&mut found, self.functions.get(&*name.name));
+            }
+        }
+        if !self.any_column.is_empty() {
+            for column in &statement.columns {
+                match &*column.column {
+                    "*" => found.extend_from_slice(&self.any_column),
+                    name => add(&mut found, self.columns.get(name)),
+                }
             }
         }
         for object in &statement.objects {
@@ -171,6 +191,7 @@ enum Anchor {
     Functions(Vec<Box<str>>),
     Objects(Vec<Box<str>>),
     Schemas(Vec<Box<str>>),
+    Columns(Vec<Box<str>>),
     Verbs(Vec<Verb>),
 }
 
@@ -195,6 +216,11 @@ impl Anchor {
                 Some(Self::Functions(names.collect::<Option<_>>()?))
             }
             StatementTest::Object(test) if !test.names.is_empty() => Self::of_names(&test.names),
+            StatementTest::Column(test) if !test.columns.is_empty() => {
+                let names = test.columns.iter().map(|column| column.column.literal());
+                let names = names.map(|name| name.map(Into::into));
+                Some(Self::Columns(names.collect::<Option<_>>()?))
+            }
             StatementTest::Verb(verbs) => Some(Self::Verbs(verbs.iter().collect())),
             StatementTest::Replication(true) => Some(Self::Verbs(vec![Verb::Replication])),
             StatementTest::Replication(false)
@@ -244,7 +270,8 @@ impl Anchor {
             Self::Functions(_) => 2,
             Self::Objects(_) => 3,
             Self::Schemas(_) => 4,
-            Self::Verbs(_) => 5,
+            Self::Columns(_) => 5,
+            Self::Verbs(_) => 6,
         }
     }
 }

@@ -21,7 +21,10 @@ pub use pg::{analyse, analyse_replication};
 pub use reader::{Known, Reader, Recall, Slot, SlotEntry};
 
 /// The stack that [`analyse`] needs, in bytes: run it on a thread of at least this size.
-pub const ANALYSIS_STACK_BYTES: usize = 32 * 1024 * 1024;
+///
+/// The tree is decoded and dropped by recursion, with about 42 KiB for each of its levels. Only texts that are that deep
+/// touch the pages; `examples/analysis_stack.rs` shows that four times what the deepest readable text needs is there.
+pub const ANALYSIS_STACK_BYTES: usize = 192 * 1024 * 1024;
 
 /// The session state on which the reading of a text depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,11 +64,11 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            max_depth: 2_000,
+            max_depth: 500,
             max_comment_nesting: 32,
             max_operator_run: 63,
-            max_rereads: 256 * 1024,
-            max_tokens: 250_000,
+            max_rereads: 1024 * 1024,
+            max_tokens: 150_000,
             max_normal_bytes: 64 * 1024,
         }
     }

@@ -1,10 +1,12 @@
 //! The memory in front of the analysis: one per worker thread.
 
 use std::cell::RefCell;
+use std::hash::BuildHasher;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
 use super::cache::Cache;
@@ -14,6 +16,7 @@ use super::{Analysis, Encoding, LexState, Limits};
 /// Remembers analyses by normal form, or by exact text where literals matter.
 #[derive(Debug)]
 pub struct Reader {
+    front: Front,
     cache: Cache<Memory>,
     limits: Limits,
     key: Vec<u8>,
@@ -79,6 +82,7 @@ impl Reader {
     #[must_use]
     pub fn new(capacity_bytes: usize, limits: Limits) -> Self {
         Reader {
+            front: Front::new(),
             cache: Cache::new(capacity_bytes),
             limits,
             key: Vec::with_capacity(1024),
@@ -93,6 +97,18 @@ impl Reader {
 
     /// Looks up what is known about `text`.
     pub fn recall(&mut self, text: &[u8], lex: &LexState) -> Recall {
+        let place = match self.front.find(text, lex) {
+            Found::Recall(recall) => return recall,
+            Found::Absent(place) => place,
+        };
+        let recall = self.recall_behind(text, lex);
+        if let Some(place) = place {
+            self.front.keep(place, text, lex, &recall);
+        }
+        recall
+    }
+
+    fn recall_behind(&mut self, text: &[u8], lex: &LexState) -> Recall {
         let looked = self.look(text, lex);
         let known = match &looked.identity {
             Identity::Normal => match self.cache.get(&self.key).map(|memory| &**memory) {
@@ -179,6 +195,86 @@ impl Reader {
         self.key.push(EXACT_KEY);
     }
 }
+
+/// Texts that come again byte for byte, as prepared statements and parameterised ones do: found without being scanned.
+#[derive(Debug)]
+struct Front {
+    places: Box<[Place]>,
+    hasher: DefaultHashBuilder,
+}
+
+/// The last text that came here twice in a row, and the hash of the one that came last.
+#[derive(Debug, Default)]
+struct Place {
+    last: u64,
+    kept: Option<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    text: Box<[u8]>,
+    lex: LexState,
+    known: Rc<Known>,
+    comment: Option<Range<usize>>,
+}
+
+enum Found {
+    Recall(Recall),
+    /// Not there; the place to keep it at, if it came twice.
+    Absent(Option<usize>),
+}
+
+impl Front {
+    fn new() -> Self {
+        let places = std::iter::repeat_with(Place::default)
+            .take(FRONT_PLACES)
+            .collect();
+        Front {
+            places,
+            hasher: DefaultHashBuilder::default(),
+        }
+    }
+
+    fn find(&mut self, text: &[u8], lex: &LexState) -> Found {
+        if text.len() > MAX_FRONT_BYTES {
+            return Found::Absent(None);
+        }
+        let hash = self.hasher.hash_one(text);
+        let index = usize::try_from(hash % FRONT_PLACES as u64).unwrap_or_default();
+        let Some(place) = self.places.get_mut(index) else {
+            return Found::Absent(None);
+        };
+        match &place.kept {
+            Some(kept) if *kept.text == *text && kept.lex == *lex => Found::Recall(Recall {
+                known: Some(Rc::clone(&kept.known)),
+                comment: kept.comment.clone(),
+            }),
+            _ => {
+                let again = std::mem::replace(&mut place.last, hash) == hash;
+                Found::Absent(again.then_some(index))
+            }
+        }
+    }
+
+    fn keep(&mut self, index: usize, text: &[u8], lex: &LexState, recall: &Recall) {
+        let (Some(place), Some(known)) = (self.places.get_mut(index), &recall.known) else {
+            return;
+        };
+        if size_of_analysis(&known.analysis) <= MAX_FRONT_ANALYSIS_BYTES {
+            place.kept = Some(Kept {
+                text: text.into(),
+                lex: *lex,
+                known: Rc::clone(known),
+                comment: recall.comment.clone(),
+            });
+        }
+    }
+}
+
+/// How many texts are found without being scanned, and how long they and their analyses may be.
+const FRONT_PLACES: usize = 1024;
+const MAX_FRONT_BYTES: usize = 1024;
+const MAX_FRONT_ANALYSIS_BYTES: usize = 8 * 1024;
 
 /// How a text is identified.
 enum Identity {

@@ -9,7 +9,7 @@ use sqlward_wire::{CloseReason, Completion, Event, Outcome, TxStatus, pg};
 use super::{Next, Session, Tag};
 use crate::{
     audit, end_user, enforce,
-    inspect::{self, Bench, Judged},
+    inspect::{self, Bench, Judged, Renamed},
 };
 
 impl Session {
@@ -41,8 +41,13 @@ impl Session {
             Judged::Long => return Some(Next::Analyse),
         };
         if let enforce::Verdict::Forward { tag, .. } = &verdict {
-            for name in inspect::renamed(&tag.known) {
-                self.wire.forget_prepared(name.map(str::as_bytes));
+            for renamed in inspect::renamed(&tag.known) {
+                match renamed {
+                    Renamed::Prepared(name) => {
+                        self.wire.forget_prepared(name.map(str::as_bytes));
+                    }
+                    Renamed::Portal(name) => self.wire.forget_portals(name.map(str::as_bytes)),
+                }
             }
         }
         self.tell(Event::Verdict(verdict));

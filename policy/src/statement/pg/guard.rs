@@ -68,7 +68,23 @@ impl Guard {
                 }
             }
             Kind::Word if !self.after_dot => self.word(word),
-            _ => self.deepen(),
+            Kind::Word | Kind::Operator | Kind::Cast | Kind::Colon | Kind::Assign | Kind::Arrow => {
+                self.deepen();
+            }
+            // Operands, and what a longer name or value is made of.
+            Kind::QuotedIdent
+            | Kind::UnicodeIdent
+            | Kind::Integer
+            | Kind::Float
+            | Kind::Text
+            | Kind::UnicodeText
+            | Kind::National
+            | Kind::Bits
+            | Kind::HexBits
+            | Kind::Param
+            | Kind::Dot
+            | Kind::DotDot
+            | Kind::Other => {}
         }
         self.after_dot = token.kind == Kind::Dot;
         self.after_as = token.kind == Kind::Word && word == Word::As;

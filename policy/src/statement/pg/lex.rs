@@ -5,6 +5,9 @@
 
 use std::ops::Range;
 
+use super::bytes::{
+    ByteClass, CLASS_OF, is_operator_byte, is_space, is_word_byte, is_word_start, line_end,
+};
 use super::token::{Kind, LexError, Token};
 use crate::statement::Limits;
 
@@ -58,8 +61,15 @@ impl<'t> Lexer<'t> {
     }
 
     /// Reads the next token; `None` at the end.
+    #[inline]
     pub(crate) fn next_token(&mut self) -> Result<Option<Token>, LexError> {
-        self.skip_blank()?;
+        // Most tokens stand behind one space or none.
+        if self.at(self.pos) == Some(b' ') {
+            self.pos += 1;
+        }
+        if matches!(self.at(self.pos), Some(b'\t'..=b'\r' | b' ' | b'-' | b'/')) {
+            self.skip_blank()?;
+        }
         let start = self.pos;
         let Some(&first) = self.text.get(start) else {
             return Ok(None);
@@ -83,6 +93,7 @@ impl<'t> Lexer<'t> {
         Ok(Some(token))
     }
 
+    #[inline]
     fn token(&self, kind: Kind, end: usize) -> Token {
         Token {
             kind,
@@ -92,11 +103,13 @@ impl<'t> Lexer<'t> {
         }
     }
 
+    #[inline]
     fn at(&self, offset: usize) -> Option<u8> {
         self.text.get(offset).copied()
     }
 
     /// Skips white space and comments.
+    #[inline(never)]
     fn skip_blank(&mut self) -> Result<(), LexError> {
         loop {
             match self.at(self.pos) {
@@ -176,6 +189,7 @@ impl<'t> Lexer<'t> {
         Ok(())
     }
 
+    #[inline]
     /// An identifier, a keyword, or a literal that starts with a letter.
     fn word(&mut self, first: u8) -> Result<Token, LexError> {
         let start = self.pos;
@@ -195,7 +209,10 @@ impl<'t> Lexer<'t> {
             _ => {}
         }
         let rest = self.text.get(start..).unwrap_or_default();
-        let length = rest.iter().take_while(|&&b| is_word_byte(b)).count();
+        let length = rest
+            .iter()
+            .position(|&b| !is_word_byte(b))
+            .unwrap_or(rest.len());
         Ok(self.token(Kind::Word, start + length))
     }
 
@@ -466,250 +483,6 @@ impl<'t> Lexer<'t> {
     }
 }
 
-/// The offset of the line break (or zero byte) that ends the line at `pos`, or of the end.
-fn line_end(text: &[u8], pos: usize) -> usize {
-    let rest = text.get(pos..).unwrap_or_default();
-    pos + rest
-        .iter()
-        .position(|&b| matches!(b, b'\n' | b'\r' | 0))
-        .unwrap_or(rest.len())
-}
-
-/// White space, as the scanner knows it.
-pub(crate) fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
-}
-
-fn is_word_start(byte: u8) -> bool {
-    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80..)
-}
-
-fn is_word_byte(byte: u8) -> bool {
-    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. | b'0'..=b'9' | b'$')
-}
-
-fn is_operator_byte(byte: u8) -> bool {
-    matches!(CLASS_OF.get(usize::from(byte)), Some(ByteClass::Operator))
-}
-
-/// What a byte can start.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ByteClass {
-    Blank,
-    Letter,
-    Digit,
-    Quote,
-    DoubleQuote,
-    Operator,
-    Punctuation,
-    Dollar,
-    Nul,
-    Other,
-}
-
-const CLASS_OF: [ByteClass; 256] = classes();
-
-#[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
-const fn classes() -> [ByteClass; 256] {
-    let mut table = [ByteClass::Other; 256];
-    let mut byte = 0_usize;
-    while byte < 256 {
-        table[byte] = match byte as u8 {
-            0 => ByteClass::Nul,
-            b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => ByteClass::Blank,
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => ByteClass::Letter,
-            b'0'..=b'9' => ByteClass::Digit,
-            b'\'' => ByteClass::Quote,
-            b'"' => ByteClass::DoubleQuote,
-            b'$' => ByteClass::Dollar,
-            b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'+' | b'-' | b'*'
-            | b'/' | b'%' | b'<' | b'>' | b'=' => ByteClass::Operator,
-            b',' | b'(' | b')' | b'[' | b']' | b'.' | b';' | b':' => ByteClass::Punctuation,
-            _ => ByteClass::Other,
-        };
-        byte += 1;
-    }
-    table
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::statement::pg::corpus;
-
-    /// Spans of our tokens, and the error that ended them.
-    fn spans(text: &str) -> (Vec<(usize, usize)>, Option<LexError>) {
-        let mut lexer = Lexer::new(text.as_bytes(), true, &Limits::default());
-        let mut spans = Vec::new();
-        loop {
-            match lexer.next_token() {
-                Ok(Some(token)) => spans.push((token.start, token.end)),
-                Ok(None) => return (spans, None),
-                Err(error) => return (spans, Some(error)),
-            }
-        }
-    }
-
-    /// Spans of the server's own scanner; `None` where it refuses the text.
-    fn server_spans(text: &str) -> Option<Vec<(usize, usize)>> {
-        let comments = [
-            pg_query::protobuf::Token::SqlComment,
-            pg_query::protobuf::Token::CComment,
-        ];
-        let tokens = pg_query::scan(text).ok()?.tokens;
-        let ours = tokens
-            .iter()
-            .filter(|token| !comments.iter().any(|&c| c as i32 == token.token));
-        Some(
-            ours.map(|token| (token.start as usize, token.end as usize))
-                .collect(),
-        )
-    }
-
-    fn check(text: &str) -> Result<(), String> {
-        let Some(theirs) = server_spans(text) else {
-            return Ok(());
-        };
-        match spans(text) {
-            (ours, None) if ours == theirs => Ok(()),
-            (_, Some(error)) if error.is_complexity() => Ok(()),
-            (ours, error) => Err(format!(
-                "{text}\n  ours   {ours:?} {error:?}\n  theirs {theirs:?}"
-            )),
-        }
-    }
-
-    #[test]
-    fn tokens_are_the_servers() {
-        let texts = [
-            "a+-1",
-            "a=-1",
-            "a@-1",
-            "a+-@1",
-            "1--2\n3",
-            "a/*x*/b",
-            "a+/*x*/-b",
-            "=>",
-            "=>+ 1",
-            "a<=>b",
-            "a:=b",
-            "a::b:c",
-            "[1:2]",
-            "[1 ::int:2]",
-            "1..2",
-            "1.5.6",
-            ".5",
-            "1.",
-            "1.e5",
-            "1e5",
-            "1E-5",
-            "0x1F",
-            "0b1",
-            "0o7",
-            "1_000",
-            "0x_1",
-            "$1",
-            "$1+$2",
-            "$$a$$",
-            "$a$ $b$ $a$",
-            "$a$$a$",
-            "$a$b$$a$",
-            "a$b$c",
-            "$ a",
-            "'a''b'",
-            "E'a\\'b'",
-            "'a'\n  'b'",
-            "'a' -- c\n 'b'",
-            "'a' /* */ 'b'",
-            "'a'  'b'",
-            "n'a'",
-            "N 'a'",
-            "b'01'",
-            "x'1F'",
-            "U&'a\\0061'",
-            "U&\"a\"",
-            "u & 'a'",
-            "\"a\"\"b\"",
-            "\"a\"\"\"",
-            "a.b",
-            "a..b",
-            "a . . b",
-            "!=",
-            "<>",
-            "<->",
-            "?-",
-            "?-|",
-            "*+",
-            "+-+",
-            "-+",
-            "%-",
-            "~-",
-            "`-",
-            "@-@",
-            "(a)->>'b'",
-            "\u{e9}t\u{e9}",
-            "\\",
-            "{",
-            "a\x0bb",
-            "--",
-            "/**/",
-            "/*/**/*/",
-            "/***/",
-            "/*/*/**/*/*/",
-            "1e",
-            "1a",
-            "'",
-            "\"\"",
-            "E'\\",
-            "$1a",
-            "$2147483648",
-            "/*",
-            "*/",
-            "**/",
-            "- -",
-            "&&",
-            "||/",
-            "|/ 2",
-            "2 !",
-            "@ -5",
-        ];
-        let wrong: Vec<String> = texts.iter().filter_map(|text| check(text).err()).collect();
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    }
-
-    #[test]
-    fn tokens_are_the_servers_over_the_corpora() {
-        let texts = corpus::postgres();
-        let wrong: Vec<String> = texts.iter().filter_map(|text| check(text).err()).collect();
-        println!("{} texts, {} differ", texts.len(), wrong.len());
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    }
-
-    #[test]
-    fn tokens_are_the_servers_over_soup() {
-        let mut soup = corpus::Soup::new(7);
-        let mut wrong = Vec::new();
-        for _ in 0..20_000 {
-            let text = soup.text(24);
-            wrong.extend(check(&text).err());
-        }
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    }
-
-    #[test]
-    fn zero_bytes_are_refused_everywhere() {
-        for text in [
-            "a\0",
-            "'\0'",
-            "\"\0\"",
-            "-- \0",
-            "/* \0 */",
-            "$$ \0 $$",
-            "E'\\\0'",
-            "'a'\n\0'b'",
-            "\0",
-        ] {
-            assert_eq!(spans(text).1, Some(LexError::Nul), "{text:?}");
-        }
-    }
-}
+#[path = "lex_tests.rs"]
+mod tests;

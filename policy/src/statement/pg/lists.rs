@@ -152,6 +152,23 @@ impl Lists {
         self.spare.saturating_add(list.max(row))
     }
 
+    /// Whether no list is at hand.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!((&self.list, &self.rows), (List::Idle, Rows::Idle))
+    }
+
+    /// Takes account of a token while no list is at hand.
+    #[inline]
+    pub(crate) fn announce(&mut self, word: Word) {
+        match word {
+            Word::In => self.list = List::Announced(Kind::OpenParen),
+            Word::Array => self.list = List::Announced(Kind::OpenBracket),
+            Word::Values => self.rows = Rows::Announced,
+            _ => {}
+        }
+    }
+
     /// Whether the token is an element that may be folded away, and thus deepens nothing.
     #[inline]
     pub(crate) fn skips(&self, token: &Token, word: Word) -> bool {
@@ -177,7 +194,6 @@ impl Lists {
     }
 
     /// Takes account of a token that took the key from length `before` to `after`; long lists are added to `cuts`.
-    #[inline]
     pub(crate) fn push(
         &mut self,
         (token, word): (&Token, Word),
@@ -185,15 +201,6 @@ impl Lists {
         (before, after): (usize, usize),
         cuts: Option<&mut Vec<Range<usize>>>,
     ) -> Fold {
-        if matches!(self.list, List::Idle) && matches!(self.rows, Rows::Idle) {
-            match word {
-                Word::In => self.list = List::Announced(Kind::OpenParen),
-                Word::Array => self.list = List::Announced(Kind::OpenBracket),
-                Word::Values => self.rows = Rows::Announced,
-                _ => {}
-            }
-            return Fold::Keep;
-        }
         self.pending.0 = self.pending.0.saturating_add(1);
         self.pending.1 = self.pending.1.saturating_add(1);
         let mut cut = None;

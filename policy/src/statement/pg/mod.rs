@@ -1,10 +1,7 @@
 //! PostgreSQL: scanner, guard, normal form, the server's grammar and the walk of its tree.
 
+mod bytes;
 #[cfg(test)]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests find the corpora by an environment variable"
-)]
 mod corpus;
 mod fallback;
 mod functions;
@@ -68,7 +65,8 @@ pub(crate) fn key(text: &[u8], lex: &LexState, limits: &Limits, key: &mut Vec<u8
 pub(crate) fn context_comment(comments: &lex::Comments, text: &[u8]) -> Option<Range<usize>> {
     let trails = |range: &Range<usize>| {
         let rest = text.get(range.end..).unwrap_or_default();
-        rest.iter().all(|&byte| lex::is_space(byte) || byte == b';')
+        rest.iter()
+            .all(|&byte| bytes::is_space(byte) || byte == b';')
     };
     let last = comments.last.clone().filter(trails);
     last.or_else(|| comments.leading.clone())

@@ -55,22 +55,28 @@ pub(crate) fn sketch(
             _ => Word::Other,
         };
         exact |= token.hazard || token.kind == Kind::Other;
-        if !lists.skips(&token, word) {
-            guard.push(&token, word);
-        }
         tokens = tokens.saturating_add(1);
-        let before = writer.key.len();
-        writer.push(&token, word, text);
-        let after = writer.key.len();
-        match lists.push((&token, word), text, (before, after), cuts.as_deref_mut()) {
-            Fold::Keep => {}
-            Fold::List { key } => {
-                writer.fold(key);
-                writer.push(&token, word, text);
+        if lists.is_idle() {
+            guard.push(&token, word);
+            writer.push(&token, word, text);
+            lists.announce(word);
+        } else {
+            if !lists.skips(&token, word) {
+                guard.push(&token, word);
             }
-            Fold::Row { key } => writer.fold(key),
+            let before = writer.key.len();
+            writer.push(&token, word, text);
+            let after = writer.key.len();
+            match lists.push((&token, word), text, (before, after), cuts.as_deref_mut()) {
+                Fold::Keep => {}
+                Fold::List { key } => {
+                    writer.fold(key);
+                    writer.push(&token, word, text);
+                }
+                Fold::Row { key } => writer.fold(key),
+            }
         }
-        if tokens.saturating_sub(lists.spare()) > limits.max_tokens {
+        if tokens > limits.max_tokens && tokens - lists.spare() > limits.max_tokens {
             break Some((LexError::TooManyTokens, token.end));
         }
     };

@@ -31,11 +31,13 @@ pub(crate) enum Word {
 
 impl Word {
     /// Recognises an unquoted word, in any case.
+    #[inline]
     pub(crate) fn of(bytes: &[u8]) -> Word {
-        let Some(packed) = pack(bytes) else {
-            return Word::Other;
-        };
-        match packed {
+        if bytes.len() > 8 {
+            let long = bytes.len() == 9 && bytes.eq_ignore_ascii_case(b"intersect");
+            return if long { Word::Intersect } else { Word::Other };
+        }
+        match pack(bytes) {
             AND => Word::And,
             ARRAY => Word::Array,
             AS => Word::As,
@@ -49,7 +51,6 @@ impl Word {
             FALSE => Word::False,
             FLOAT => Word::Float,
             IN => Word::In,
-            INTERSECT => Word::Intersect,
             JOIN => Word::Join,
             NULL => Word::Null,
             OR => Word::Or,
@@ -63,47 +64,37 @@ impl Word {
     }
 }
 
-/// Up to nine bytes, folded to lower case, as one number.
-const fn pack(bytes: &[u8]) -> Option<u128> {
-    if bytes.len() > 9 {
-        return None;
-    }
+/// Up to eight bytes as one number; letters are folded to lower case, other bytes are mapped to what no keyword has.
+#[inline]
+const fn pack(bytes: &[u8]) -> u64 {
     let mut rest = bytes;
-    let mut packed = 0_u128;
+    let mut packed = 0_u64;
     while let [first, tail @ ..] = rest {
-        packed = packed << 8 | first.to_ascii_lowercase() as u128;
+        // Setting the bit folds letters and leaves digits; `_` becomes 0x7f and `$` 0x24.
+        packed = packed << 8 | (*first | 0x20) as u64;
         rest = tail;
     }
-    Some(packed)
+    packed
 }
 
-/// `pack` for the constants below.
-const fn word(text: &str) -> u128 {
-    match pack(text.as_bytes()) {
-        Some(packed) => packed,
-        None => 0,
-    }
-}
-
-const AND: u128 = word("and");
-const ARRAY: u128 = word("array");
-const AS: u128 = word("as");
-const ATOMIC: u128 = word("atomic");
-const BETWEEN: u128 = word("between");
-const CASE: u128 = word("case");
-const DEFAULT: u128 = word("default");
-const ELSE: u128 = word("else");
-const END: u128 = word("end");
-const EXCEPT: u128 = word("except");
-const FALSE: u128 = word("false");
-const FLOAT: u128 = word("float");
-const IN: u128 = word("in");
-const INTERSECT: u128 = word("intersect");
-const JOIN: u128 = word("join");
-const NULL: u128 = word("null");
-const OR: u128 = word("or");
-const THEN: u128 = word("then");
-const TRUE: u128 = word("true");
-const UNION: u128 = word("union");
-const VALUES: u128 = word("values");
-const WHEN: u128 = word("when");
+const AND: u64 = pack(b"and");
+const ARRAY: u64 = pack(b"array");
+const AS: u64 = pack(b"as");
+const ATOMIC: u64 = pack(b"atomic");
+const BETWEEN: u64 = pack(b"between");
+const CASE: u64 = pack(b"case");
+const DEFAULT: u64 = pack(b"default");
+const ELSE: u64 = pack(b"else");
+const END: u64 = pack(b"end");
+const EXCEPT: u64 = pack(b"except");
+const FALSE: u64 = pack(b"false");
+const FLOAT: u64 = pack(b"float");
+const IN: u64 = pack(b"in");
+const JOIN: u64 = pack(b"join");
+const NULL: u64 = pack(b"null");
+const OR: u64 = pack(b"or");
+const THEN: u64 = pack(b"then");
+const TRUE: u64 = pack(b"true");
+const UNION: u64 = pack(b"union");
+const VALUES: u64 = pack(b"values");
+const WHEN: u64 = pack(b"when");

@@ -40,10 +40,14 @@ impl<'t> Walk<'t> {
     }
 
     /// Relations that a definition refers to without reading their rows.
-    fn referred(&mut self, relations: &[p::Node]) {
+    fn referred(&mut self, relations: &'t [p::Node]) {
         for relation in relations {
-            if let Some(NodeRef::RangeVar(relation)) = names::node(Some(relation)) {
-                self.relation(Some(relation), Access::Refer);
+            match names::node(Some(relation)) {
+                Some(NodeRef::RangeVar(relation)) => {
+                    self.relation(Some(relation), Access::Refer);
+                }
+                Some(other) => self.visit(other),
+                None => {}
             }
         }
     }
@@ -118,7 +122,7 @@ impl<'t> Walk<'t> {
             self.command(Verb::Create, Class::Ddl);
         }
         if let Some(into) = create.into.as_deref() {
-            self.into_clause(into);
+            self.created_by(into);
         }
         if let Some(query) = names::node(create.query.as_deref()) {
             self.nested_statement(query);
@@ -430,6 +434,16 @@ impl<'t> Walk<'t> {
             self.object(ObjectKind::Type, names::relation(name), Access::Ddl);
         }
         self.visit_all(&composite.coldeflist);
+    }
+
+    /// SET CONSTRAINTS: names of constraints, not of relations.
+    pub(super) fn set_constraints(&mut self, set: &'t p::ConstraintsSetStmt) {
+        self.command(Verb::Set, Class::Tcl);
+        for constraint in &set.constraints {
+            if let Some(NodeRef::RangeVar(name)) = names::node(Some(constraint)) {
+                self.object(ObjectKind::Other, names::relation(name), Access::Refer);
+            }
+        }
     }
 
     /// A notification channel.

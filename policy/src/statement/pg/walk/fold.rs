@@ -3,57 +3,9 @@
 use pg_query::{NodeRef, protobuf as p};
 
 use super::names;
-use super::shape::Truth;
+use super::value::{Value, binary, number, unary};
 use crate::statement::pg::functions;
 use crate::statement::pg::lists::KEPT;
-
-/// What an expression is worth.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
-    Null,
-    Bool(bool),
-    Number(f64),
-    Text(String),
-    Row(Vec<Value>),
-    /// The same for all rows, but not worked out.
-    Opaque,
-    /// May differ between rows, or is not known before the statement runs.
-    Varies,
-}
-
-impl Value {
-    pub(super) fn is_null(&self) -> bool {
-        matches!(self, Value::Null)
-    }
-
-    fn is_known(&self) -> bool {
-        !matches!(self, Value::Opaque | Value::Varies)
-    }
-
-    /// The value as a truth, as the server casts it.
-    pub(super) fn as_bool(&self) -> Option<bool> {
-        match self {
-            Value::Bool(value) => Some(*value),
-            Value::Number(value) => Some(*value != 0.0),
-            Value::Text(text) => match text.trim().to_ascii_lowercase().as_str() {
-                "t" | "tr" | "tru" | "true" | "y" | "ye" | "yes" | "on" | "1" => Some(true),
-                "f" | "fa" | "fal" | "fals" | "false" | "n" | "no" | "of" | "off" | "0" => {
-                    Some(false)
-                }
-                _ => None,
-            },
-            Value::Null | Value::Row(_) | Value::Opaque | Value::Varies => None,
-        }
-    }
-
-    fn as_number(&self) -> Option<f64> {
-        match self {
-            Value::Number(value) => Some(*value),
-            Value::Text(text) => text.trim().parse().ok(),
-            Value::Bool(_) | Value::Null | Value::Row(_) | Value::Opaque | Value::Varies => None,
-        }
-    }
-}
 
 /// Folds the expressions of one clause.
 pub(super) struct Folder {
@@ -85,7 +37,7 @@ impl Folder {
     }
 
     /// Pays for looking at a node; `false` if there is nothing left to pay with.
-    fn spend(&mut self) -> bool {
+    pub(super) fn spend(&mut self) -> bool {
         self.fuel = self.fuel.saturating_sub(1);
         self.looked |= self.fuel == 0;
         self.fuel > 0
@@ -101,7 +53,7 @@ impl Folder {
     }
 
     /// Whether no row, parameter or volatile function has a say in an expression. Looks at no literal's value.
-    fn is_constant(&mut self, node: &p::Node) -> bool {
+    pub(super) fn is_constant(&mut self, node: &p::Node) -> bool {
         let mut pending = vec![node];
         while let Some(node) = pending.pop() {
             let Some(node) = names::node(Some(node)) else {
@@ -269,7 +221,7 @@ impl Folder {
         nodes.iter().map(|node| self.fold(node)).collect()
     }
 
-    fn literal(&mut self, constant: &p::AConst) -> Value {
+    pub(super) fn literal(&mut self, constant: &p::AConst) -> Value {
         use p::a_const::Val;
         self.looked = true;
         match &constant.val {
@@ -475,155 +427,6 @@ impl Folder {
             _ => Value::Opaque,
         }
     }
-
-    /// Whether `node` is a text constant that `holds`.
-    pub(super) fn is_text(&mut self, node: &p::Node, holds: impl Fn(&str) -> bool) -> bool {
-        match self.value(node) {
-            Value::Text(text) => holds(&text),
-            _ => false,
-        }
-    }
-
-    /// The same for the pattern of LIKE, which may come with an escape character.
-    pub(super) fn pattern(&mut self, node: &p::Node, holds: impl Fn(&str) -> bool) -> bool {
-        match names::node(Some(node)) {
-            Some(NodeRef::FuncCall(call)) => call
-                .args
-                .first()
-                .is_some_and(|pattern| self.is_text(pattern, holds)),
-            _ => self.is_text(node, holds),
-        }
-    }
-
-    /// Whether an expression stands in a list itself: `id IN (id, 1)`.
-    pub(super) fn listed(&mut self, subject: &p::Node, list: &p::Node) -> bool {
-        let Some(items) = items(list) else {
-            return false;
-        };
-        items
-            .iter()
-            .any(|item| !self.is_constant(item) && self.same(subject, item))
-    }
-
-    /// Comparisons of functions whose range is known: `random() < 2`, `length(x) >= 0`.
-    pub(super) fn range(&mut self, operator: &str, left: &p::Node, right: &p::Node) -> Truth {
-        let (operator, call, bound) = match (range_of(left), range_of(right)) {
-            (Some(range), None) => (operator, range, right),
-            (None, Some(range)) => (mirrored(operator), range, left),
-            _ => return Truth::Depends,
-        };
-        let Some(bound) = self.value(bound).as_number() else {
-            return Truth::Depends;
-        };
-        let (low, high) = call;
-        let always = match operator {
-            "<" => high <= bound,
-            "<=" => high <= bound,
-            ">" => low > bound,
-            ">=" => low >= bound,
-            _ => false,
-        };
-        if always {
-            Truth::Always
-        } else {
-            Truth::Depends
-        }
-    }
-
-    pub(super) fn same_opt(&mut self, left: Option<&p::Node>, right: Option<&p::Node>) -> bool {
-        match (left, right) {
-            (Some(left), Some(right)) => self.same(left, right),
-            (None, None) => true,
-            _ => false,
-        }
-    }
-
-    /// Whether two expressions are the same thing, neutral operations aside: `id`, `id + 0`, `id::int`, `(id)`.
-    pub(super) fn same(&mut self, left: &p::Node, right: &p::Node) -> bool {
-        if !self.spend() {
-            return true;
-        }
-        let (left, right) = (self.bare(left), self.bare(right));
-        let (Some(left), Some(right)) = (names::node(Some(left)), names::node(Some(right))) else {
-            return false;
-        };
-        match (left, right) {
-            (NodeRef::ColumnRef(a), NodeRef::ColumnRef(b)) => same_column(a, b),
-            (NodeRef::ParamRef(a), NodeRef::ParamRef(b)) => a.number == b.number,
-            (NodeRef::AConst(a), NodeRef::AConst(b)) => {
-                let (a, b) = (self.literal(a), self.literal(b));
-                a.is_known() && a == b
-            }
-            (NodeRef::AExpr(a), NodeRef::AExpr(b)) => {
-                a.kind == b.kind
-                    && same_names(&a.name, &b.name)
-                    && self.same_opt(a.lexpr.as_deref(), b.lexpr.as_deref())
-                    && self.same_opt(a.rexpr.as_deref(), b.rexpr.as_deref())
-            }
-            (NodeRef::NullTest(a), NodeRef::NullTest(b)) => {
-                a.nulltesttype == b.nulltesttype
-                    && self.same_opt(a.arg.as_deref(), b.arg.as_deref())
-            }
-            (NodeRef::List(a), NodeRef::List(b)) => self.same_all(&a.items, &b.items),
-            (NodeRef::RowExpr(a), NodeRef::RowExpr(b)) => self.same_all(&a.args, &b.args),
-            (NodeRef::CoalesceExpr(a), NodeRef::CoalesceExpr(b)) => self.same_all(&a.args, &b.args),
-            (NodeRef::FuncCall(a), NodeRef::FuncCall(b)) => {
-                let steady = names::dotted(&a.funcname)
-                    .is_some_and(|name| functions::is_steady(name.schema.as_deref(), &name.name));
-                steady && same_names(&a.funcname, &b.funcname) && self.same_all(&a.args, &b.args)
-            }
-            _ => false,
-        }
-    }
-
-    fn same_all(&mut self, left: &[p::Node], right: &[p::Node]) -> bool {
-        left.len() == right.len() && left.iter().zip(right).all(|(a, b)| self.same(a, b))
-    }
-
-    /// The expression without casts and neutral operations around it.
-    fn bare<'n>(&mut self, mut node: &'n p::Node) -> &'n p::Node {
-        loop {
-            let inner = match names::node(Some(node)) {
-                Some(NodeRef::TypeCast(cast)) => cast.arg.as_deref(),
-                Some(NodeRef::CollateClause(clause)) => clause.arg.as_deref(),
-                Some(NodeRef::AExpr(expression)) => self.neutral(expression),
-                _ => None,
-            };
-            match inner {
-                Some(inner) => node = inner,
-                None => return node,
-            }
-        }
-    }
-
-    /// The operand of `x + 0`, `x * 1`, `x || ''` and the like.
-    fn neutral<'n>(&mut self, expression: &'n p::AExpr) -> Option<&'n p::Node> {
-        if expression.kind != p::AExprKind::AexprOp as i32 {
-            return None;
-        }
-        let operator = expression.name.last().and_then(names::string)?;
-        let Some(left) = expression.lexpr.as_deref() else {
-            return if operator == "+" {
-                expression.rexpr.as_deref()
-            } else {
-                None
-            };
-        };
-        let right = expression.rexpr.as_deref()?;
-        let neutral = match operator {
-            "+" | "-" | "|" | "#" => Value::Number(0.0),
-            "*" | "/" | "^" => Value::Number(1.0),
-            "||" => Value::Text(String::new()),
-            _ => return None,
-        };
-        if self.value(right) == neutral {
-            return Some(left);
-        }
-        if matches!(operator, "+" | "*" | "||" | "|" | "#") && self.value(left) == neutral {
-            return Some(right);
-        }
-        None
-    }
 }
 
 /// The only target of a subquery that has one row whatever the tables hold: `(SELECT 1)`, `(VALUES (1))`.
@@ -695,191 +498,11 @@ pub(super) fn is_aggregate(link: &p::SubLink) -> bool {
 }
 
 /// The elements of a list or array constructor.
-fn items(node: &p::Node) -> Option<&[p::Node]> {
+pub(super) fn items(node: &p::Node) -> Option<&[p::Node]> {
     match names::node(Some(node))? {
         NodeRef::List(list) => Some(&list.items),
         NodeRef::AArrayExpr(array) => Some(&array.elements),
         NodeRef::TypeCast(cast) => items(cast.arg.as_deref()?),
         _ => None,
-    }
-}
-
-fn same_column(left: &p::ColumnRef, right: &p::ColumnRef) -> bool {
-    let last = |column: &p::ColumnRef| {
-        column
-            .fields
-            .last()
-            .and_then(names::string)
-            .map(str::to_owned)
-    };
-    // `t.id` and `id` are taken for the same column: where both can be named, they nearly always are.
-    last(left).is_some()
-        && last(left) == last(right)
-        && (same_names(&left.fields, &right.fields)
-            || left.fields.len() == 1
-            || right.fields.len() == 1)
-}
-
-fn same_names(left: &[p::Node], right: &[p::Node]) -> bool {
-    left.len() == right.len()
-        && left
-            .iter()
-            .zip(right)
-            .all(|(a, b)| names::string(a).is_some_and(|a| Some(a) == names::string(b)))
-}
-
-fn number(text: &str) -> Value {
-    text.replace('_', "")
-        .parse()
-        .map_or(Value::Opaque, Value::Number)
-}
-
-fn unary(operator: &str, value: &Value) -> Value {
-    match (operator, value) {
-        (_, Value::Null) => Value::Null,
-        ("-", value) => value
-            .as_number()
-            .map_or(Value::Opaque, |number| Value::Number(-number)),
-        ("+", value) => value.as_number().map_or(Value::Opaque, Value::Number),
-        ("@", value) => value
-            .as_number()
-            .map_or(Value::Opaque, |number| Value::Number(number.abs())),
-        _ => Value::Opaque,
-    }
-}
-
-fn binary(operator: &str, left: &Value, right: &Value) -> Value {
-    if left.is_null() || right.is_null() {
-        return Value::Null;
-    }
-    if let (Value::Row(left), Value::Row(right)) = (left, right) {
-        return rows(operator, left, right);
-    }
-    if !left.is_known() || !right.is_known() {
-        return Value::Opaque;
-    }
-    if operator == "||"
-        && let (Value::Text(left), Value::Text(right)) = (left, right)
-    {
-        return Value::Text(format!("{left}{right}"));
-    }
-    let ordering = match (left, right) {
-        (Value::Text(left), Value::Text(right)) => Some(text_comparison(operator, left, right)),
-        (Value::Bool(_), _) | (_, Value::Bool(_)) => match (left.as_bool(), right.as_bool()) {
-            (Some(left), Some(right)) => comparison(operator, left.cmp(&right)),
-            _ => return Value::Opaque,
-        }
-        .into(),
-        _ => None,
-    };
-    if let Some(holds) = ordering {
-        return holds.map_or(Value::Opaque, Value::Bool);
-    }
-    let (Some(left), Some(right)) = (left.as_number(), right.as_number()) else {
-        return Value::Opaque;
-    };
-    arithmetic(operator, left, right)
-}
-
-fn rows(operator: &str, left: &[Value], right: &[Value]) -> Value {
-    if operator != "=" || left.len() != right.len() {
-        return Value::Opaque;
-    }
-    let mut all = Value::Bool(true);
-    for (left, right) in left.iter().zip(right) {
-        match binary("=", left, right) {
-            Value::Bool(true) => {}
-            Value::Bool(false) => return Value::Bool(false),
-            other => all = other,
-        }
-    }
-    all
-}
-
-/// Equality of texts is certain; their order is the collation's business.
-fn text_comparison(operator: &str, left: &str, right: &str) -> Option<bool> {
-    let equal = left == right;
-    match operator {
-        "=" => Some(equal),
-        "<>" => Some(!equal),
-        "<=" | ">=" if equal => Some(true),
-        "<" | ">" if equal => Some(false),
-        _ => None,
-    }
-}
-
-fn comparison(operator: &str, ordering: std::cmp::Ordering) -> Option<bool> {
-    Some(match operator {
-        "=" => ordering.is_eq(),
-        "<>" => ordering.is_ne(),
-        "<" => ordering.is_lt(),
-        "<=" => ordering.is_le(),
-        ">" => ordering.is_gt(),
-        ">=" => ordering.is_ge(),
-        _ => return None,
-    })
-}
-
-/// Numbers; near equality counts as equality, for the server's numerics are exact and these are not.
-fn arithmetic(operator: &str, left: f64, right: f64) -> Value {
-    let near = (left - right).abs() <= 1e-9 * left.abs().max(right.abs());
-    let whole = left.fract() == 0.0 && right.fract() == 0.0;
-    let value = match operator {
-        "=" => return Value::Bool(near),
-        "<>" => return Value::Bool(left != right),
-        "<" => return Value::Bool(left < right),
-        ">" => return Value::Bool(left > right),
-        "<=" => return Value::Bool(near || left < right),
-        ">=" => return Value::Bool(near || left > right),
-        "+" => left + right,
-        "-" => left - right,
-        "*" => left * right,
-        "/" if right != 0.0 && whole => (left / right).trunc(),
-        "/" if right != 0.0 => left / right,
-        "%" if right != 0.0 => left % right,
-        _ => return Value::Opaque,
-    };
-    if value.is_finite() {
-        Value::Number(value)
-    } else {
-        Value::Opaque
-    }
-}
-
-/// The range of a function's values: least, and least upper bound.
-fn range_of(node: &p::Node) -> Option<(f64, f64)> {
-    let Some(NodeRef::FuncCall(call)) = names::node(Some(node)) else {
-        return None;
-    };
-    let name = names::dotted(&call.funcname)?;
-    match (&*name.name, call.args.len()) {
-        ("random", 0) => Some((0.0, 1.0)),
-        ("length" | "char_length" | "character_length" | "octet_length" | "bit_length", 1)
-        | ("abs", 1) => Some((0.0, f64::INFINITY)),
-        _ => None,
-    }
-}
-
-/// The operator with its sides exchanged.
-fn mirrored(operator: &str) -> &str {
-    match operator {
-        "<" => ">",
-        "<=" => ">=",
-        ">" => "<",
-        ">=" => "<=",
-        other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_fold_as_the_server_reckons() {
-        assert_eq!(arithmetic("=", 0.1 + 0.2, 0.3), Value::Bool(true));
-        assert_eq!(arithmetic("/", 7.0, 2.0), Value::Number(3.0));
-        assert_eq!(arithmetic("/", 1.0, 0.0), Value::Opaque);
-        assert_eq!(number("1_000.5"), Value::Number(1000.5));
     }
 }

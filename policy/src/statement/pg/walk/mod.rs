@@ -11,8 +11,10 @@ mod objects;
 mod privilege;
 mod query;
 mod routine;
+mod same;
 mod session;
 mod shape;
+mod value;
 mod visit;
 
 use pg_query::{NodeRef, protobuf as p};

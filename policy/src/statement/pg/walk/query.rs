@@ -132,7 +132,7 @@ impl<'t> Walk<'t> {
             None => Frame::default(),
         };
         if let Some(into) = &select.into_clause {
-            self.into_clause(into);
+            self.created_by(into);
             self.raise(Class::Write);
         }
         self.using(ColumnUse::Read, |walk| {
@@ -164,7 +164,7 @@ impl<'t> Walk<'t> {
     }
 
     /// The table that SELECT INTO or CREATE TABLE AS creates and fills.
-    pub(super) fn into_clause(&mut self, into: &'t p::IntoClause) {
+    pub(super) fn created_by(&mut self, into: &'t p::IntoClause) {
         if let Some(target) = &into.rel {
             let name = names::relation(target);
             self.object(ObjectKind::Relation, name.clone(), Access::Ddl);

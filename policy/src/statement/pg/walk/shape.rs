@@ -6,8 +6,9 @@
 
 use pg_query::{NodeRef, protobuf as p};
 
-use super::fold::{Folder, Value, is_aggregate, sole_target};
+use super::fold::{Folder, is_aggregate, sole_target};
 use super::names;
+use super::value::Value;
 use crate::vocabulary::WhereShape;
 
 /// The shape of a WHERE clause; `literals` becomes true if the value of a literal was looked at.

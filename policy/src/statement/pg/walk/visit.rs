@@ -35,7 +35,7 @@ impl<'t> Walk<'t> {
             NodeRef::VariableShowStmt(n) => self.show(n),
             NodeRef::DiscardStmt(_) => self.discard(),
             NodeRef::TransactionStmt(n) => self.transaction(n),
-            NodeRef::ConstraintsSetStmt(_) => self.command(Verb::Set, Class::Tcl),
+            NodeRef::ConstraintsSetStmt(n) => self.set_constraints(n),
             NodeRef::ListenStmt(n) => self.channel(Verb::Listen, &n.conditionname),
             NodeRef::UnlistenStmt(n) => self.channel(Verb::Listen, &n.conditionname),
             NodeRef::NotifyStmt(n) => self.channel(Verb::Notify, &n.conditionname),
@@ -253,7 +253,7 @@ impl<'t> Walk<'t> {
                 self.subquery(&n.subselect);
             }
             NodeRef::WithClause(_) | NodeRef::CommonTableExpr(_) => self.stray_with(node),
-            NodeRef::IntoClause(n) => self.into_clause(n),
+            NodeRef::IntoClause(n) => self.created_by(n),
             NodeRef::SortBy(_)
             | NodeRef::WindowDef(_)
             | NodeRef::GroupingSet(_)

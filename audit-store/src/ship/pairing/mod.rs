@@ -3,15 +3,17 @@
 //! A row is one intent with its outcome. A prepare that an execution continues has no row of its own: its text
 //! belongs to the execution, and so does its failure. What is open when its session or its writer ends is lost.
 
+mod sessions;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::chain::{GENESIS, Hash};
 use crate::event::{Seq, SessionId, row_key};
 use crate::journal::Frame;
-use crate::record::{CodecError, Completion, Entry, Intent, IntentKind, Outcome, SessionEnd, Text};
-use crate::ship::rows::{AdminRow, Emitted, EventRow, SessionStep, StatementRow, TextRef};
-use crate::ship::subject::{KnownEndUser, Session, Who};
+use crate::record::{CodecError, Completion, Entry, Intent, IntentKind, Outcome, Text};
+use crate::ship::rows::{AdminRow, Emitted, SessionStep, StatementRow, TextRef};
+use crate::ship::subject::{KnownEndUser, Session};
 use crate::time::Day;
 
 /// What a lane's entries have left open.
@@ -172,7 +174,7 @@ impl Pairing {
                     let row = flags
                         .row
                         .then(|| (Day::of(intent.wall_us), self.key(frame.seq)));
-                    self.remember_text(intent.session, frame, row);
+                    self.remember_text(&intent, frame, row);
                 }
             }
             Entry::Outcome(outcome) => {
@@ -195,19 +197,6 @@ impl Pairing {
         }
         self.dirty.clear();
         Ok(())
-    }
-
-    /// Ends everything that is open: its writer is gone.
-    pub(crate) fn lose_all(&mut self, out: &mut Emitted) {
-        let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
-        for id in sessions {
-            self.lose_open(id, out);
-            if let Some(session) = self.sessions.get(&id) {
-                let key = row_key(self.lane, session.first);
-                out.events.push(EventRow::lost(key, self.day, session));
-            }
-            self.forget_session(id);
-        }
     }
 
     /// What a restart needs, as changes since the last call.
@@ -267,96 +256,6 @@ impl Pairing {
         row_key(self.lane, seq)
     }
 
-    fn session(&mut self, id: SessionId, first: Seq) -> &mut Session {
-        let node = self.node;
-        self.sessions
-            .entry(id)
-            .or_insert_with(|| Session::new(Who::unknown(node, id), first))
-    }
-
-    fn session_frame(&mut self, id: SessionId, frame: &Frame<'_>) {
-        self.session(id, frame.seq).frames.push(frame.seq);
-        self.frames
-            .insert(frame.seq, (frame.kind, frame.payload.into()));
-        self.dirty.insert(frame.seq);
-    }
-
-    /// Keeps a change of the subject; the one before is needed only by intents that are still open.
-    fn session_context(&mut self, id: SessionId, frame: &Frame<'_>) {
-        self.session_frame(id, frame);
-        let session = self.session(id, frame.seq);
-        let before = session.context.replace(frame.seq);
-        if let Some(before) = before.filter(|_| session.open.is_empty()) {
-            session.frames.retain(|seq| *seq != before);
-            self.frames.remove(&before);
-            self.dirty.insert(before);
-        }
-    }
-
-    fn event(
-        &mut self,
-        id: SessionId,
-        frame: &Frame<'_>,
-        step: SessionStep,
-        at_us: u64,
-        out: &mut Emitted,
-    ) {
-        let key = row_key(self.lane, frame.seq);
-        if let Some(session) = self.sessions.get(&id) {
-            out.events
-                .push(EventRow::step(key, step, at_us, frame.chain, session));
-        }
-    }
-
-    fn end_session(&mut self, end: &SessionEnd<'_>, frame: &Frame<'_>, out: &mut Emitted) {
-        let session = self.session(end.session, frame.seq);
-        if let Some(claimed) = &end.claimed {
-            Arc::make_mut(&mut session.who).claim(claimed);
-        }
-        self.lose_open(end.session, out);
-        if let Some(session) = self.sessions.get(&end.session) {
-            let key = row_key(self.lane, frame.seq);
-            out.events
-                .push(EventRow::end(key, end, frame.chain, session));
-        }
-        self.forget_session(end.session);
-    }
-
-    fn lose_open(&mut self, id: SessionId, out: &mut Emitted) {
-        let open = self
-            .sessions
-            .get_mut(&id)
-            .map(|session| std::mem::take(&mut session.open));
-        for seq in open.unwrap_or_default() {
-            let Some(mut lost) = self.open.remove(&seq) else {
-                continue;
-            };
-            self.dirty.insert(seq);
-            let failed = self.take_failure(&mut lost);
-            // A prepare whose execution is lost too has its row there.
-            if lost.taken_by.is_none() {
-                let outcome = failed.unwrap_or(nothing(seq, Completion::Lost));
-                out.statements.push(StatementRow {
-                    outcome,
-                    ..lost.row
-                });
-            }
-        }
-    }
-
-    fn forget_session(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.remove(&id) else {
-            return;
-        };
-        for seq in session.frames {
-            self.frames.remove(&seq);
-            self.dirty.insert(seq);
-        }
-        for seq in session.texts {
-            self.forget_text(seq);
-        }
-    }
-
     fn begin(&mut self, intent: &Intent<'_>, frame: &Frame<'_>) {
         let (lane, seq) = (self.lane, frame.seq);
         let payload: Arc<[u8]> = frame.payload.into();
@@ -402,7 +301,7 @@ impl Pairing {
         self.open.insert(seq, open);
         self.dirty.insert(seq);
         if intent.kind == IntentKind::Prepare && matches!(intent.text, Text::Sent { .. }) {
-            self.remember_text(session, frame, None);
+            self.remember_text(intent, frame, None);
         }
     }
 
@@ -491,8 +390,17 @@ impl Pairing {
         }
     }
 
-    fn remember_text(&mut self, id: SessionId, frame: &Frame<'_>, row: Option<(Day, i64)>) {
-        self.session(id, frame.seq).texts.push(frame.seq);
+    fn remember_text(&mut self, intent: &Intent<'_>, frame: &Frame<'_>, row: Option<(Day, i64)>) {
+        let session = self.session(intent.session, frame.seq);
+        let mut replaced = None;
+        if intent.prepared_name.is_empty() {
+            session.unnamed.push_back(frame.seq);
+            if session.unnamed.len() > MOST_UNNAMED {
+                replaced = session.unnamed.pop_front();
+            }
+        } else {
+            session.texts.push(frame.seq);
+        }
         self.text_bytes += frame.payload.len();
         self.texts.insert(
             frame.seq,
@@ -502,6 +410,9 @@ impl Pairing {
             },
         );
         self.dirty.insert(frame.seq);
+        if let Some(replaced) = replaced {
+            self.forget_text(replaced);
+        }
         while self.texts.len() > MOST_TEXTS || self.text_bytes > MOST_TEXT_BYTES {
             let Some(oldest) = self.texts.keys().next().copied() else {
                 return;
@@ -561,7 +472,10 @@ fn wall_us(entry: &Entry<'_>) -> Option<u64> {
 const INTENT: u8 = 7;
 
 /// How many prepared texts a lane remembers; an execution of an older one shows its normal form.
-const MOST_TEXTS: usize = 200_000;
+const MOST_TEXTS: usize = 100_000;
 
 /// How many bytes of prepared texts a lane remembers.
-const MOST_TEXT_BYTES: usize = 256 << 20;
+const MOST_TEXT_BYTES: usize = 64 << 20;
+
+/// How many texts of the unnamed statement a session remembers.
+const MOST_UNNAMED: usize = 4;

@@ -7,6 +7,8 @@
 //!
 //! What began before the oldest day that is kept can't be known: such sessions and texts are counted, not judged.
 
+mod rows;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -16,13 +18,13 @@ use super::block::{Block, StoredBlock};
 use super::compare::{self, Comparison};
 use super::main_file;
 use super::seal::hash_file;
-use super::{MAIN_NAME, StoreError, day_name, flat, stored_days};
+use super::{MAIN_NAME, StoreError, day_name, stored_days};
 use crate::chain::Hash;
 use crate::event::{Seq, split_row_key};
 use crate::journal::Frame;
 use crate::query::Archive;
 use crate::ship::pairing::Pairing;
-use crate::ship::rows::{AdminRow, Emitted, EventRow, StatementRow};
+use crate::ship::rows::Emitted;
 use crate::time::Day;
 
 /// What verification found.
@@ -90,9 +92,11 @@ impl Archive {
         let days = stored_days(self.dir())?;
         verifier.check_seals(&days)?;
         for day in &days {
-            verifier.check_day(*day)?;
+            let checked = verifier.check_day(*day);
+            verifier.survive(checked)?;
         }
-        verifier.finish(&days)?;
+        let finished = verifier.finish(&days);
+        verifier.survive(finished)?;
         Ok(verifier.report)
     }
 }
@@ -133,6 +137,18 @@ impl<'a> Verifier<'a> {
             absent: HashSet::new(),
             report: ChainReport::default(),
         })
+    }
+
+    /// What SQLite can't read is a finding; anything else is an error.
+    fn survive(&mut self, result: Result<(), StoreError>) -> Result<(), StoreError> {
+        match result {
+            Err(StoreError::Sqlite { path, source }) => {
+                self.report
+                    .add(&path, None, format!("the file can't be read: {source}"));
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     /// Sealed files must hash to what was recorded, and be there.
@@ -265,162 +281,13 @@ impl<'a> Verifier<'a> {
             .map_err(StoreError::sqlite(&self.main_path))
     }
 
-    fn check_rows(&mut self, out: Emitted) -> Result<(), StoreError> {
-        for payload in &out.shapes {
-            if let Ok(shape) = flat::shape(payload) {
-                self.shapes.insert(shape.key, compare::shape_digest(&shape));
-            }
-        }
-        for row in &out.statements {
-            self.check_statement(row, Presence::Required)?;
-        }
-        for (day, key) in out.removals {
-            // It was right that it is absent; where it is not, nothing explains it.
-            if !self.absent.remove(&(day, key))
-                && let Some([statements, ..]) = self.explained.get_mut(&day)
-            {
-                *statements = statements.saturating_sub(1);
-            }
-        }
-        for row in &out.events {
-            self.check_event(row)?;
-        }
-        for row in &out.admins {
-            self.check_admin(row)?;
-        }
-        Ok(())
-    }
-
-    fn check_statement(
-        &mut self,
-        row: &StatementRow,
-        presence: Presence,
-    ) -> Result<(), StoreError> {
-        let Some((path, connection)) = self.days.get(&row.day) else {
-            return self.check_elsewhere(row, presence);
-        };
-        let path = path.clone();
-        let found =
-            compare::statement(connection, row, &self.shapes).map_err(StoreError::sqlite(&path))?;
-        let counts = self.explained.entry(row.day).or_default();
-        match found {
-            Comparison::Absent => {
-                if presence == Presence::Required {
-                    self.absent.insert((row.day, row.key));
-                }
-                return Ok(());
-            }
-            Comparison::Same {
-                unknown_session,
-                unknown_text,
-            } => {
-                self.report.unknown_sessions += u64::from(unknown_session);
-                self.report.unknown_texts += u64::from(unknown_text);
-            }
-            Comparison::Differs(columns) => {
-                let what = format!("the row was changed: {}", columns.join(", "));
-                self.report.add(&path, Some(row.key), what);
-            }
-        }
-        let [statements, ..] = counts;
-        *statements += 1;
-        self.report.rows += 1;
-        Ok(())
-    }
-
-    /// A row of a day whose file is not open: one that was let go, or that does not exist.
-    fn check_elsewhere(
-        &mut self,
-        row: &StatementRow,
-        presence: Presence,
-    ) -> Result<(), StoreError> {
-        match self.archive.day(row.day)? {
-            Some((path, connection)) => {
-                self.days.insert(row.day, (path, connection));
-                self.check_statement(row, presence)
-            }
-            None => {
-                if presence == Presence::Required {
-                    self.absent.insert((row.day, row.key));
-                }
-                Ok(())
-            }
-        }
-    }
-
-    fn check_event(&mut self, row: &EventRow) -> Result<(), StoreError> {
-        let Some((path, connection)) = self.day_of(row.day)? else {
-            return Ok(());
-        };
-        let found = compare::event(connection, row).map_err(StoreError::sqlite(&path))?;
-        self.note(row.day, 1, row.key, &path, &found, "session event");
-        Ok(())
-    }
-
-    fn check_admin(&mut self, row: &AdminRow) -> Result<(), StoreError> {
-        let Some((path, connection)) = self.day_of(row.day)? else {
-            return Ok(());
-        };
-        let found = compare::admin(connection, row).map_err(StoreError::sqlite(&path))?;
-        self.note(row.day, 2, row.key, &path, &found, "administrative entry");
-        Ok(())
-    }
-
-    fn day_of(&mut self, day: Day) -> Result<Option<(PathBuf, &Connection)>, StoreError> {
-        if !self.days.contains_key(&day)
-            && let Some(opened) = self.archive.day(day)?
-        {
-            self.days.insert(day, opened);
-        }
-        Ok(self
-            .days
-            .get(&day)
-            .map(|(path, connection)| (path.clone(), connection)))
-    }
-
-    fn note(
-        &mut self,
-        day: Day,
-        kind: usize,
-        key: i64,
-        path: &Path,
-        found: &Comparison,
-        what: &str,
-    ) {
-        match found {
-            Comparison::Absent => {
-                self.report
-                    .add(path, Some(key), format!("a {what} was removed"));
-                return;
-            }
-            Comparison::Differs(columns) => {
-                let what = format!("a {what} was changed: {}", columns.join(", "));
-                self.report.add(path, Some(key), what);
-            }
-            Comparison::Same { .. } => {}
-        }
-        if let Some(count) = self.explained.entry(day).or_default().get_mut(kind) {
-            *count += 1;
-        }
-    }
-
-    /// Every shape of a day must be what its entry said, where that entry is still kept.
-    fn check_shapes(&mut self, day: Day) -> Result<(), StoreError> {
-        let Some((path, connection)) = self.days.get(&day) else {
-            return Ok(());
-        };
-        let changed =
-            compare::changed_shapes(connection, &self.shapes).map_err(StoreError::sqlite(path))?;
-        for key in changed {
-            let what = format!("the shape {} was changed", crate::chain::hex(&key));
-            self.report.add(path, None, what);
-        }
-        Ok(())
-    }
-
     /// Compares how many rows a day has with how many the entries explain.
     fn count(&mut self, day: Day) -> Result<(), StoreError> {
-        let Some((path, connection)) = self.days.remove(&day) else {
+        let opened = match self.days.remove(&day) {
+            Some(opened) => Some(opened),
+            None => self.archive.day(day)?,
+        };
+        let Some((path, connection)) = opened else {
             return Ok(());
         };
         let explained = self.explained.entry(day).or_default();
@@ -470,7 +337,8 @@ impl<'a> Verifier<'a> {
             }
         }
         for day in days {
-            self.count(*day)?;
+            let counted = self.count(*day);
+            self.survive(counted)?;
         }
         self.check_heads()
     }

@@ -1,0 +1,237 @@
+//! Sealing, retention and the text index, with days that are over at will.
+
+use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::{Store, StoreSettings};
+use crate::event::SessionId;
+use crate::query::{Archive, AuditQuery};
+use crate::record::{
+    Completion, Entry, Intent, IntentKind, Judgement, List, Outcome, Seq, Text, TxStatus,
+};
+use crate::time::{DAY_US, Day};
+use crate::{Audit, AuditSettings, STORE};
+use sqlward_policy::vocabulary::{Action, Mode};
+
+const NOW: u64 = 1_795_413_599_000_000;
+
+fn intent(wall_us: u64, text: &str) -> Entry<'_> {
+    Entry::Intent(Intent {
+        session: SessionId(1),
+        number: 1,
+        kind: IntentKind::Simple,
+        continues: None,
+        text: Text::whole(text.as_bytes()),
+        shape: None,
+        parameters: List::empty(),
+        prepared_name: b"",
+        portal: b"",
+        wall_us,
+        mono_ns: 0,
+        transaction: 0,
+        status: TxStatus::Idle,
+        judgement: Judgement {
+            action: Action::Allow,
+            judged: Action::Allow,
+            mode: Mode::Enforce,
+            rules: List::empty(),
+            severity: None,
+            generation: 1,
+            unreadable: None,
+        },
+        end_user: None,
+        role: None,
+        trace: None,
+    })
+}
+
+fn done(intent: Seq) -> Entry<'static> {
+    Entry::Outcome(Outcome {
+        intent,
+        completion: Completion::Done,
+        rows: 0,
+        affected: 0,
+        bytes: 0,
+        sqlstate: None,
+        first_byte_us: None,
+        duration_us: 0,
+        statements: 1,
+    })
+}
+
+/// Ships statements with these texts, begun at `wall_us`.
+fn ship(data: &Path, wall_us: u64, texts: &[&str]) {
+    let (audit, _) = Audit::open(data, AuditSettings::default()).unwrap();
+    let mut lane = audit.lane(0).unwrap();
+    for text in texts {
+        let seq = lane.append(&intent(wall_us, text)).unwrap();
+        lane.append(&done(seq)).unwrap();
+    }
+    drop(lane);
+    let _ = audit.stop(Duration::from_secs(60));
+}
+
+fn store(data: &Path) -> Store {
+    Store::open(&data.join(STORE), StoreSettings::default()).unwrap()
+}
+
+fn find(data: &Path, text: &str) -> usize {
+    let query = AuditQuery {
+        text: Some(text.to_owned()),
+        ..AuditQuery::default()
+    };
+    Archive::open(&data.join(STORE))
+        .unwrap()
+        .search(&query)
+        .unwrap()
+        .len()
+}
+
+#[test]
+fn a_day_that_is_over_is_sealed_and_a_late_record_opens_it_again() {
+    let data = tempfile::tempdir().unwrap();
+    ship(data.path(), NOW, &["SELECT 'punctual 工资'"]);
+    let day = Day::of(NOW);
+    let path = data.path().join(STORE).join(super::day_name(day));
+    let mode = || path.metadata().unwrap().permissions().mode() & 0o777;
+    let late = NOW + 40 * DAY_US;
+    let mut writer = store(data.path());
+    assert_eq!(
+        writer.seal_days(day.end_us() + 1, None).unwrap(),
+        [],
+        "records may still come"
+    );
+    assert_eq!(
+        writer.seal_days(late, Some(day)).unwrap(),
+        [],
+        "a statement of that day is open"
+    );
+    assert!(writer.seal_days(late, None).unwrap().contains(&day));
+    assert_eq!(mode(), 0o400);
+    assert!(!path.with_extension("db-wal").exists());
+    assert!(
+        writer.seal_days(late, None).unwrap().is_empty(),
+        "it is sealed already"
+    );
+    drop(writer);
+    let archive = Archive::open(&data.path().join(STORE)).unwrap();
+    assert!(archive.verify().unwrap().is_intact());
+    assert_eq!(find(data.path(), "punctual 工"), 1);
+    // One bit of the sealed file.
+    let bytes = std::fs::read(&path).unwrap();
+    let mut bent = bytes.clone();
+    let last = bent.len() - 1;
+    bent[last] ^= 1;
+    let rewrite = |bytes: &[u8]| {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o400)).unwrap();
+    };
+    rewrite(&bent);
+    let report = archive.verify().unwrap();
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|found| found.what.contains("sealed day's file"))
+    );
+    rewrite(&bytes);
+    ship(data.path(), NOW + 1, &["SELECT 'late'"]);
+    assert_eq!(mode(), 0o600);
+    assert_eq!(find(data.path(), "select"), 2);
+    assert!(archive.verify().unwrap().is_intact());
+}
+
+#[test]
+fn old_days_are_dropped_unless_they_were_written_lately() {
+    let data = tempfile::tempdir().unwrap();
+    ship(data.path(), NOW, &["SELECT 'old'"]);
+    ship(data.path(), NOW + 300 * DAY_US, &["SELECT 'new'"]);
+    let day = Day::of(NOW);
+    let path = data.path().join(STORE).join(super::day_name(day));
+    let later = NOW + 301 * DAY_US;
+    let written = |us: u64| {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_micros(us);
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(at)
+            .unwrap();
+    };
+    let mut writer = store(data.path());
+    written(NOW + 300 * DAY_US);
+    assert!(
+        !writer.retain_days(later).unwrap().contains(&day),
+        "a wrong clock must not delete"
+    );
+    written(NOW);
+    assert!(
+        !writer
+            .retain_days(NOW + 189 * DAY_US)
+            .unwrap()
+            .contains(&day)
+    );
+    assert!(writer.retain_days(later).unwrap().contains(&day));
+    assert!(!path.exists());
+    drop(writer);
+    assert_eq!(find(data.path(), "SELECT"), 1);
+    let report = Archive::open(&data.path().join(STORE))
+        .unwrap()
+        .verify()
+        .unwrap();
+    assert!(report.is_intact(), "{:#?}", report.findings);
+}
+
+#[test]
+fn a_search_answers_alike_with_and_without_the_index() {
+    let data = tempfile::tempdir().unwrap();
+    let texts = [
+        "SELECT 'Größe'",
+        "select \"a\"\"b\"",
+        "SELECT '工资表' AS 工",
+        "x%_",
+        "ab",
+    ];
+    ship(data.path(), NOW, &texts);
+    let path = data.path().join(STORE).join(super::day_name(Day::of(NOW)));
+    let pieces: Vec<String> = texts
+        .iter()
+        .flat_map(|text| {
+            let letters: Vec<char> = text.chars().collect();
+            (1..=letters.len()).flat_map(move |length| {
+                letters
+                    .windows(length)
+                    .map(|piece| piece.iter().collect())
+                    .collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    let answers = || {
+        pieces
+            .iter()
+            .map(|piece| find(data.path(), piece))
+            .collect::<Vec<_>>()
+    };
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let reset = "DELETE FROM meta WHERE key = 'indexed';
+        INSERT INTO text_index (text_index) VALUES ('delete-all')";
+    connection.execute_batch(reset).unwrap();
+    let without = answers();
+    assert!(without.iter().all(|found| *found > 0));
+    super::index::complete(&connection).unwrap();
+    let indexed: i64 = connection
+        .query_row("SELECT value FROM meta WHERE key = 'indexed'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert!(indexed >= 5);
+    assert_eq!(answers(), without);
+    // The index alone must be in use now: what it does not know is not found.
+    connection
+        .execute_batch("INSERT INTO text_index (text_index) VALUES ('delete-all')")
+        .unwrap();
+    assert_eq!(find(data.path(), "工资表"), 0);
+}
