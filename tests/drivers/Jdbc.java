@@ -168,7 +168,7 @@ public final class Jdbc {
                 canceller.start();
                 String state;
                 try {
-                    s.execute("SELECT pg_sleep(30)");
+                    s.execute("SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b");
                     state = "not cancelled";
                 } catch (SQLException e) {
                     state = e.getSQLState();

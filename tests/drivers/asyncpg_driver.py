@@ -110,7 +110,7 @@ async def main():
     async def cancel():
         started = time.monotonic()
         try:
-            await asyncio.wait_for(c.execute("SELECT pg_sleep(30)"), 0.5)
+            await asyncio.wait_for(c.execute("SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b"), 0.5)
         except asyncio.TimeoutError:
             return time.monotonic() - started < 15, await c.fetchval("SELECT 8")
 

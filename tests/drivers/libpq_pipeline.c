@@ -226,7 +226,7 @@ int main(void)
         PGcancel *cancel = PQgetCancel(conn);
         char why[256];
         struct pollfd none;
-        PQsendQuery(conn, "SELECT pg_sleep(30)");
+        PQsendQuery(conn, "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b");
         PQflush(conn);
         poll(&none, 0, 500);
         PQcancel(cancel, why, sizeof why);

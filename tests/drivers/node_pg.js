@@ -92,7 +92,7 @@ async function main() {
     return [code, await value('SELECT 7')];
   });
   await check('cancel', ['57014', 8], async () => {
-    const sleeping = client.query('SELECT pg_sleep(30)').catch((e) => e.code);
+    const sleeping = client.query('SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b').catch((e) => e.code);
     const canceller = new Client(options);
     setTimeout(() => canceller.cancel(client, client.activeQuery || client._activeQuery), 500);
     return [await sleeping, await value('SELECT 8')];

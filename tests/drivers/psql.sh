@@ -45,7 +45,7 @@ SQL
 )"
 # psql sends a CancelRequest on SIGINT; `timeout` sends that one.
 started=$SECONDS
-cancelled=$(timeout --foreground -s INT -k 20 1 "${PSQL:-psql}" -X -q -A -t -v VERBOSITY=verbose -c 'SELECT pg_sleep(30)' 2>&1)
+cancelled=$(timeout --foreground -s INT -k 20 1 "${PSQL:-psql}" -X -q -A -t -v VERBOSITY=verbose -c 'SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b' 2>&1)
 check cancel '57014 soon' "$(sed -n 's/.*ERROR:  \([0-9A-Z]\{5\}\): .*/\1/p' <<<"$cancelled") $([ $((SECONDS - started)) -lt 15 ] && echo soon)"
 
 if [ "${EXPECT_REFUSALS:-yes}" = yes ]; then

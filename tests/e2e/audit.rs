@@ -53,7 +53,7 @@ fn scene(proxy: &Proxy) -> Result<()> {
     let mut raw = Raw::login(
         proxy.port(),
         TRUSTED_USER,
-        &[("application_name", "till/ann")],
+        &[("application_name", "till;end_user=ann")],
     )?;
     raw.query("SELECT owner FROM accounts")?;
     raw.query("SELECT name FROM users")?;
@@ -62,7 +62,7 @@ fn scene(proxy: &Proxy) -> Result<()> {
     raw.query("SELECT 1/0")?;
     raw.query("SELECT pg_sleep(0.4)")?;
     raw.query("SELECT '数据库审计', 'O''Brien 100%'")?;
-    raw.query("SELECT 5 /*db_user='x',end_user='carol',traceparent='00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'*/")?;
+    raw.query("SELECT 5 /*action='pay',end_user='carol',traceparent='00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'*/")?;
     let bytes = [
         parse("", "SELECT balance FROM accounts WHERE id = $1::int"),
         bind("", "", &[Some("77")]),
@@ -202,7 +202,7 @@ fn a_record_says_who_what_and_with_which_result() -> Result<()> {
         "{update}"
     );
     ensure!(
-        text(update, "application") == "till/ann" && text(update, "end_user") == "ann",
+        text(update, "application") == "till;end_user=ann" && text(update, "end_user") == "ann",
         "{update}"
     );
     ensure!(

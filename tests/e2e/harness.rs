@@ -84,3 +84,15 @@ fn the_servers_record_holds_what_clients_did() -> Result<()> {
     }
     Ok(())
 }
+
+/// A fact that one of the parser cases rests on.
+#[test]
+fn a_full_width_space_is_a_letter() -> Result<()> {
+    let server = Server::start(&Options::default())?;
+    let mut raw = Raw::login(server.port(), TRUSTED_USER, &[])?;
+    let answer = raw.query("SELECT v FROM\u{3000}secret")?;
+    let error = answer.iter().find(|one| one.tag == b'E').context("no error")?;
+    // An alias without AS: the column is missed, not the syntax.
+    ensure!(error.sqlstate() == "42703", "{error:?}");
+    Ok(())
+}

@@ -9,9 +9,13 @@ use sqlward_tests::raw::{Message, Raw, message, query, sync};
 use sqlward_tests::server::{Options, Server, TRUSTED_USER};
 
 fn setup(limits: &str) -> Result<(Server, Proxy)> {
+    setup_with(limits, Policy::RecordAll)
+}
+
+fn setup_with(limits: &str, policy: Policy) -> Result<(Server, Proxy)> {
     let server = Server::start(&Options::default())?;
     let options = proxy::Options {
-        policy: Policy::RecordAll,
+        policy,
         limits: limits.to_owned(),
         ..Default::default()
     };
@@ -166,65 +170,68 @@ fn an_announced_gigabyte_costs_nothing() -> Result<()> {
 }
 
 /// Statements that overflow parsers or stall them, and what a client may see in answer.
-fn absurdities() -> Vec<(&'static str, String)> {
-    let n = 100_000;
-    vec![
-        (
-            "parentheses",
-            format!("SELECT {}1{}", "(".repeat(n), ")".repeat(n)),
-        ),
-        ("open parentheses", format!("SELECT {}", "(".repeat(n))),
-        (
-            "ors",
-            format!("SELECT 1 WHERE 1=1{}", " OR 1=2".repeat(50_000)),
-        ),
-        ("pluses", format!("SELECT 1{}", "+1".repeat(50_000))),
-        (
-            "concatenations",
-            format!("SELECT ''{}", "||''".repeat(50_000)),
-        ),
-        ("nots", format!("SELECT {}true", "NOT ".repeat(20_000))),
-        (
-            "subqueries",
-            format!("SELECT {}1{}", "(SELECT ".repeat(5_000), ")".repeat(5_000)),
-        ),
-        (
-            "unions",
-            format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(20_000)),
-        ),
-        (
-            "comments",
-            format!("SELECT 1 {}{}", "/*".repeat(50_000), "*/".repeat(50_000)),
-        ),
-        ("operators", format!("SELECT {}1", "-+".repeat(8_000))),
-        (
-            "split operators",
-            format!("SELECT {}1", "+/**/".repeat(20_000)),
-        ),
-        ("casts", format!("SELECT 1{}", "::int".repeat(20_000))),
-        (
-            "brackets",
-            format!("SELECT {}1{}", "ARRAY[".repeat(20_000), "]".repeat(20_000)),
-        ),
-        (
-            "cases",
-            format!(
-                "SELECT {}1{}",
-                "CASE WHEN true THEN ".repeat(5_000),
-                " END".repeat(5_000)
+fn absurdities() -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    // Short ones as well: what is short is read at once, on the thread that serves other sessions.
+    for (size, n) in [("short", 8_000), ("long", 400_000)] {
+        let repeated = |text: &str| text.repeat(n / text.len());
+        let nested = |open: &str, close: &str| {
+            let depth = n / (open.len() + close.len());
+            format!("{}1{}", open.repeat(depth), close.repeat(depth))
+        };
+        let texts = [
+            ("parentheses", format!("SELECT {}", nested("(", ")"))),
+            ("open parentheses", format!("SELECT {}", repeated("("))),
+            ("ors", format!("SELECT 1 WHERE 1=1{}", repeated(" OR 1=2"))),
+            ("pluses", format!("SELECT 1{}", repeated("+1"))),
+            ("concatenations", format!("SELECT ''{}", repeated("||''"))),
+            ("nots", format!("SELECT {}true", repeated("NOT "))),
+            ("minuses", format!("SELECT {}1", repeated("- "))),
+            ("subqueries", format!("SELECT {}", nested("(SELECT ", ")"))),
+            ("functions", format!("SELECT {}", nested("abs(", ")"))),
+            (
+                "unions",
+                format!("SELECT 1{}", repeated(" UNION ALL SELECT 1")),
             ),
-        ),
-        (
-            "list",
-            format!("SELECT 1 WHERE 1 IN ({}1)", "1,".repeat(500_000)),
-        ),
-        ("statements", "SELECT 1;".repeat(20_000)),
-    ]
+            (
+                "joins",
+                format!("SELECT 1 FROM users{}", repeated(" JOIN users USING (id)")),
+            ),
+            ("comments", format!("SELECT {}", nested("/*", "*/"))),
+            ("open comments", format!("SELECT 1 {}", repeated("/*"))),
+            ("operators", format!("SELECT {}1", repeated("-+"))),
+            ("split operators", format!("SELECT {}1", repeated("+/**/"))),
+            ("casts", format!("SELECT 1{}", repeated("::int"))),
+            ("brackets", format!("SELECT {}", nested("ARRAY[", "]"))),
+            (
+                "subscripts",
+                format!("SELECT (ARRAY[1]){}", repeated("[1]")),
+            ),
+            (
+                "cases",
+                format!("SELECT {}", nested("CASE WHEN true THEN ", " END")),
+            ),
+            (
+                "with",
+                format!("{} SELECT 1", nested("WITH a AS (", " SELECT 1)")),
+            ),
+            ("list", format!("SELECT 1 WHERE 1 IN ({}1)", repeated("1,"))),
+            ("statements", repeated("SELECT 1;")),
+            ("semicolons", repeated(";")),
+            ("quotes", format!("SELECT {}", repeated("'"))),
+            ("dollars", format!("SELECT {}", repeated("$a$ $b$ "))),
+            ("strings", format!("SELECT 'a'{}", repeated("\n'a'"))),
+        ];
+        all.extend(texts.map(|(name, text)| (format!("{size} {name}"), text)));
+    }
+    all
 }
 
 #[test]
 fn absurd_statements_neither_crash_nor_stall() -> Result<()> {
-    let (_server, mut proxy) = setup("")?;
+    // What can't be read is refused, as it is by default: the server's own scanner needs minutes for some.
+    let policy = Policy::Text("schema = 1\n[defaults]\naction = \"allow\"\n".into());
+    let (_server, mut proxy) = setup_with("", policy)?;
     let port = proxy.port();
     let over = std::sync::atomic::AtomicBool::new(false);
     let slowest = std::thread::scope(|scope| -> Result<Duration> {
@@ -245,14 +252,16 @@ fn absurd_statements_neither_crash_nor_stall() -> Result<()> {
             .collect();
         let outcome = attack(port);
         over.store(true, std::sync::atomic::Ordering::Relaxed);
+        let waits: Vec<_> = bystanders
+            .into_iter()
+            .map(std::thread::ScopedJoinHandle::join)
+            .collect();
+        outcome?;
         let mut slowest = Duration::ZERO;
-        for bystander in bystanders {
-            let one = bystander
-                .join()
-                .map_err(|_| anyhow::anyhow!("a bystander panicked"))?;
-            slowest = slowest.max(one?);
+        for wait in waits {
+            slowest = slowest.max(wait.map_err(|_| anyhow::anyhow!("a bystander panicked"))??);
         }
-        outcome.map(|()| slowest)
+        Ok(slowest)
     })
     .with_context(|| proxy.log())?;
     ensure!(proxy.running()?, "the proxy ended:\n{}", proxy.log());
@@ -269,7 +278,8 @@ fn attack(port: u16) -> Result<()> {
         let mut raw = Raw::login(port, TRUSTED_USER, &[])?;
         let started = Instant::now();
         raw.send(&query(&sql))?;
-        let answer = raw.until_ready().with_context(|| name)?;
+        let answer = raw.until_ready().with_context(|| name.clone())?;
+        ensure!(!answer.is_empty(), "{name} ended the connection");
         ensure!(
             answer.last().is_some_and(|one| one.tag == b'Z'),
             "{name}: {answer:?}"

@@ -4,8 +4,6 @@
 //! The cases are the PostgreSQL ones of a comparison of SQL parsers with servers: comments, quotes,
 //! escapes, folding, CTE scopes, writes hidden in reads, and the clauses that walkers forget.
 
-use std::collections::HashMap;
-
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use sqlward_tests::proxy::{self, Policy, Proxy};
@@ -144,7 +142,7 @@ const CASES: [Case; 92] = [
         Dynamic,
     ),
     ("P47", "EXPLAIN ANALYZE DELETE FROM secret", Secret),
-    ("P49", "EXPLAIN ANALYZE VERBOSE EXECUTE s(1)", Nothing),
+    ("P49", "EXPLAIN ANALYZE VERBOSE EXECUTE s(1)", Unreadable),
     (
         "P50",
         "CREATE RULE r AS ON INSERT TO users DO ALSO DELETE FROM secret",
@@ -167,7 +165,7 @@ const CASES: [Case; 92] = [
         "MERGE INTO users u USING secret s ON u.id=1 WHEN MATCHED THEN DELETE",
         Secret,
     ),
-    ("P65", "SELECT v FROM\u{3000}secret", Unreadable),
+    ("P65", "SELECT v FROM\u{3000}secret", Nothing),
     ("P66", "SELECT 1;;DELETE FROM secret", Secret),
     ("P67", "SELECT 5*/* x */3, v FROM secret", Secret),
     ("P69", "SELECT v FROM ONLY secret", Secret),
@@ -345,10 +343,14 @@ fn check(setup: &[&str], cases: &[Case]) -> Result<()> {
     drop(raw);
     proxy.stop()?;
     let rows = proxy.audit(&["sql", "SELECT * FROM statements", "--limit", "10000"])?;
-    let by_text: HashMap<&str, &Value> = rows.iter().map(|row| (field(row, "text"), row)).collect();
+    let recorded = |sql: &str| {
+        // A record may hold `***` where the text has credentials.
+        let (head, _) = sql.split_once("'dbname=").unwrap_or((sql, ""));
+        rows.iter().find(|row| field(row, "text").starts_with(head))
+    };
     let mut wrong = Vec::new();
     for (number, sql, claim) in cases {
-        match by_text.get(sql) {
+        match recorded(sql) {
             None => wrong.push(format!("{number}: not in the audit: {sql}")),
             Some(row) if !holds(*claim, row) => wrong.push(format!(
                 "{number}: {claim:?} expected, objects {}, functions {:?}, unreadable {:?}: {sql}",

@@ -28,6 +28,15 @@ const REFUSED: [&str; 2] = ["refused", "refused-in-transaction"];
 
 /// Plays a driver's session in all four ways of connecting.
 fn everywhere(extra: &[&str], play: impl Fn(&Endpoint) -> Result<Report>) -> Result<()> {
+    everywhere_with(&proxy::Options::default(), extra, play)
+}
+
+/// The same, with a proxy of the driver's own.
+fn everywhere_with(
+    options: &proxy::Options,
+    extra: &[&str],
+    play: impl Fn(&Endpoint) -> Result<Report>,
+) -> Result<()> {
     let server = Server::start(&Options {
         tls: true,
         ..Options::default()
@@ -36,7 +45,7 @@ fn everywhere(extra: &[&str], play: impl Fn(&Endpoint) -> Result<Report>) -> Res
     let proxy = if direct {
         None
     } else {
-        Some(Proxy::start(&[&server], &proxy::Options::default())?)
+        Some(Proxy::start(&[&server], options)?)
     };
     let (port, certificates) = match &proxy {
         Some(proxy) => (proxy.port(), Some(proxy.certificates())),

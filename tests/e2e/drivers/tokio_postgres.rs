@@ -168,7 +168,7 @@ async fn cancel(endpoint: &Endpoint, client: &Client) -> Result<()> {
         }
         anyhow::Ok(())
     };
-    let sleeping = client.batch_execute("SELECT pg_sleep(30)");
+    let sleeping = client.batch_execute(LONG);
     let (slept, cancelled) = tokio::join!(sleeping, canceller);
     cancelled?;
     let error = slept.err().context("the query was not cancelled")?;
@@ -226,3 +226,6 @@ fn refusal(name: &str, error: Option<tokio_postgres::Error>) -> Result<Refused> 
         hint: report.hint().unwrap_or_default().to_owned(),
     })
 }
+
+const LONG: &str =
+    "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b";
