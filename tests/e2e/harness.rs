@@ -91,7 +91,10 @@ fn a_full_width_space_is_a_letter() -> Result<()> {
     let server = Server::start(&Options::default())?;
     let mut raw = Raw::login(server.port(), TRUSTED_USER, &[])?;
     let answer = raw.query("SELECT v FROM\u{3000}secret")?;
-    let error = answer.iter().find(|one| one.tag == b'E').context("no error")?;
+    let error = answer
+        .iter()
+        .find(|one| one.tag == b'E')
+        .context("no error")?;
     // An alias without AS: the column is missed, not the syntax.
     ensure!(error.sqlstate() == "42703", "{error:?}");
     Ok(())
