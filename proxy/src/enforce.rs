@@ -19,6 +19,9 @@ pub(crate) type Verdict = wire::Verdict<Permit, Tag>;
 /// `system_error` (PostgreSQL manual, "Error Codes", class 58): the journal can't take a record.
 const AUDIT_UNAVAILABLE: &[u8] = b"58030";
 
+/// `invalid_sql_statement_name`.
+const INVALID_STATEMENT_NAME: &[u8] = b"26000";
+
 /// The verdict that `decision` means for `run`, whose intent is event `event`.
 pub(crate) fn verdict(decision: Decision, event: Option<EventId>, mut run: Run) -> Verdict {
     match decision.into_outcome() {
@@ -28,6 +31,36 @@ pub(crate) fn verdict(decision: Decision, event: Option<EventId>, mut run: Run) 
         },
         Outcome::Refused(text) => {
             let refusal = refusal(&text, event);
+            run.refusal = Some(Rc::new(refusal.clone()));
+            Verdict::Refuse {
+                refusal,
+                tag: Rc::new(run),
+            }
+        }
+    }
+}
+
+/// The verdict for a prepared statement that nobody has seen being prepared. If it is refused, it is so with the code
+/// that the server has for one that does not exist, which drivers know to answer by preparing it again.
+pub(crate) fn unknown_prepared(
+    decision: Decision,
+    event: Option<EventId>,
+    mut run: Run,
+) -> Verdict {
+    match decision.into_outcome() {
+        Outcome::Permitted(permit, _note) => Verdict::Forward {
+            permit,
+            tag: Rc::new(run),
+        },
+        Outcome::Refused(text) => {
+            let refusal = wire::Refusal {
+                sqlstate: pg::SqlState::new(INVALID_STATEMENT_NAME)
+                    .unwrap_or(pg::SqlState::INSUFFICIENT_PRIVILEGE),
+                message: "the prepared statement does not exist, or was prepared where sqlward \
+                          could not see it"
+                    .to_owned(),
+                ..refusal(&text, event)
+            };
             run.refusal = Some(Rc::new(refusal.clone()));
             Verdict::Refuse {
                 refusal,

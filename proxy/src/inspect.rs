@@ -399,6 +399,7 @@ impl Bench<'_> {
                 }
             },
         };
+        let unknown = decision.cause == Cause::Unreadable(Unreadable::UnknownPrepared);
         metrics.decided(decision.action);
         if judgement.unreadable.is_some() {
             metrics.unreadable_total.inc();
@@ -412,6 +413,9 @@ impl Bench<'_> {
         let mut run = Run::new(filing.kind, known, intent, self.now_ns);
         run.name = filing.prepared_name.into();
         run.prepare = prepare.cloned();
+        if unknown {
+            return enforce::unknown_prepared(decision, event, run);
+        }
         enforce::verdict(decision, event, run)
     }
 
@@ -431,6 +435,11 @@ impl Bench<'_> {
         let wall_us = wall_us();
         let event = lane.next_event_id(wall_us / 1_000);
         self.record.statements = self.record.statements.saturating_add(1);
+        let status = status(self.status);
+        if status == TxStatus::Idle {
+            // Outside a block, each statement begins a transaction of its own; BEGIN begins the block's.
+            self.record.transactions = self.record.transactions.saturating_add(1);
+        }
         let sources = &worker.shared.config.end_user;
         let claims = end_user::claims(filing.comment.unwrap_or_default(), &sources.comment_keys);
         let intent = Intent {
@@ -446,7 +455,7 @@ impl Bench<'_> {
             wall_us,
             mono_ns: self.now_ns,
             transaction: self.record.transactions,
-            status: status(self.status),
+            status,
             judgement,
             end_user: claims
                 .end_user

@@ -468,3 +468,78 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> Vec<String> {
+        let source = Source {
+            name: "sqlward.toml".into(),
+            text: text.into(),
+        };
+        match Config::parse(&source, Path::new("/nonexistent")) {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems.0.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    const GOOD: &str = "data_dir = 'd'\npolicy = ['/']\n[[listener]]\nname = 'a'\naddress = '127.0.0.1:1'\nupstream = 'u'\n[[upstream]]\nname = 'u'\naddress = 'h:5432'\n";
+
+    #[test]
+    fn good() {
+        assert_eq!(problems(GOOD), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_unknown_field_is_told_with_its_place_and_the_nearest_name() {
+        let text = GOOD
+            .replace("data_dir", "data_dri")
+            .replace("[[upstream]]", "[limits]\nmax_conections = 1\n[[upstream]]");
+        let found = problems(&text);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(
+            found.iter().any(
+                |line| line.starts_with("sqlward.toml:1:1: unknown field `data_dri`")
+                    && line.contains("`data_dir`")
+            ),
+            "{found:?}"
+        );
+        assert!(
+            found
+                .iter()
+                .any(|line| line.contains("`max_conections` in [limits]")
+                    && line.contains("`max_connections`")),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn every_value_that_makes_no_sense_is_told() {
+        let text = "data_dir = 'd'\npolicy = ['missing.toml']\nworkers = 0\n[[listener]]\nname = 'a'\naddress = '127.0.0.1:1'\nupstream = 'v'\n[listener.tls]\nmode = 'requir'\n[[upstream]]\nname = 'u'\naddress = 'nowhere'\n";
+        let found = problems(text);
+        for wanted in [
+            "missing.toml",
+            "1 to 1024 workers",
+            "`v` is no [[upstream]]",
+            "`requir` is no TLS mode",
+            "expected host:port",
+        ] {
+            assert!(
+                found.iter().any(|line| line.contains(wanted)),
+                "{wanted}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_documented_example_is_good() {
+        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+        let loaded = Config::load(&base.join("sqlward.toml"));
+        assert!(
+            loaded.is_ok(),
+            "{}",
+            loaded.err().map(|e| e.to_string()).unwrap_or_default()
+        );
+    }
+}

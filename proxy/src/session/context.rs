@@ -65,6 +65,14 @@ pub(crate) struct Referred {
     pub unknown: bool,
 }
 
+impl Referred {
+    fn add(&mut self, name: &str, here: &[(&str, &StatementFacts)]) {
+        let bodies = here.iter().filter(|(defined, _)| *defined == name);
+        self.bodies
+            .extend(bodies.map(|(_, body)| Rc::new(only(body))));
+    }
+}
+
 impl Context {
     /// The context of a session that has just begun.
     #[must_use]
@@ -152,16 +160,27 @@ impl Context {
         effects: impl Iterator<Item = &'a SessionEffect>,
     ) -> Referred {
         let mut referred = Referred::default();
+        // What the same text has prepared before counts as well: it may run at once.
+        let mut here: Vec<(&str, &StatementFacts)> = Vec::new();
         for effect in effects {
             match effect {
-                SessionEffect::Execute(name) => match self.prepared.get(name) {
-                    Some(bodies) if !self.overflowed && bodies.len() <= MAX_BODIES => {
-                        referred.bodies.extend(bodies.iter().cloned());
+                SessionEffect::Prepare { name, body } | SessionEffect::Declare { name, body } => {
+                    here.push((name, body));
+                }
+                SessionEffect::Execute(name) => {
+                    let known = referred.bodies.len();
+                    referred.add(name, &here);
+                    match self.prepared.get(name) {
+                        Some(bodies) if !self.overflowed && bodies.len() <= MAX_BODIES => {
+                            referred.bodies.extend(bodies.iter().cloned());
+                        }
+                        Some(_) => referred.unknown = true,
+                        None => referred.unknown |= referred.bodies.len() == known,
                     }
-                    _ => referred.unknown = true,
-                },
+                }
                 // An unknown cursor was opened inside a routine that was judged when it was called.
                 SessionEffect::Cursor(name) => {
+                    referred.add(name, &here);
                     referred
                         .bodies
                         .extend(self.cursors.get(name).into_iter().flatten().cloned());
@@ -169,8 +188,6 @@ impl Context {
                 SessionEffect::Set { .. }
                 | SessionEffect::Reset(_)
                 | SessionEffect::Discard
-                | SessionEffect::Prepare { .. }
-                | SessionEffect::Declare { .. }
                 | SessionEffect::Deallocate(_)
                 | SessionEffect::MayChangeSettings => {}
             }
@@ -288,5 +305,111 @@ fn only(body: &StatementFacts) -> Facts {
     Facts {
         statements: vec![body.clone()],
         unreadable: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlward_policy::statement::{LexState, Limits, analyse};
+
+    use super::*;
+
+    fn effects(sql: &str) -> Vec<SessionEffect> {
+        let analysis = analyse(sql.as_bytes(), &LexState::default(), &Limits::default());
+        analysis
+            .facts
+            .statements
+            .into_iter()
+            .flat_map(|statement| statement.effects)
+            .collect()
+    }
+
+    fn context() -> Context {
+        Context::new(Subject {
+            user: "app".into(),
+            ..Subject::default()
+        })
+    }
+
+    #[test]
+    fn a_name_stands_for_every_body_that_may_have_been_prepared() {
+        let mut context = context();
+        context.announce(effects("PREPARE s AS SELECT 1").iter());
+        context.announce(effects("PREPARE s AS DELETE FROM t").iter());
+        let referred = context.referred(effects("EXECUTE s").iter());
+        assert_eq!((referred.bodies.len(), referred.unknown), (2, false));
+        context.apply(effects("DEALLOCATE s").iter());
+        assert!(context.referred(effects("EXECUTE s").iter()).unknown);
+    }
+
+    #[test]
+    fn what_a_text_prepares_it_may_execute() {
+        let referred = context().referred(effects("PREPARE s AS SELECT 1; EXECUTE s").iter());
+        assert_eq!((referred.bodies.len(), referred.unknown), (1, false));
+        assert!(
+            context()
+                .referred(effects("EXECUTE s; PREPARE s AS SELECT 1").iter())
+                .unknown
+        );
+    }
+
+    #[test]
+    fn what_the_server_prepared_by_protocol_is_all_that_a_name_stands_for() {
+        let mut context = context();
+        context.announce(effects("PREPARE s AS DELETE FROM t").iter());
+        let analysis = analyse(b"SELECT 2", &LexState::default(), &Limits::default());
+        let known = Known {
+            analysis: std::sync::Arc::new(analysis),
+            slot: Default::default(),
+        };
+        context.prepared(b"s", &known);
+        let referred = context.referred(effects("EXECUTE s").iter());
+        assert_eq!(referred.bodies.len(), 1);
+    }
+
+    #[test]
+    fn too_many_names_are_unknown_not_forgotten() {
+        let mut context = context();
+        for number in 0..=MAX_NAMES {
+            context.announce(effects(&format!("PREPARE s{number} AS SELECT 1")).iter());
+        }
+        assert!(context.referred(effects("EXECUTE s0").iter()).unknown);
+    }
+
+    #[test]
+    fn an_end_user_set_in_a_transaction_goes_with_it() {
+        let mut context = context();
+        assert!(context.apply(effects("SET sqlward.end_user = 'alice'").iter()));
+        context.transaction_ended(true);
+        assert!(context.apply(effects("SET sqlward.end_user = 'bob'").iter()));
+        assert_eq!(context.end_user(), Some("bob"));
+        context.transaction_ended(false);
+        assert_eq!(context.end_user(), Some("alice"));
+        assert!(context.apply(effects("RESET ALL").iter()));
+        assert_eq!(context.end_user(), None);
+    }
+
+    #[test]
+    fn a_role_is_the_user_again_when_it_is_reset() {
+        let mut context = context();
+        assert!(context.apply(effects("SET ROLE boss").iter()));
+        assert_eq!(context.subject.role.as_deref(), Some("boss"));
+        assert!(context.apply(effects("RESET ROLE").iter()));
+        assert_eq!(context.subject.role.as_deref(), Some("app"));
+    }
+
+    #[test]
+    fn texts_that_depend_on_settings_are_doubted_while_these_may_change() {
+        let mut context = context();
+        assert_eq!(context.doubt(true, b"SELECT '\\'"), None);
+        context.announce(effects("SET standard_conforming_strings = off").iter());
+        assert_eq!(context.doubt(true, b"SELECT 1"), None);
+        assert_eq!(
+            context.doubt(true, b"SELECT '\\'"),
+            Some(Unreadable::Unsettled)
+        );
+        // Settled again: the server has reported.
+        assert_eq!(context.doubt(false, b"SELECT '\\'"), None);
+        assert_eq!(context.doubt(true, b"SELECT '\\'"), None);
     }
 }

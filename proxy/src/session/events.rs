@@ -81,15 +81,16 @@ impl Session {
         if outcome.completion == Completion::Prepared {
             self.context.prepared(&run.name, &run.known);
         }
-        if outcome.completion == Completion::Done {
+        let done = outcome.completion == Completion::Done;
+        if done {
             let changed = self.context.apply(inspect::effects(&run.known));
             self.subject_changed(changed);
         }
-        if outcome.tx == Some(TxStatus::Idle) {
-            self.context.transaction_ended(
-                outcome.completion == Completion::Done && !inspect::rolls_back(&run.known),
-            );
-            self.record.transactions = self.record.transactions.saturating_add(1);
+        // In the extended protocol the answer does not tell the state: what was reported last holds outside blocks.
+        let status = outcome.tx.or_else(|| self.wire.tx_status());
+        if status == Some(TxStatus::Idle) {
+            self.context
+                .transaction_ended(done && !inspect::rolls_back(&run.known));
         }
     }
 
@@ -101,12 +102,16 @@ impl Session {
     }
 
     pub(super) fn established(&mut self) {
-        let subject = &self.context.subject;
-        let written = self
-            .record
-            .authenticated(&mut self.worker.lane.borrow_mut(), subject);
+        let written = {
+            let subject = &self.context.subject;
+            self.record
+                .authenticated(&mut self.worker.lane.borrow_mut(), subject)
+        };
         self.unrecorded(written);
-        self.parameter_changed(b"application_name");
+        self.act_for_end_user();
+        if self.context.acts_for().is_some() {
+            self.tell_context();
+        }
     }
 
     pub(super) fn parameter_changed(&mut self, name: &[u8]) {
@@ -131,28 +136,37 @@ impl Session {
 
     /// The subject, or what it is derived from, may have changed: say so where it counts.
     fn subject_changed(&mut self, changed: bool) {
-        if !changed {
-            return;
-        }
-        let sources = &self.worker.shared.config.end_user;
-        let (name, source) = match self.context.end_user() {
-            Some(name) if sources.setting => (Some(name.to_owned()), EndUserSource::Setting),
-            _ if sources.application_name => {
-                let name = end_user::in_application_name(&self.context.subject.application);
-                (name.map(str::to_owned), EndUserSource::Application)
+        if changed {
+            self.act_for_end_user();
+            if self.timing.established {
+                self.tell_context();
             }
-            _ => (None, EndUserSource::Application),
-        };
-        self.context.act_for(name.map(|name| (name, source)));
-        if self.timing.established {
-            let end_user = self.context.acts_for();
-            let written = self.record.context(
-                &mut self.worker.lane.borrow_mut(),
-                &self.context.subject,
-                end_user,
-            );
-            self.unrecorded(written);
         }
+    }
+
+    /// Find out whom the session acts for: the setting tells best.
+    fn act_for_end_user(&mut self) {
+        let sources = &self.worker.shared.config.end_user;
+        let set = self.context.end_user().filter(|_| sources.setting);
+        let end_user = match set {
+            Some(name) => Some((name.to_owned(), EndUserSource::Setting)),
+            None if sources.application_name => {
+                let name = end_user::in_application_name(&self.context.subject.application);
+                name.map(|name| (name.to_owned(), EndUserSource::Application))
+            }
+            None => None,
+        };
+        self.context.act_for(end_user);
+    }
+
+    fn tell_context(&mut self) {
+        let written = {
+            let context = &self.context;
+            let mut lane = self.worker.lane.borrow_mut();
+            self.record
+                .context(&mut lane, &context.subject, context.acts_for())
+        };
+        self.unrecorded(written);
     }
 
     pub(super) fn started(&mut self) {

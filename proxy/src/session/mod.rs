@@ -200,6 +200,13 @@ impl Session {
             Negotiation::Direct => self.wire.take_tls_preamble(),
             Negotiation::Requested => Vec::new(),
         };
+        // The answer to the request has to be there before the handshake.
+        if std::future::poll_fn(|cx| self.client.say(&mut self.wire.server, cx))
+            .await
+            .is_err()
+        {
+            return self.tell(Event::ClientClosed);
+        }
         let Some(tcp) = self.take_client() else {
             return self.abort(pg::SqlState::PROTOCOL_VIOLATION, "TLS was already started");
         };

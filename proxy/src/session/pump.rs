@@ -73,11 +73,23 @@ impl Socket {
         }
     }
 
+    /// Write everything that is ready in `pipe`. `Err`: the peer is gone.
+    pub(super) fn say(&mut self, pipe: &mut Pipe, cx: &mut Task<'_>) -> Poll<Result<(), ()>> {
+        while !pipe.ready().is_empty() || self.unflushed {
+            match self.write(pipe, cx) {
+                Ok(Step::Moved) => {}
+                Ok(Step::Waiting) if pipe.ready().is_empty() && !self.unflushed => break,
+                Ok(Step::Waiting) => return Poll::Pending,
+                Err(()) => return Poll::Ready(Err(())),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Whether everything that could be said has left.
     fn said(&mut self, pipe: &mut Pipe, cx: &mut Task<'_>) -> bool {
-        while self.write(pipe, cx) == Ok(Step::Moved) {}
-        let pending = !pipe.ready().is_empty() || self.unflushed;
-        !pending || self.write(pipe, cx).is_err()
+        // To a peer that is gone there is nothing more to say.
+        self.say(pipe, cx).is_ready()
     }
 }
 
