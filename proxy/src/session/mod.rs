@@ -340,6 +340,7 @@ impl Session {
             }
             Action::Established => {
                 self.timing.established = true;
+                self.timing.active_ns = self.now_ns;
                 self.established();
             }
             Action::ParameterChanged(name) => self.parameter_changed(&name),
