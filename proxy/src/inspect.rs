@@ -15,9 +15,10 @@ use sqlward_audit_store::{
 use sqlward_policy::{
     Cause, Decision, Policy, Request, decide_function_call, decide_startup,
     statement::{
-        Analysis, Facts, Known, LexState, Limits, SessionEffect, Slot, analyse, analyse_replication,
+        Analysis, Facts, Known, LexState, Limits, SessionEffect, Slot, StatementFacts, analyse,
+        analyse_replication,
     },
-    vocabulary::{Action, Mode, Unreadable, Verb},
+    vocabulary::{Action, Class, Mode, Unreadable, Verb},
 };
 use sqlward_wire::{self as wire, pg};
 
@@ -27,7 +28,7 @@ use crate::{
     end_user,
     enforce::{self, Verdict},
     record::SessionRecord,
-    session::{Context, Tag},
+    session::{Context, Tag, effects},
     shared::wall_us,
     worker::Worker,
 };
@@ -108,7 +109,12 @@ impl Bench<'_> {
                 parameters,
             } => match prepared {
                 Some(prepare) => self.bind(portal, name, prepare, parameters),
-                None => self.named("EXECUTE", name, portal),
+                None => self.named(
+                    &format!("EXECUTE {}", quoted(name)),
+                    name,
+                    portal,
+                    Some(parameters),
+                ),
             },
             pg::Held::Execute {
                 portal,
@@ -117,7 +123,7 @@ impl Bench<'_> {
                 ..
             } => match bound {
                 Some(bound) => self.execute(portal, bound, first),
-                None => self.named("FETCH FROM", b"", portal),
+                None => self.named(&format!("FETCH FROM {}", quoted(portal)), b"", portal, None),
             },
             pg::Held::FunctionCall { oid, arguments } => self.function_call(oid, arguments),
             pg::Held::TooLarge {
@@ -144,12 +150,12 @@ impl Bench<'_> {
             replication.is_some(),
             Timestamp::now(),
         );
-        let text = if replication.is_some() {
-            "replication connection"
+        let (text, known) = if replication.is_some() {
+            let text = "replication connection";
+            (text, protocol_request(Verb::Replication, text))
         } else {
-            "connection"
+            ("connection", protocol_request(Verb::Empty, "connection"))
         };
-        let known = fresh(analyse(b"", &self.lex, &Limits::default()));
         if decision.judged == Action::Allow && replication.is_none() {
             // The session's own records tell of it.
             let run = Run::new(IntentKind::Startup, known, None, self.now_ns);
@@ -173,10 +179,11 @@ impl Bench<'_> {
             None => return Judged::Long,
         };
         let doubt = self.context.doubt(unsettled, text);
+        let comment = comment.and_then(|range| text.get(range));
         let text = redact::redact(text, &known.analysis.secrets);
         let limit = self.worker.shared.config.max_text_bytes;
         let filing = Filing {
-            comment: comment.and_then(|range| text.get(range)),
+            comment,
             prepared_name: name,
             ..Filing::new(kind, Text::cut(&text, limit))
         };
@@ -191,7 +198,7 @@ impl Bench<'_> {
         analysed: Option<Rc<Known>>,
     ) -> Option<(Rc<Known>, Option<Range<usize>>)> {
         let mut reader = self.worker.reader.borrow_mut();
-        if self.replication {
+        if self.replication && text.len() <= INLINE_BYTES {
             let analysis = analyse_replication(text, &self.lex, &Limits::default());
             return Some((fresh(analysis), None));
         }
@@ -235,8 +242,12 @@ impl Bench<'_> {
         };
         let decision = self.decide(&known, None);
         let verdict = self.conclude(known, decision, filing, Some(prepare));
-        if continues.is_some() {
-            prepare.taken_over_by(enforce::tag(&verdict));
+        let run = enforce::tag(&verdict);
+        if continues.is_some() && run.intent.is_some() {
+            prepare.taken_over_by(run);
+        }
+        if run.refusal.is_none() {
+            self.context.names.bound(portal, &run.known.analysis.facts);
         }
         verdict
     }
@@ -268,16 +279,31 @@ impl Bench<'_> {
         )
     }
 
-    /// A prepared statement or a portal that no message of the protocol has made: SQL has, or nobody.
-    fn named(&mut self, verb: &str, name: &[u8], portal: &[u8]) -> Verdict {
-        let subject = if verb == "EXECUTE" { name } else { portal };
-        let quoted = String::from_utf8_lossy(subject).replace('"', "\"\"");
-        let text = format!("{verb} \"{quoted}\"");
-        let analysis = analyse(text.as_bytes(), &LexState::default(), &Limits::default());
-        let known = fresh(analysis);
+    /// A prepared statement or a portal that no message of the protocol has made: SQL has, or nobody. It is judged as the
+    /// SQL that names it.
+    fn named(
+        &mut self,
+        text: &str,
+        name: &[u8],
+        portal: &[u8],
+        parameters: Option<pg::Parameters<'_>>,
+    ) -> Verdict {
+        let known = fresh(analyse(
+            text.as_bytes(),
+            &LexState::default(),
+            &Limits::default(),
+        ));
+        let limit = self
+            .worker
+            .shared
+            .config
+            .limits
+            .max_recorded_parameter_bytes;
+        let parameters = parameters.map(|parameters| audit::parameters(parameters, limit));
         let filing = Filing {
             prepared_name: name,
             portal,
+            parameters: parameters.as_deref().unwrap_or_default(),
             ..Filing::new(IntentKind::Execute, Text::whole(text.as_bytes()))
         };
         let decision = self.decide(&known, None);
@@ -286,7 +312,7 @@ impl Bench<'_> {
 
     fn function_call(&mut self, oid: u32, arguments: pg::Parameters<'_>) -> Verdict {
         let text = format!("function call {oid}");
-        let known = fresh(analyse(b"", &self.lex, &Limits::default()));
+        let known = protocol_request(Verb::FunctionCall, "function call");
         let limit = self
             .worker
             .shared
@@ -304,7 +330,16 @@ impl Bench<'_> {
     }
 
     fn too_large(&mut self, kind: pg::HeldKind, length: u64, prefix: &[u8]) -> Verdict {
-        let glance = prefix.get(..GLANCE_BYTES).unwrap_or(prefix);
+        // Only texts may be looked at: what is bound is not for the record of a statement.
+        let glance = match kind {
+            pg::HeldKind::Query | pg::HeldKind::Parse => {
+                prefix.get(..GLANCE_BYTES).unwrap_or(prefix)
+            }
+            pg::HeldKind::Startup
+            | pg::HeldKind::Bind
+            | pg::HeldKind::Execute
+            | pg::HeldKind::FunctionCall => &[],
+        };
         let known = fresh(analyse(glance, &self.lex, &Limits::default()));
         let kind = match kind {
             pg::HeldKind::Query | pg::HeldKind::Startup => IntentKind::Simple,
@@ -356,7 +391,8 @@ impl Bench<'_> {
     }
 
     fn decide(&mut self, known: &Rc<Known>, doubt: Option<Unreadable>) -> Decision {
-        let referred = self.context.referred(effects(known));
+        let referred = self.context.names.referred(effects(known));
+        let before = self.context.doubt_role(known, &referred);
         let bodies: Vec<&Facts> = referred.bodies.iter().map(|body| &**body).collect();
         let unknown = referred.unknown.then_some(Unreadable::UnknownPrepared);
         let request = Request {
@@ -366,7 +402,11 @@ impl Bench<'_> {
             also: &bodies,
             unreadable_override: doubt.or(unknown),
         };
-        sqlward_policy::decide(self.policy, &request)
+        let decision = sqlward_policy::decide(self.policy, &request);
+        if decision.refusal().is_some() {
+            self.context.role(before);
+        }
+        decision
     }
 
     /// Write the intent, and turn the decision into a verdict.
@@ -409,7 +449,10 @@ impl Bench<'_> {
             Err(error) if enforce::may_go_unrecorded(policy, self.worker, &error) => (None, None),
             Err(_) => return enforce::unrecordable(filing.kind, known, self.now_ns),
         };
-        self.context.announce(effects(&known));
+        if decision.refusal().is_none() && filing.kind != IntentKind::Startup {
+            let referred = self.context.names.referred(effects(&known));
+            self.context.announce(&known, &referred);
+        }
         let mut run = Run::new(filing.kind, known, intent, self.now_ns);
         run.name = filing.prepared_name.into();
         run.prepare = prepare.cloned();
@@ -468,6 +511,32 @@ impl Bench<'_> {
     }
 }
 
+/// The analysis of a request that is no SQL.
+fn protocol_request(verb: Verb, normal: &str) -> Rc<Known> {
+    let class = if verb == Verb::Empty {
+        Class::Utility
+    } else {
+        Class::Admin
+    };
+    let statements = vec![StatementFacts::new(verb, class)];
+    fresh(Analysis {
+        facts: Facts {
+            statements,
+            unreadable: None,
+        },
+        normal: normal.into(),
+        // Its own, so that the record does not take it for an empty text.
+        fingerprint: analyse(normal.as_bytes(), &LexState::default(), &Limits::default())
+            .fingerprint,
+        ..analyse(b"", &LexState::default(), &Limits::default())
+    })
+}
+
+/// A name as SQL quotes it.
+fn quoted(name: &[u8]) -> String {
+    format!("\"{}\"", String::from_utf8_lossy(name).replace('"', "\"\""))
+}
+
 /// An analysis that no cache holds.
 fn fresh(analysis: Analysis) -> Rc<Known> {
     Rc::new(Known {
@@ -510,22 +579,6 @@ pub(crate) fn renamed(known: &Known) -> impl Iterator<Item = Renamed<'_>> {
             | SessionEffect::MayChangeSettings => [None, None],
         })
         .flatten()
-}
-
-/// Whether a text ends its transaction by taking it back.
-pub(crate) fn rolls_back(known: &Known) -> bool {
-    let last = known.analysis.facts.statements.last();
-    last.is_some_and(|statement| statement.verb == Verb::Rollback)
-}
-
-/// Everything that the statements of a text do to the session.
-pub(crate) fn effects(known: &Known) -> impl Iterator<Item = &SessionEffect> {
-    known
-        .analysis
-        .facts
-        .statements
-        .iter()
-        .flat_map(|statement| &statement.effects)
 }
 
 fn text_of(prepare: &Tag) -> Text<'_> {

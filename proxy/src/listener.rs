@@ -50,21 +50,24 @@ impl Listener {
             upstream,
             tls: ArcSwapOption::empty(),
         };
-        listener.reload_tls()?;
+        listener.use_tls(listener.load_tls()?);
         Ok(listener)
     }
 
-    /// Read the TLS files again; connections to come use them.
+    /// Read the TLS files.
     ///
     /// # Errors
-    /// Files that can't be read or used; the old material stays.
-    pub fn reload_tls(&self) -> Result<(), TlsError> {
-        let loaded = match (&self.config.tls.files, self.config.tls.mode) {
-            (Some(files), TlsMode::Prefer | TlsMode::Require) => Some(files.load()?),
-            _ => None,
-        };
-        self.tls.store(loaded);
-        Ok(())
+    /// Files that can't be read or used.
+    pub fn load_tls(&self) -> Result<Option<Arc<ServerMaterial>>, TlsError> {
+        match (&self.config.tls.files, self.config.tls.mode) {
+            (Some(files), TlsMode::Prefer | TlsMode::Require) => files.load().map(Some),
+            (None, _) | (_, TlsMode::Disable) => Ok(None),
+        }
+    }
+
+    /// Connections to come use this.
+    pub fn use_tls(&self, material: Option<Arc<ServerMaterial>>) {
+        self.tls.store(material);
     }
 
     /// What TLS handshakes with clients use.

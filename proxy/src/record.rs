@@ -62,6 +62,11 @@ impl SessionRecord {
         }
     }
 
+    /// The session's number.
+    pub(crate) fn session(&self) -> SessionId {
+        self.id
+    }
+
     /// Who connected.
     pub(crate) fn client(&self) -> SocketAddr {
         self.client

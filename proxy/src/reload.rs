@@ -64,16 +64,23 @@ impl Reload {
         }
     }
 
+    /// Everything is read before anything is put in force.
     fn load(&self) -> Result<Policy, String> {
         let policy = sqlward_policy::load(&self.shared.config.policy)
             .map_err(|problems| problems.to_string())?
             .with_generation(self.shared.policy.load().generation + 1);
+        let mut material = Vec::with_capacity(self.listeners.len());
         for listener in &self.listeners {
-            listener.reload_tls().map_err(|error| error.to_string())?;
-            listener
+            let ours = listener.load_tls().map_err(|error| error.to_string())?;
+            let theirs = listener
                 .upstream
-                .reload_tls()
+                .load_tls()
                 .map_err(|error| error.to_string())?;
+            material.push((listener, ours, theirs));
+        }
+        for (listener, ours, theirs) in material {
+            listener.use_tls(ours);
+            listener.upstream.use_tls(theirs);
         }
         Ok(policy)
     }

@@ -56,22 +56,25 @@ impl Upstream {
             config,
             tls: ArcSwapOption::empty(),
         };
-        upstream.reload_tls()?;
+        upstream.use_tls(upstream.load_tls()?);
         Ok(upstream)
     }
 
-    /// Read the TLS files again; sessions to come use them.
+    /// Read the TLS files.
     ///
     /// # Errors
-    /// Files that can't be read or used; the old material stays.
-    pub fn reload_tls(&self) -> Result<(), TlsError> {
+    /// Files that can't be read or used.
+    pub fn load_tls(&self) -> Result<Option<Arc<ClientConfig>>, TlsError> {
         let tls = &self.config.tls;
-        let loaded = match tls.mode {
-            TlsMode::Disable => None,
-            TlsMode::Prefer | TlsMode::Require => Some(tls.files.load(tls.verification)?),
-        };
-        self.tls.store(loaded);
-        Ok(())
+        match tls.mode {
+            TlsMode::Disable => Ok(None),
+            TlsMode::Prefer | TlsMode::Require => tls.files.load(tls.verification).map(Some),
+        }
+    }
+
+    /// Sessions to come use this.
+    pub fn use_tls(&self, config: Option<Arc<ClientConfig>>) {
+        self.tls.store(config);
     }
 
     /// Open a TCP connection.

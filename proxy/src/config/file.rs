@@ -145,7 +145,7 @@ pub enum Durability {
 pub struct EndUser {
     /// Keys of a statement comment (sqlcommenter, marginalia) that hold the end user.
     pub comment_keys: Vec<String>,
-    /// Whether `application_name` of the form `app:user` or `app/user` names the end user.
+    /// Whether `application_name` of the form `app;end_user=NAME` names the end user.
     pub application_name: bool,
     /// Whether `SET sqlward.end_user = '…'` names the end user.
     pub setting: bool,

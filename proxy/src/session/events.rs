@@ -2,14 +2,16 @@
 
 use std::{rc::Rc, time::Duration};
 
-use sqlward_audit_store::{journal::JournalError, record::EndUserSource};
+use sqlward_audit_store::{journal::JournalError, record::SessionId};
 use sqlward_policy::statement::{Encoding, Known, LexState};
-use sqlward_wire::{CloseReason, Completion, Event, Outcome, TxStatus, pg};
+use sqlward_wire::{CloseReason, Completion, Event, Outcome, pg};
 
-use super::{Next, Session, Tag};
+use super::{Context, Next, Session, Tag, context::EndUserSources};
 use crate::{
-    audit, end_user, enforce,
+    audit, enforce,
     inspect::{self, Bench, Judged, Renamed},
+    record::SessionRecord,
+    worker::Worker,
 };
 
 impl Session {
@@ -24,6 +26,14 @@ impl Session {
                 self.abort(pg::SqlState::TOO_MANY_CONNECTIONS, message);
                 return None;
             }
+        }
+        // Names change their meaning when a statement runs, not when it is prepared or bound.
+        let runs = matches!(held, pg::Held::Query { .. } | pg::Held::Execute { .. });
+        if let Some(status) = self.wire.tx_status() {
+            self.context.observe(status);
+        }
+        if self.context.refresh(end_user_sources(&self.worker)) && self.timing.established {
+            tell_context(&self.worker, &self.context, &self.record);
         }
         let mut bench = Bench {
             worker: &self.worker,
@@ -40,17 +50,17 @@ impl Session {
             Judged::Verdict(verdict) => verdict,
             Judged::Long => return Some(Next::Analyse),
         };
-        if let enforce::Verdict::Forward { tag, .. } = &verdict {
-            for renamed in inspect::renamed(&tag.known) {
-                match renamed {
-                    Renamed::Prepared(name) => {
-                        self.wire.forget_prepared(name.map(str::as_bytes));
-                    }
-                    Renamed::Portal(name) => self.wire.forget_portals(name.map(str::as_bytes)),
-                }
+        let ran = match &verdict {
+            enforce::Verdict::Forward { tag, .. } if runs => Some(Rc::clone(&tag.known)),
+            enforce::Verdict::Forward { .. } | enforce::Verdict::Refuse { .. } => None,
+        };
+        self.tell(Event::Verdict(verdict));
+        for renamed in ran.iter().flat_map(|known| inspect::renamed(known)) {
+            match renamed {
+                Renamed::Prepared(name) => self.wire.forget_prepared(name.map(str::as_bytes)),
+                Renamed::Portal(name) => self.wire.forget_portals(name.map(str::as_bytes)),
             }
         }
-        self.tell(Event::Verdict(verdict));
         None
     }
 
@@ -78,26 +88,31 @@ impl Session {
             .shared
             .metrics
             .finished(duration, outcome.rows, failed);
-        if outcome.completion == Completion::Prepared {
-            self.context.prepared(&run.name, &run.known);
+        match outcome.completion {
+            Completion::Prepared => {
+                self.context
+                    .names
+                    .prepared(&run.name, &run.known.analysis.facts);
+            }
+            Completion::Done => self.context.apply(&run.known),
+            Completion::Failed => self.context.failed(),
+            Completion::Suspended
+            | Completion::Refused
+            | Completion::Skipped
+            | Completion::Unexecuted
+            | Completion::Lost => {}
         }
-        let done = outcome.completion == Completion::Done;
-        if done {
-            let changed = self.context.apply(inspect::effects(&run.known));
-            self.subject_changed(changed);
+        // The extended protocol's answers don't tell the state: it is observed before the next statement is judged.
+        if let Some(status) = outcome.tx {
+            self.context.observe(status);
         }
-        // In the extended protocol the answer does not tell the state: what was reported last holds outside blocks.
-        let status = outcome.tx.or_else(|| self.wire.tx_status());
-        if status == Some(TxStatus::Idle) {
-            self.context
-                .transaction_ended(done && !inspect::rolls_back(&run.known));
-        }
+        self.refresh();
     }
 
     /// The implicit transaction of a pipeline could not be committed at its Sync: what it did is undone.
     pub(super) fn commit_failed(&mut self, sqlstate: pg::SqlState) {
         self.worker.shared.metrics.errors_total.inc();
-        self.context.transaction_ended(false);
+        self.context.failed();
         tracing::info!(session = self.id.0, %sqlstate, "a pipeline's commit failed at its Sync");
     }
 
@@ -111,65 +126,32 @@ impl Session {
         // From authenticating on, only idleness is timed.
         let idle = self.worker.shared.config.limits.idle_timeout;
         self.timing.timer = idle.map(|limit| Box::pin(tokio::time::sleep(limit)));
-        self.act_for_end_user();
-        if self.context.acts_for().is_some() {
-            self.tell_context();
-        }
+        self.refresh();
     }
 
     pub(super) fn parameter_changed(&mut self, name: &[u8]) {
         let value = self.wire.parameter(name).unwrap_or_default();
-        let mut changed = false;
         match name {
             b"standard_conforming_strings" => self.lex.standard_conforming_strings = value == b"on",
             b"client_encoding" => self.lex.encoding = Encoding::from_postgres_name(value),
             b"application_name" => {
-                changed = replace(&mut self.context.subject.application, value);
+                let changed = self.context.application(value);
+                if changed && self.timing.established {
+                    tell_context(&self.worker, &self.context, &self.record);
+                }
             }
-            b"session_authorization" => {
-                let role = String::from_utf8_lossy(value).into_owned();
-                changed = self.context.subject.role.as_ref() != Some(&role);
-                self.context.subject.role = Some(role);
-            }
+            b"session_authorization" => self.context.session_user(&String::from_utf8_lossy(value)),
             // Reported for the client's sake; nothing here depends on it.
             _ => {}
         }
-        self.subject_changed(changed);
+        self.refresh();
     }
 
-    /// The subject, or what it is derived from, may have changed: say so where it counts.
-    fn subject_changed(&mut self, changed: bool) {
-        if changed {
-            self.act_for_end_user();
-            if self.timing.established {
-                self.tell_context();
-            }
+    /// Whom the session acts for, or as, may have changed: say so where it counts.
+    fn refresh(&mut self) {
+        if self.context.refresh(end_user_sources(&self.worker)) && self.timing.established {
+            tell_context(&self.worker, &self.context, &self.record);
         }
-    }
-
-    /// Find out whom the session acts for: the setting tells best.
-    fn act_for_end_user(&mut self) {
-        let sources = &self.worker.shared.config.end_user;
-        let set = self.context.end_user().filter(|_| sources.setting);
-        let end_user = match set {
-            Some(name) => Some((name.to_owned(), EndUserSource::Setting)),
-            None if sources.application_name => {
-                let name = end_user::in_application_name(&self.context.subject.application);
-                name.map(|name| (name.to_owned(), EndUserSource::Application))
-            }
-            None => None,
-        };
-        self.context.act_for(end_user);
-    }
-
-    fn tell_context(&mut self) {
-        let written = {
-            let context = &self.context;
-            let mut lane = self.worker.lane.borrow_mut();
-            self.record
-                .context(&mut lane, &context.subject, context.acts_for())
-        };
-        self.unrecorded(written);
     }
 
     pub(super) fn started(&mut self) {
@@ -189,23 +171,33 @@ impl Session {
         self.unrecorded(written);
     }
 
-    /// Something other than an intent could not be recorded. What has happened has happened: it is counted, logged,
-    /// and told by a record of its own when the journal takes records again.
     fn unrecorded(&self, written: Result<(), JournalError>) {
-        if let Err(error) = written {
-            self.worker
-                .dropped
-                .set(self.worker.dropped.get().saturating_add(1));
-            tracing::error!(session = self.id.0, %error, "a record could not be written");
-        }
+        unrecorded(&self.worker, self.id, written);
     }
 }
 
-fn replace(text: &mut String, value: &[u8]) -> bool {
-    let value = String::from_utf8_lossy(value);
-    let changed = *text != value;
-    if changed {
-        *text = value.into_owned();
+/// Record that a session's subject has changed.
+fn tell_context(worker: &Worker, context: &Context, record: &SessionRecord) {
+    let written = {
+        let mut lane = worker.lane.borrow_mut();
+        record.context(&mut lane, &context.subject, context.acts_for())
+    };
+    unrecorded(worker, record.session(), written);
+}
+
+/// Something other than an intent could not be recorded. What has happened has happened: it is counted, logged,
+/// and told by a record of its own when the journal takes records again.
+fn unrecorded(worker: &Worker, session: SessionId, written: Result<(), JournalError>) {
+    if let Err(error) = written {
+        worker.dropped.set(worker.dropped.get().saturating_add(1));
+        tracing::error!(%session, %error, "a record could not be written");
     }
-    changed
+}
+
+fn end_user_sources(worker: &Worker) -> EndUserSources {
+    let sources = &worker.shared.config.end_user;
+    EndUserSources {
+        setting: sources.setting,
+        application_name: sources.application_name,
+    }
 }

@@ -5,6 +5,8 @@
 
 mod context;
 mod events;
+mod identity;
+mod names;
 mod pump;
 
 use std::{
@@ -22,7 +24,7 @@ use sqlward_wire::{Action, AuthMethod, CloseReason, Event, Fatal, Leg, Negotiati
 use tokio::{net::TcpStream, time::Sleep};
 use tokio_rustls::TlsAcceptor;
 
-pub(crate) use context::Context;
+pub(crate) use context::{Context, effects};
 use pump::Socket;
 
 use crate::{

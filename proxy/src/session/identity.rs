@@ -1,0 +1,263 @@
+//! Whom a session acts as: its effective role and its end user, which transactions may take back.
+
+use sqlward_policy::statement::facts::SessionEffect;
+use sqlward_wire::TxStatus;
+
+/// A setting under transactions: what holds now, and what holds when the transaction is over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Tracked<T> {
+    session: T,
+    current: T,
+    /// What a commit makes of `session`.
+    pending: Option<T>,
+}
+
+impl<T: Clone> Tracked<T> {
+    fn of(value: T) -> Self {
+        Self {
+            session: value.clone(),
+            current: value,
+            pending: None,
+        }
+    }
+
+    fn set(&mut self, value: T, scope: Scope) {
+        if scope == Scope::Session {
+            self.pending = Some(value.clone());
+        }
+        self.current = value;
+    }
+
+    fn settle(&mut self, committed: bool) {
+        if let (Some(value), true) = (self.pending.take(), committed) {
+            self.session = value;
+        }
+        self.current = self.session.clone();
+    }
+}
+
+/// How long a setting lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    Transaction,
+    Session,
+}
+
+/// Whom a session acts as.
+#[derive(Debug, Default)]
+pub(crate) struct Identity {
+    user: String,
+    /// `None` while it can't be known.
+    role: Tracked<Option<String>>,
+    end_user: Tracked<Option<String>>,
+    block: bool,
+    failed: bool,
+    rolled_back: bool,
+}
+
+impl Identity {
+    /// A session of `user` whose role is known from the start, or not.
+    pub(crate) fn of(user: &str, role: Option<&str>) -> Self {
+        Self {
+            user: user.to_owned(),
+            role: Tracked::of(role.map(String::from)),
+            ..Self::default()
+        }
+    }
+
+    /// The effective role; `None` while it can't be known.
+    pub(crate) fn role(&self) -> Option<&str> {
+        self.role.current.as_deref()
+    }
+
+    /// The end user that the session has set, if it has.
+    pub(crate) fn end_user(&self) -> Option<&str> {
+        self.end_user.current.as_deref()
+    }
+
+    /// The server reports another session user; the role is then that user.
+    pub(crate) fn session_user(&mut self, user: &str) {
+        self.user = user.to_owned();
+        self.role = Tracked::of(Some(user.to_owned()));
+    }
+
+    /// Before a statement leaves: until it is known to have succeeded, the role that it changes is not known.
+    pub(crate) fn announce(&mut self) {
+        self.role.current = None;
+    }
+
+    /// After a statement succeeded.
+    pub(crate) fn apply<'a>(&mut self, effects: impl Iterator<Item = &'a SessionEffect>) {
+        for effect in effects {
+            match effect {
+                SessionEffect::Set { name, value, local } => {
+                    let scope = if *local {
+                        Scope::Transaction
+                    } else {
+                        Scope::Session
+                    };
+                    self.set(name, value.as_deref(), scope);
+                }
+                SessionEffect::Reset(Some(name)) => self.set(name, None, Scope::Session),
+                SessionEffect::Reset(None) | SessionEffect::Discard => {
+                    self.set("role", None, Scope::Session);
+                    self.set("sqlward.end_user", None, Scope::Session);
+                }
+                SessionEffect::Prepare { .. }
+                | SessionEffect::Declare { .. }
+                | SessionEffect::Execute(_)
+                | SessionEffect::Cursor(_)
+                | SessionEffect::Deallocate(_)
+                | SessionEffect::MayChangeSettings => {}
+            }
+        }
+    }
+
+    fn set(&mut self, name: &str, value: Option<&str>, scope: Scope) {
+        match name {
+            "sqlward.end_user" => {
+                let value = value.filter(|user| !user.is_empty());
+                self.end_user.set(value.map(String::from), scope);
+            }
+            "role" => {
+                let role = value
+                    .filter(|role| *role != "none")
+                    .unwrap_or(&self.user)
+                    .to_owned();
+                self.role.set(Some(role), scope);
+            }
+            // Other settings say nothing about who acts.
+            _ => {}
+        }
+    }
+
+    /// A statement has ended its transaction by taking it back.
+    pub(crate) fn rolled_back(&mut self) {
+        self.rolled_back = true;
+    }
+
+    /// A statement has failed.
+    pub(crate) fn failed(&mut self) {
+        self.failed = true;
+    }
+
+    /// The transaction state that the server has reported last. What a transaction set is settled when it is over.
+    pub(crate) fn observe(&mut self, status: TxStatus) {
+        match status {
+            TxStatus::Active => (self.block, self.failed) = (true, false),
+            TxStatus::Failed => (self.block, self.failed) = (true, true),
+            TxStatus::Idle => {
+                let committed = !(self.failed || self.rolled_back);
+                self.role.settle(committed);
+                self.end_user.settle(committed);
+                (self.block, self.failed, self.rolled_back) = (false, false, false);
+            }
+        }
+    }
+}
+
+/// Whether the role may be another one after these effects.
+pub(crate) fn may_change_role<'a>(mut effects: impl Iterator<Item = &'a SessionEffect>) -> bool {
+    effects.any(|effect| match effect {
+        SessionEffect::Set { name, .. } | SessionEffect::Reset(Some(name)) => {
+            matches!(&**name, "role" | "session_authorization")
+        }
+        SessionEffect::Reset(None) | SessionEffect::Discard => true,
+        SessionEffect::Prepare { .. }
+        | SessionEffect::Declare { .. }
+        | SessionEffect::Execute(_)
+        | SessionEffect::Cursor(_)
+        | SessionEffect::Deallocate(_)
+        | SessionEffect::MayChangeSettings => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::context::tests::effects, *};
+
+    fn run(identity: &mut Identity, sql: &str, after: TxStatus) {
+        let effects = effects(sql);
+        if may_change_role(effects.iter()) {
+            identity.announce();
+        }
+        identity.apply(effects.iter());
+        if sql.starts_with("ROLLBACK") {
+            identity.rolled_back();
+        }
+        identity.observe(after);
+    }
+
+    #[test]
+    fn what_a_transaction_set_goes_with_it() {
+        let mut identity = Identity::of("app", Some("app"));
+        run(
+            &mut identity,
+            "SET sqlward.end_user = 'alice'",
+            TxStatus::Idle,
+        );
+        run(&mut identity, "BEGIN", TxStatus::Active);
+        run(
+            &mut identity,
+            "SET sqlward.end_user = 'bob'",
+            TxStatus::Active,
+        );
+        run(&mut identity, "SET ROLE boss", TxStatus::Active);
+        assert_eq!(
+            (identity.end_user(), identity.role()),
+            (Some("bob"), Some("boss"))
+        );
+        run(&mut identity, "ROLLBACK", TxStatus::Idle);
+        assert_eq!(
+            (identity.end_user(), identity.role()),
+            (Some("alice"), Some("app"))
+        );
+    }
+
+    #[test]
+    fn what_is_local_ends_with_the_commit() {
+        let mut identity = Identity::of("app", Some("app"));
+        run(&mut identity, "BEGIN", TxStatus::Active);
+        run(&mut identity, "SET LOCAL ROLE boss", TxStatus::Active);
+        run(
+            &mut identity,
+            "SET LOCAL sqlward.end_user = 'bob'",
+            TxStatus::Active,
+        );
+        assert_eq!(
+            (identity.end_user(), identity.role()),
+            (Some("bob"), Some("boss"))
+        );
+        run(&mut identity, "COMMIT", TxStatus::Idle);
+        assert_eq!((identity.end_user(), identity.role()), (None, Some("app")));
+    }
+
+    #[test]
+    fn a_commit_of_a_failed_transaction_takes_it_back() {
+        let mut identity = Identity::of("app", Some("app"));
+        run(&mut identity, "BEGIN", TxStatus::Active);
+        run(&mut identity, "SET ROLE boss", TxStatus::Active);
+        identity.failed();
+        identity.observe(TxStatus::Failed);
+        run(&mut identity, "COMMIT", TxStatus::Idle);
+        assert_eq!(identity.role(), Some("app"));
+    }
+
+    #[test]
+    fn a_role_on_its_way_is_not_known() {
+        let mut identity = Identity::of("app", Some("app"));
+        identity.announce();
+        assert_eq!(identity.role(), None);
+        identity.failed();
+        identity.observe(TxStatus::Idle);
+        assert_eq!(identity.role(), Some("app"));
+    }
+
+    #[test]
+    fn a_reset_makes_the_role_the_user_again() {
+        let mut identity = Identity::of("app", Some("app"));
+        run(&mut identity, "SET ROLE boss", TxStatus::Idle);
+        run(&mut identity, "RESET ROLE", TxStatus::Idle);
+        assert_eq!(identity.role(), Some("app"));
+    }
+}

@@ -1,0 +1,274 @@
+//! What SQL text has given a name to: prepared statements and cursors, with the facts that run under each name.
+
+use std::{collections::HashMap, rc::Rc};
+
+use sqlward_policy::statement::{
+    Facts,
+    facts::{SessionEffect, StatementFacts},
+};
+
+/// Names that a session may define.
+const MAX_NAMES: usize = 4096;
+/// Bodies that one name may stand for; the server knows which, we judge them all.
+const MAX_BODIES: usize = 16;
+/// How much the bodies may weigh in all, in objects, columns and functions.
+const MAX_WEIGHT: usize = 200_000;
+
+/// What names stand for.
+type Bodies = HashMap<Box<str>, Vec<Rc<Facts>>>;
+
+/// The names of a session's prepared statements and cursors. Beyond its bounds, everything is unknown.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    prepared: Bodies,
+    cursors: Bodies,
+    weight: usize,
+    overflowed: bool,
+}
+
+/// What a statement's text refers to by name.
+#[derive(Debug, Default)]
+pub(crate) struct Referred {
+    /// The facts that run with it.
+    pub(crate) bodies: Vec<Rc<Facts>>,
+    /// It runs a prepared statement that is not known.
+    pub(crate) unknown: bool,
+}
+
+impl Referred {
+    /// What the same text has given `name` to before.
+    fn add(&mut self, name: &str, here: &[(&str, &StatementFacts)]) {
+        let bodies = here.iter().filter(|(defined, _)| *defined == name);
+        self.bodies
+            .extend(bodies.map(|(_, body)| Rc::new(only(body))));
+    }
+
+    /// Everything that what it refers to does to the session.
+    pub(crate) fn effects(&self) -> impl Iterator<Item = &SessionEffect> {
+        let statements = self.bodies.iter().flat_map(|body| &body.statements);
+        statements.flat_map(|statement| &statement.effects)
+    }
+}
+
+impl Names {
+    /// What the names in `effects` stand for.
+    pub(crate) fn referred<'a>(
+        &self,
+        effects: impl Iterator<Item = &'a SessionEffect>,
+    ) -> Referred {
+        let mut referred = Referred::default();
+        // What the same text has prepared before counts as well: it may run at once.
+        let mut here: Vec<(&str, &StatementFacts)> = Vec::new();
+        for effect in effects {
+            match effect {
+                SessionEffect::Prepare { name, body } | SessionEffect::Declare { name, body } => {
+                    here.push((name, body));
+                }
+                SessionEffect::Execute(name) => {
+                    let before = referred.bodies.len();
+                    referred.add(name, &here);
+                    let known = self.prepared.get(name);
+                    referred.bodies.extend(known.into_iter().flatten().cloned());
+                    let many = known.is_some_and(|bodies| bodies.len() > MAX_BODIES);
+                    let none = referred.bodies.len() == before;
+                    referred.unknown |= none || many || self.overflowed;
+                }
+                // An unknown cursor was opened inside a routine that was judged when it was called.
+                SessionEffect::Cursor(name) => {
+                    referred.add(name, &here);
+                    let known = self.cursors.get(name);
+                    referred.bodies.extend(known.into_iter().flatten().cloned());
+                    referred.unknown |= self.overflowed;
+                }
+                SessionEffect::Set { .. }
+                | SessionEffect::Reset(_)
+                | SessionEffect::Discard
+                | SessionEffect::Deallocate(_)
+                | SessionEffect::MayChangeSettings => {}
+            }
+        }
+        referred
+    }
+
+    /// Before a statement leaves: remember the names that it may define. A name keeps every body that it may stand for,
+    /// since only the server knows which PREPARE succeeded.
+    pub(crate) fn announce<'a>(&mut self, effects: impl Iterator<Item = &'a SessionEffect>) {
+        for effect in effects {
+            match effect {
+                SessionEffect::Prepare { name, body } => self.prepare(name, only(body)),
+                SessionEffect::Declare { name, body } => self.open(name, only(body)),
+                SessionEffect::Set { .. }
+                | SessionEffect::Reset(_)
+                | SessionEffect::Discard
+                | SessionEffect::Execute(_)
+                | SessionEffect::Cursor(_)
+                | SessionEffect::Deallocate(_)
+                | SessionEffect::MayChangeSettings => {}
+            }
+        }
+    }
+
+    /// After a statement succeeded: forget the names that it has freed.
+    pub(crate) fn apply<'a>(&mut self, effects: impl Iterator<Item = &'a SessionEffect>) {
+        for effect in effects {
+            match effect {
+                SessionEffect::Discard => *self = Self::default(),
+                SessionEffect::Deallocate(Some(name)) => {
+                    self.prepared.remove(name);
+                }
+                SessionEffect::Deallocate(None) => self.prepared.clear(),
+                // It may have been freed and defined anew in one text.
+                SessionEffect::Prepare { name, body } => self.prepare(name, only(body)),
+                SessionEffect::Set { .. }
+                | SessionEffect::Reset(_)
+                | SessionEffect::Declare { .. }
+                | SessionEffect::Execute(_)
+                | SessionEffect::Cursor(_)
+                | SessionEffect::MayChangeSettings => {}
+            }
+        }
+    }
+
+    /// The server has prepared a statement by protocol: its name stands for this and nothing else.
+    pub(crate) fn prepared(&mut self, name: &[u8], facts: &Facts) {
+        if !name.is_empty() {
+            let name = String::from_utf8_lossy(name);
+            self.prepared.remove(&*name);
+            self.prepare(&name, facts.clone());
+        }
+    }
+
+    /// A portal is bound by protocol: SQL can FETCH from it.
+    pub(crate) fn bound(&mut self, portal: &[u8], facts: &Facts) {
+        if !portal.is_empty() {
+            self.open(&String::from_utf8_lossy(portal), facts.clone());
+        }
+    }
+
+    fn prepare(&mut self, name: &str, body: Facts) {
+        let added = define(&mut self.prepared, name, body);
+        self.weigh(added);
+    }
+
+    fn open(&mut self, name: &str, body: Facts) {
+        let added = define(&mut self.cursors, name, body);
+        self.weigh(added);
+    }
+
+    fn weigh(&mut self, added: usize) {
+        self.weight = self.weight.saturating_add(added);
+        let names = self.prepared.len().saturating_add(self.cursors.len());
+        if self.weight > MAX_WEIGHT || names > MAX_NAMES {
+            *self = Self {
+                overflowed: true,
+                ..Self::default()
+            };
+        }
+    }
+}
+
+/// Give `name` one more body that it may stand for. Returns what that adds in weight.
+fn define(bodies: &mut Bodies, name: &str, body: Facts) -> usize {
+    let known = bodies.entry(name.into()).or_default();
+    if known.len() > MAX_BODIES || known.iter().any(|other| **other == body) {
+        return 0;
+    }
+    let weight = body.statements.iter().map(weight).sum();
+    known.push(Rc::new(body));
+    weight
+}
+
+fn weight(statement: &StatementFacts) -> usize {
+    let lists = statement.objects.len() + statement.columns.len() + statement.functions.len();
+    4 + lists + statement.effects.len()
+}
+
+/// The facts of a text that is this statement alone.
+fn only(body: &StatementFacts) -> Facts {
+    Facts {
+        statements: vec![body.clone()],
+        unreadable: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::context::tests::effects, *};
+
+    fn facts(sql: &str) -> Facts {
+        let (lex, limits) = Default::default();
+        sqlward_policy::statement::analyse(sql.as_bytes(), &lex, &limits).facts
+    }
+
+    #[test]
+    fn a_name_stands_for_every_body_that_may_have_been_prepared() {
+        let mut names = Names::default();
+        names.announce(effects("PREPARE s AS SELECT 1").iter());
+        names.announce(effects("PREPARE s AS DELETE FROM t").iter());
+        let referred = names.referred(effects("EXECUTE s").iter());
+        assert_eq!((referred.bodies.len(), referred.unknown), (2, false));
+        names.apply(effects("DEALLOCATE s").iter());
+        assert!(names.referred(effects("EXECUTE s").iter()).unknown);
+    }
+
+    #[test]
+    fn what_a_text_prepares_it_may_execute() {
+        let names = Names::default();
+        let referred = names.referred(effects("PREPARE s AS SELECT 1; EXECUTE s").iter());
+        assert_eq!((referred.bodies.len(), referred.unknown), (1, false));
+        assert!(
+            names
+                .referred(effects("EXECUTE s; PREPARE s AS SELECT 1").iter())
+                .unknown
+        );
+    }
+
+    #[test]
+    fn what_the_server_prepared_by_protocol_is_all_that_a_name_stands_for() {
+        let mut names = Names::default();
+        names.announce(effects("PREPARE s AS DELETE FROM t").iter());
+        names.prepared(b"s", &facts("SELECT 2"));
+        assert_eq!(names.referred(effects("EXECUTE s").iter()).bodies.len(), 1);
+    }
+
+    #[test]
+    fn a_fetch_runs_what_a_portal_is_bound_to() {
+        let mut names = Names::default();
+        names.bound(b"p", &facts("DELETE FROM t RETURNING *"));
+        assert_eq!(
+            names
+                .referred(effects("FETCH ALL FROM p").iter())
+                .bodies
+                .len(),
+            1
+        );
+        assert!(!names.referred(effects("FETCH ALL FROM q").iter()).unknown);
+    }
+
+    #[test]
+    fn too_many_names_are_unknown_not_forgotten() {
+        let mut names = Names::default();
+        for number in 0..=MAX_NAMES {
+            names.announce(effects(&format!("PREPARE s{number} AS SELECT 1")).iter());
+        }
+        assert!(names.referred(effects("EXECUTE s0").iter()).unknown);
+    }
+
+    #[test]
+    fn bodies_are_bounded_by_weight() {
+        let mut names = Names::default();
+        let columns = (0..5_000)
+            .map(|n| format!("c{n}"))
+            .collect::<Vec<_>>()
+            .join(",");
+        let body = effects(&format!("PREPARE s AS SELECT {columns} FROM t"));
+        for _ in 0..100 {
+            names.announce(body.iter());
+        }
+        for number in 0..100 {
+            let body = effects(&format!("PREPARE s{number} AS SELECT {columns} FROM t"));
+            names.announce(body.iter());
+        }
+        assert!(names.overflowed && names.weight <= MAX_WEIGHT);
+    }
+}
