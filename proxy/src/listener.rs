@@ -12,10 +12,15 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::{config, config::TlsMode, shared::Shared, tls::TlsError, upstream::Upstream};
+use crate::{
+    config,
+    config::TlsMode,
+    shared::Shared,
+    tls::{ServerMaterial, TlsError},
+    upstream::Upstream,
+};
 
 /// How many connections beyond the limit are still told why; the rest is just closed.
 const REFUSED_POLITELY: usize = 64;
@@ -31,7 +36,7 @@ pub struct Listener {
     pub config: config::Listener,
     /// The server it leads to.
     pub upstream: Arc<Upstream>,
-    tls: ArcSwapOption<ServerConfig>,
+    tls: ArcSwapOption<ServerMaterial>,
 }
 
 impl Listener {
@@ -64,7 +69,7 @@ impl Listener {
 
     /// What TLS handshakes with clients use.
     #[must_use]
-    pub fn tls(&self) -> Option<Arc<ServerConfig>> {
+    pub fn tls(&self) -> Option<Arc<ServerMaterial>> {
         self.tls.load_full()
     }
 }

@@ -22,6 +22,8 @@ pub struct Metrics {
     pub authentication_failures_total: IntCounter,
     /// Upstream connections that could not be made.
     pub upstream_failures_total: IntCounter,
+    /// Sessions that did without the preferred TLS to their upstream, as the client could not be authenticated over it.
+    pub upstream_plaintext_fallbacks_total: IntCounter,
     /// Cancel requests passed on.
     pub cancels_total: IntCounter,
     /// Statements whose decision was to allow.
@@ -112,6 +114,10 @@ impl Metrics {
             upstream_failures_total: counter(
                 "upstream_failures_total",
                 "Upstream connections that could not be made.",
+            )?,
+            upstream_plaintext_fallbacks_total: counter(
+                "upstream_plaintext_fallbacks_total",
+                "Sessions that did without the preferred TLS to their upstream.",
             )?,
             cancels_total: counter("cancels_total", "Cancel requests passed on.")?,
             allowed: decided(Action::Allow),

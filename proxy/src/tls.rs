@@ -46,6 +46,15 @@ pub enum TlsError {
     ClientVerifier(String),
 }
 
+/// A listener's TLS material, loaded.
+#[derive(Debug)]
+pub struct ServerMaterial {
+    /// What handshakes with clients use.
+    pub config: Arc<ServerConfig>,
+    /// The certificate that clients are shown and may bind their authentication to.
+    pub leaf: CertificateDer<'static>,
+}
+
 /// What a listener shows to clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerFiles {
@@ -62,8 +71,12 @@ impl ServerFiles {
     ///
     /// # Errors
     /// A file that can't be read or used.
-    pub fn load(&self) -> Result<Arc<ServerConfig>, TlsError> {
+    pub fn load(&self) -> Result<Arc<ServerMaterial>, TlsError> {
         let chain = certificates(&self.certificate)?;
+        let leaf = chain.first().cloned().ok_or_else(|| TlsError::File {
+            path: self.certificate.clone(),
+            reason: "no certificate found, expected PEM".to_owned(),
+        })?;
         let key = private_key(&self.key)?;
         let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?;
@@ -79,7 +92,10 @@ impl ServerFiles {
         };
         let mut config = builder.with_single_cert(chain, key)?;
         config.alpn_protocols = vec![ALPN.to_vec()];
-        Ok(Arc::new(config))
+        Ok(Arc::new(ServerMaterial {
+            config: Arc::new(config),
+            leaf,
+        }))
     }
 }
 
@@ -232,6 +248,14 @@ impl Stream {
         let certificate = tls.get_ref().1.peer_certificates()?.first()?;
         let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
         Some(parsed.subject().to_string())
+    }
+
+    /// Whether the peer has shown, and proved to hold the key of, this very certificate.
+    #[must_use]
+    pub fn peer_is(&self, certificate: &CertificateDer<'_>) -> bool {
+        let Self::Tls(tls) = self else { return false };
+        let shown = tls.get_ref().1.peer_certificates();
+        shown.and_then(<[_]>::first) == Some(certificate)
     }
 
     /// The TLS version in use, as OpenSSL spells it.

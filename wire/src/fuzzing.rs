@@ -227,7 +227,9 @@ impl Player {
                     Judged::Statement
                 });
             }
-            Action::Connect => self.session.handle(Event::ServerConnected, 0),
+            Action::Connect | Action::ReconnectPlain => {
+                self.session.handle(Event::ServerConnected, 0)
+            }
             Action::Outcome(outcome) => {
                 assert!(outcome.tag < self.verdicts, "a tag that was never given");
                 assert!(

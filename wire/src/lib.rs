@@ -14,6 +14,7 @@
 //!      `Negotiation::Direct` on the client leg, feed
 //!      [`take_tls_preamble`](pg::Session::take_tls_preamble) to the TLS library first;
 //!    * `Connect`: connect to the server, `handle` `ServerConnected` (or `Abort` with 08001);
+//!    * `ReconnectPlain`: drop that connection unheard, then as with `Connect`;
 //!    * `Close`: write what is ready to both legs, close them; nothing follows;
 //! 3. write [`Pipe::ready`] of each direction to its peer and say so by [`Pipe::sent`], then poll
 //!    again: scanning pauses while too much waits for a slow peer, and `poll` resumes it.

@@ -172,6 +172,11 @@ impl Pipe {
         self.sent(0);
     }
 
+    /// Forgets the bytes that wait for the peer.
+    pub(crate) fn drop_unsent(&mut self) {
+        self.sent(self.unsent());
+    }
+
     /// Forgets the unjudged bytes.
     pub(crate) fn drop_unjudged(&mut self) {
         self.end = self.passed;

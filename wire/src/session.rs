@@ -141,7 +141,7 @@ pub enum Event<P, T> {
     ClientBytes(usize),
     /// This many bytes were read from the server into `server.space()`.
     ServerBytes(usize),
-    /// The connection asked for by [`Action::Connect`] stands.
+    /// The connection asked for by [`Action::Connect`] or [`Action::ReconnectPlain`] stands.
     ServerConnected,
     /// The TLS handshake asked for by [`Action::StartTls`] is done.
     TlsUp(Leg),
@@ -210,6 +210,9 @@ pub enum Action<T> {
     },
     /// Connect to the server: the startup was permitted.
     Connect,
+    /// Drop the connection to the server and connect anew, answering with [`Event::ServerConnected`]
+    /// as to `Connect`: only without TLS can the server take the client's way to authenticate.
+    ReconnectPlain,
     /// Look at `held()` and answer with [`Event::Verdict`].
     Inspect,
     /// A message that had a verdict has ended.

@@ -50,7 +50,7 @@ fn turn(session: &mut Session<(), u32>, event: fn(usize) -> Event<(), u32>, byte
                 assert!(session.held().is_some());
                 session.handle(Event::Verdict(Verdict::Forward { permit: (), tag: 7 }), 2);
             }
-            Action::Connect => session.handle(Event::ServerConnected, 3),
+            Action::Connect | Action::ReconnectPlain => session.handle(Event::ServerConnected, 3),
             Action::Outcome(_) => outcomes += 1,
             Action::Close(reason) => panic!("{reason:?}"),
             _ => {}

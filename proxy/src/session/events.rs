@@ -108,6 +108,9 @@ impl Session {
                 .authenticated(&mut self.worker.lane.borrow_mut(), subject)
         };
         self.unrecorded(written);
+        // From authenticating on, only idleness is timed.
+        let idle = self.worker.shared.config.limits.idle_timeout;
+        self.timing.timer = idle.map(|limit| Box::pin(tokio::time::sleep(limit)));
         self.act_for_end_user();
         if self.context.acts_for().is_some() {
             self.tell_context();

@@ -12,6 +12,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -31,7 +32,7 @@ use crate::{
     listener::{Accepted, Listener, Place},
     metrics::Open,
     record::SessionRecord,
-    tls::Stream,
+    tls::{ServerMaterial, Stream},
     worker::Worker,
 };
 
@@ -50,6 +51,8 @@ enum Next {
     StartTls(Leg, Negotiation),
     /// Connect to the server.
     Connect,
+    /// Connect to the server again, to go on without TLS.
+    ReconnectPlain,
     /// Analyse the held statement elsewhere: it is long.
     Analyse,
     /// Pass a cancel request on.
@@ -70,6 +73,8 @@ pub(crate) struct Session {
     replication: bool,
     lex: LexState,
     client: Socket,
+    /// What the client was shown in its TLS handshake.
+    shown: Option<Arc<ServerMaterial>>,
     server: Option<Socket>,
     clock: Instant,
     now_ns: u64,
@@ -144,6 +149,7 @@ impl Session {
             replication: false,
             lex: LexState::default(),
             client: Socket::new(Stream::Plain(tcp)),
+            shown: None,
             server: None,
             clock: Instant::now(),
             now_ns: 0,
@@ -165,6 +171,7 @@ impl Session {
                 Next::StartTls(Leg::Client, negotiation) => self.encrypt_client(negotiation).await,
                 Next::StartTls(Leg::Server, _) => self.encrypt_server().await,
                 Next::Connect => self.connect().await,
+                Next::ReconnectPlain => self.reconnect_plain().await,
                 Next::Analyse => self.analyse().await,
                 Next::Cancel(backend) => self.cancel(backend).await,
                 Next::Closed(reason) => break reason,
@@ -193,7 +200,7 @@ impl Session {
     }
 
     async fn encrypt_client(&mut self, negotiation: Negotiation) {
-        let Some(config) = self.listener.tls() else {
+        let Some(material) = self.listener.tls() else {
             return self.abort(pg::SqlState::INVALID_AUTHORIZATION, "TLS is not configured");
         };
         let preamble = match negotiation {
@@ -210,16 +217,18 @@ impl Session {
         let Some(tcp) = self.take_client() else {
             return self.abort(pg::SqlState::PROTOCOL_VIOLATION, "TLS was already started");
         };
-        let handshake = TlsAcceptor::from(config).accept_with(tcp, |connection| {
-            let mut unread = preamble.as_slice();
-            // What does not fit or does not parse fails the handshake itself.
-            while !unread.is_empty() && matches!(connection.read_tls(&mut unread), Ok(1..)) {}
-        });
+        let handshake =
+            TlsAcceptor::from(Arc::clone(&material.config)).accept_with(tcp, |connection| {
+                let mut unread = preamble.as_slice();
+                // What does not fit or does not parse fails the handshake itself.
+                while !unread.is_empty() && matches!(connection.read_tls(&mut unread), Ok(1..)) {}
+            });
         let limit = self.worker.shared.config.limits.authentication_timeout;
         match tokio::time::timeout(limit, handshake).await {
             Ok(Ok(tls)) => {
                 let named = tls.get_ref().1.alpn_protocol() == Some(crate::tls::ALPN);
                 self.client = Socket::new(Stream::Tls(Box::new(tls.into())));
+                self.shown = Some(material);
                 self.record.encrypted(&self.client.stream);
                 self.context.subject.tls_identity = self.record.tls_identity().map(String::from);
                 if negotiation == Negotiation::Direct && !named {
@@ -259,6 +268,24 @@ impl Session {
         }
     }
 
+    /// Leaves the encrypted connection for one in plaintext, over which the client can be authenticated.
+    async fn reconnect_plain(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            // A courtesy to the server's log: whether it could be said does not matter.
+            let _said =
+                std::future::poll_fn(|cx| Poll::Ready(server.stream.poll_shutdown(cx))).await;
+        }
+        let metrics = &self.worker.shared.metrics;
+        metrics.upstream_plaintext_fallbacks_total.inc();
+        let upstream = &*self.listener.upstream.config.name;
+        tracing::info!(
+            session = self.id.0,
+            upstream,
+            "no TLS to the upstream: the client expects channel binding, which can't be passed on"
+        );
+        self.connect().await;
+    }
+
     async fn encrypt_server(&mut self) {
         let Some(Stream::Plain(tcp)) = self.server.take().map(|socket| socket.stream) else {
             return self.abort(
@@ -269,6 +296,12 @@ impl Session {
         let limit = self.worker.shared.config.limits.connect_timeout;
         match tokio::time::timeout(limit, self.listener.upstream.encrypt(tcp)).await {
             Ok(Ok(stream)) => {
+                // One certificate on both legs is one that both ends can bind to.
+                if let Some(shown) = &self.shown
+                    && stream.peer_is(&shown.leaf)
+                {
+                    self.wire.set_channel_binding(pg::ChannelBinding::Offer);
+                }
                 self.server = Some(Socket::new(stream));
                 self.tell(Event::TlsUp(Leg::Server));
             }
@@ -324,6 +357,7 @@ impl Session {
         match action {
             Action::StartTls { leg, negotiation } => return Some(Next::StartTls(leg, negotiation)),
             Action::Connect => return Some(Next::Connect),
+            Action::ReconnectPlain => return Some(Next::ReconnectPlain),
             Action::Inspect => return self.inspect(None),
             Action::Outcome(outcome) => self.outcome(&outcome),
             Action::CommitFailed { sqlstate } => self.commit_failed(sqlstate),
@@ -340,6 +374,7 @@ impl Session {
             }
             Action::Established => {
                 self.timing.established = true;
+                self.timing.active_ns = self.now_ns;
                 self.established();
             }
             Action::ParameterChanged(name) => self.parameter_changed(&name),

@@ -6,6 +6,16 @@ use crate::pg::encode;
 use crate::pg::settings::ChannelBinding;
 use crate::session::{AuthMethod, Leg};
 
+/// What becomes of a client's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It goes to the server as it is.
+    Pass,
+    /// The server would take it for the sign of a downgrade: the client could bind the channel, but
+    /// was not offered to.
+    ExpectsBinding,
+}
+
 /// The state of an authentication exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Auth {
@@ -89,7 +99,7 @@ impl Auth {
     }
 
     /// Takes in the body of a client's answer. Of secrets it reads two bytes: the channel binding flag.
-    pub(crate) fn response(&mut self, body: &[u8]) -> Result<(), Error> {
+    pub(crate) fn response(&mut self, body: &[u8]) -> Result<Answer, Error> {
         let reply = std::mem::replace(&mut self.reply, Reply::NotAsked);
         let wrong = |what| Error::PeerMisbehaved {
             peer: Leg::Client,
@@ -97,7 +107,7 @@ impl Auth {
         };
         match reply {
             Reply::NotAsked => Err(wrong(Misbehaviour::OutOfPlace(b'p'))),
-            Reply::Response => Ok(()),
+            Reply::Response => Ok(Answer::Pass),
             Reply::SaslInitialResponse => {
                 let (mechanism, flag) =
                     initial(body).map_err(|_| wrong(Misbehaviour::Layout(b'p')))?;
@@ -107,11 +117,17 @@ impl Auth {
                     _ => AuthMethod::Sasl,
                 };
                 if self.stripped && flag == b"y," {
-                    return Err(Error::Unsupported(Unsupported::ChannelBindingExpected));
+                    return Ok(Answer::ExpectsBinding);
                 }
-                Ok(())
+                Ok(Answer::Pass)
             }
         }
+    }
+
+    /// Takes note that another connection made the offer that the client has had, as its own.
+    pub(crate) fn offered_again(&mut self) {
+        self.reply = Reply::SaslInitialResponse;
+        self.stripped = false;
     }
 
     fn strip(&mut self, data: &[u8]) -> Result<Result<Request, Error>, CursorError> {
@@ -194,11 +210,10 @@ mod tests {
     fn sees_the_downgrade_that_the_server_would_see() {
         let mut auth = Auth::new();
         auth.request(BOTH, ChannelBinding::Strip).unwrap();
-        let error = auth.response(&answer(b"y,,n=,r=x")).unwrap_err();
-        assert_eq!(
-            error,
-            Error::Unsupported(Unsupported::ChannelBindingExpected)
-        );
+        let flagged = answer(b"y,,n=,r=x");
+        assert_eq!(auth.response(&flagged).unwrap(), Answer::ExpectsBinding);
+        auth.offered_again();
+        assert_eq!(auth.response(&flagged).unwrap(), Answer::Pass);
         let mut auth = Auth::new();
         let error = auth
             .request(b"\0\0\0\x0aSCRAM-SHA-256-PLUS\0\0", ChannelBinding::Strip)

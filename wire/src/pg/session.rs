@@ -11,9 +11,9 @@ use crate::pg::frame;
 use crate::pg::frontend::{self, Target};
 use crate::pg::held::{Held, HeldKind};
 use crate::pg::names::Meaning;
-use crate::pg::settings::Settings;
+use crate::pg::settings::{ChannelBinding, Settings};
 use crate::pg::startup::{self, Startup};
-use crate::pg::state::{Ending, Front, Handshake, Phase, Rest};
+use crate::pg::state::{Ending, Fallback, Front, Handshake, Phase, Rest};
 use crate::pipe::Pipe;
 use crate::session::{Action, Event, TxStatus};
 
@@ -27,6 +27,8 @@ pub struct Session<P, T> {
     pub(in crate::pg) phase: Phase,
     pub(in crate::pg) handshake: Handshake,
     pub(in crate::pg) auth: Auth,
+    /// What it takes to do without TLS to the server, until the client is in.
+    pub(in crate::pg) fallback: Option<Box<Fallback>>,
     pub(in crate::pg) commands: Commands<T>,
     /// The client's message that has to wait.
     pub(in crate::pg) front: Option<Front>,
@@ -68,6 +70,7 @@ impl<P, T: Clone> Session<P, T> {
             phase: Phase::ExpectStartup,
             handshake: Handshake::default(),
             auth: Auth::new(),
+            fallback: None,
             commands: Commands::default(),
             front: None,
             client_rest: Rest::Nothing,
@@ -234,6 +237,12 @@ impl<P, T: Clone> Session<P, T> {
         self.commands.forget(Target::Portal, name, &mut self.out);
     }
 
+    /// Says whether SCRAM-SHA-256-PLUS stays in the server's offer. To be told before the `TlsUp` of
+    /// the server's leg; `Offer` is right only if both legs are TLS and show the same certificate.
+    pub fn set_channel_binding(&mut self, binding: ChannelBinding) {
+        self.settings.channel_binding = binding;
+    }
+
     /// Takes the first bytes of a direct TLS handshake, which the TLS library has to get before
     /// it reads from the socket.
     pub fn take_tls_preamble(&mut self) -> Vec<u8> {
@@ -245,6 +254,7 @@ impl<P, T: Clone> Session<P, T> {
             | Phase::ExpectTlsAnswer
             | Phase::ExpectServerTls
             | Phase::ExpectAuthentication
+            | Phase::ExpectSameOffer
             | Phase::ExpectFirstReady
             | Phase::ExpectCommand
             | Phase::ExpectLastAnswers

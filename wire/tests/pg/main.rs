@@ -11,6 +11,7 @@ mod captures;
 mod copy;
 mod encodings;
 mod extended;
+mod fallback;
 mod fuzz;
 mod hostile;
 mod refusal;

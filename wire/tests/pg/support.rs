@@ -227,6 +227,13 @@ impl Wire {
                 self.log.push("connect".into());
                 self.handle(Event::ServerConnected);
             }
+            Action::ReconnectPlain => {
+                self.log.push("reconnect".into());
+                self.to_server.clear();
+                if self.judging {
+                    self.handle(Event::ServerConnected);
+                }
+            }
             Action::Outcome(outcome) => {
                 self.outcomes += 1;
                 self.log.push(told(&outcome));

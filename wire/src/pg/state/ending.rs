@@ -48,6 +48,7 @@ impl<P, T: Clone> Session<P, T> {
             self.client.inject(&encode::TERMINATE);
         }
         self.front = None;
+        self.fallback = None;
         self.commands.lose_all(&mut self.out);
         self.phase = Phase::Closed;
         self.out.push(Action::Close(reason));
@@ -72,7 +73,10 @@ impl<P, T: Clone> Session<P, T> {
 
     fn says_goodbye(&self, reason: &CloseReason) -> bool {
         let server_listens = match self.phase {
-            Phase::ExpectAuthentication | Phase::ExpectFirstReady | Phase::ExpectCommand => true,
+            Phase::ExpectAuthentication
+            | Phase::ExpectSameOffer
+            | Phase::ExpectFirstReady
+            | Phase::ExpectCommand => true,
             Phase::ExpectStartup
             | Phase::ExpectClientTls(_)
             | Phase::ExpectStartupVerdict
@@ -126,12 +130,12 @@ fn client_error(error: Error) -> Option<(Fatal, &'static str)> {
             Unsupported::OnlyChannelBinding => (
                 SqlState::INVALID_AUTHORIZATION,
                 "the server offers only SCRAM-SHA-256-PLUS, which sqlward can't pass on".into(),
-                "",
+                "give sqlward's listener the server's own certificate",
             ),
             Unsupported::ChannelBindingExpected => (
                 SqlState::INVALID_AUTHORIZATION,
                 "the client expects channel binding, which sqlward can't pass on".into(),
-                "set channel_binding=disable in the client, or connect sqlward to the server without TLS",
+                "set channel_binding=disable in the client, or give sqlward's listener the server's own certificate",
             ),
             // the client expects TLS and would read anything else as garbage
             Unsupported::ClientTlsDisabled => return None,

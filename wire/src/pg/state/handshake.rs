@@ -1,6 +1,7 @@
 //! From the client's first byte to the server's first ReadyForQuery.
 
 use crate::error::{Error, Misbehaviour, Unsupported};
+use crate::pg::auth::Answer;
 use crate::pg::encode;
 use crate::pg::frame;
 use crate::pg::frontend::Frontend;
@@ -25,7 +26,10 @@ impl<P, T: Clone> Session<P, T> {
             Event::ServerConnected => self.server_connected(),
             Event::TlsUp(Leg::Client) => self.client_tls_up(),
             Event::TlsUp(Leg::Server) => match self.phase {
-                Phase::ExpectServerTls => self.begin_authentication(),
+                Phase::ExpectServerTls => {
+                    self.prepare_fallback();
+                    self.begin_authentication()
+                }
                 _ => Err(Error::Event),
             },
             Event::Verdict(verdict) => self.judged(verdict),
@@ -70,6 +74,7 @@ impl<P, T: Clone> Session<P, T> {
             | Phase::ExpectServer
             | Phase::ExpectTlsAnswer
             | Phase::ExpectServerTls
+            | Phase::ExpectSameOffer
             | Phase::ExpectFirstReady
             | Phase::Closed => Ok(()),
         }
@@ -86,6 +91,7 @@ impl<P, T: Clone> Session<P, T> {
             }
             Phase::ExpectServerTls | Phase::Closed => Ok(()),
             Phase::ExpectAuthentication
+            | Phase::ExpectSameOffer
             | Phase::ExpectFirstReady
             | Phase::ExpectCommand
             | Phase::ExpectLastAnswers => self.read_answers(),
@@ -193,6 +199,10 @@ impl<P, T: Clone> Session<P, T> {
             return Err(Error::Event);
         }
         match self.settings.server_tls {
+            ServerTls::Disable if self.fallback.is_some() => {
+                self.begin_again();
+                Ok(())
+            }
             ServerTls::Disable => self.begin_authentication(),
             ServerTls::Prefer | ServerTls::Require => {
                 self.client.inject(&encode::SSL_REQUEST);
@@ -256,7 +266,7 @@ impl<P, T: Clone> Session<P, T> {
     }
 
     /// Lets the client answer what the server asked, and nothing else.
-    fn read_authentication(&mut self) -> Result<(), Error> {
+    pub(in crate::pg) fn read_authentication(&mut self) -> Result<(), Error> {
         while self.phase == Phase::ExpectAuthentication {
             let bytes = self.client.unjudged();
             let Some(&tag) = bytes.first() else {
@@ -285,15 +295,17 @@ impl<P, T: Clone> Session<P, T> {
                 self.close(CloseReason::ClientTerminated, None);
                 return Ok(());
             }
-            self.auth.response(frame::body(bytes, total))?;
-            self.client.pass(total);
+            match self.auth.response(frame::body(bytes, total))? {
+                Answer::Pass => self.client.pass(total),
+                Answer::ExpectsBinding => self.fall_back()?,
+            }
         }
         Ok(())
     }
 
     fn server_closed(&mut self) {
         match self.phase {
-            Phase::ExpectTlsAnswer | Phase::ExpectServerTls => {
+            Phase::ExpectTlsAnswer | Phase::ExpectServerTls | Phase::ExpectSameOffer => {
                 let fatal = Fatal {
                     sqlstate: crate::pg::sqlstate::SqlState::CONNECTION_FAILURE,
                     message: "the server closed the connection".into(),

@@ -22,14 +22,20 @@
 //!      ExpectCommand ──────────────▶ ExpectLastAnswers ──▶ Closed
 //! ```
 //!
+//! Where TLS to the server is only preferred, a client may turn out to need it gone: then
+//! `ExpectAuthentication` goes back to `ExpectServer`, and by `ExpectSameOffer` to itself (`fallback.rs`).
+//!
 //! `ExpectCommand` is the cycle; what is owed in it is in `commands.rs`. Every state ends in
 //! `Closed` on a violation, on the end of either connection and at the caller's wish.
 
 mod client;
 mod ending;
+mod fallback;
 mod handshake;
 mod server;
 mod verdict;
+
+pub(crate) use fallback::Fallback;
 
 use crate::pg::held::HeldKind;
 use crate::session::{CloseReason, Negotiation};
@@ -51,6 +57,8 @@ pub(crate) enum Phase {
     ExpectServerTls,
     /// AuthenticationOk.
     ExpectAuthentication,
+    /// The offer that the client has answered already, from a server connected to anew.
+    ExpectSameOffer,
     /// The first ReadyForQuery.
     ExpectFirstReady,
     /// Commands and their answers.

@@ -42,6 +42,7 @@ impl<P, T: Clone> Session<P, T> {
             | Phase::ExpectTlsAnswer
             | Phase::ExpectServerTls
             | Phase::ExpectAuthentication
+            | Phase::ExpectSameOffer
             | Phase::ExpectFirstReady
             | Phase::Closed => Ok(()),
         }
@@ -88,6 +89,7 @@ impl<P, T: Clone> Session<P, T> {
         }
         match self.phase {
             Phase::ExpectAuthentication => self.authentication(message, total)?,
+            Phase::ExpectSameOffer => self.same_offer(message, total)?,
             Phase::ExpectFirstReady => self.session_start(message, total)?,
             Phase::ExpectCommand | Phase::ExpectLastAnswers => {
                 self.answer(message, length, total)?;
@@ -109,27 +111,42 @@ impl<P, T: Clone> Session<P, T> {
             Backend::Authentication => {
                 match self.auth.request(body, self.settings.channel_binding)? {
                     Request::Pass => self.server.pass(total),
-                    Request::Replace(bytes) => self.server.replace(total, &bytes),
+                    Request::Replace(bytes) => {
+                        self.server.replace(total, &bytes);
+                        if let Some(fallback) = &mut self.fallback {
+                            fallback.offered(bytes);
+                        }
+                    }
                     Request::Accepted(method) => {
                         self.server.pass(total);
+                        self.fallback = None;
                         self.phase = Phase::ExpectFirstReady;
                         self.out.push(Action::Authenticated { method });
                     }
                 }
                 Ok(())
             }
-            Backend::NegotiateProtocolVersion | Backend::NoticeResponse => {
+            Backend::NegotiateProtocolVersion => {
+                if let Some(fallback) = &mut self.fallback {
+                    fallback.negotiated(self.server.unjudged().get(..total).unwrap_or_default());
+                }
                 self.pass_answer(total);
                 Ok(())
             }
-            Backend::ErrorResponse => {
-                let (_, sqlstate) = self.read_error(total)?;
-                self.out.push(Action::AuthFailed { sqlstate });
-                self.end_with_error(sqlstate, total);
+            Backend::NoticeResponse => {
+                self.pass_answer(total);
                 Ok(())
             }
+            Backend::ErrorResponse => self.authentication_failed(total),
             other => Err(misplaced(other)),
         }
+    }
+
+    pub(in crate::pg) fn authentication_failed(&mut self, total: usize) -> Result<(), Error> {
+        let (_, sqlstate) = self.read_error(total)?;
+        self.out.push(Action::AuthFailed { sqlstate });
+        self.end_with_error(sqlstate, total);
+        Ok(())
     }
 
     fn session_start(&mut self, message: Backend, total: usize) -> Result<(), Error> {
@@ -277,7 +294,7 @@ impl<P, T: Clone> Session<P, T> {
         Ok(())
     }
 
-    fn pass_answer(&mut self, total: usize) {
+    pub(in crate::pg) fn pass_answer(&mut self, total: usize) {
         let there = self.server.unjudged().len().min(total);
         self.server.pass(there);
         self.server_rest = Rest::pass(total.saturating_sub(there));
@@ -291,7 +308,7 @@ fn misbehaved(what: Misbehaviour) -> Error {
     }
 }
 
-fn misplaced(message: Backend) -> Error {
+pub(super) fn misplaced(message: Backend) -> Error {
     misbehaved(Misbehaviour::OutOfPlace(message.tag()))
 }
 
