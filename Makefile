@@ -2,7 +2,7 @@
 #
 #   make demo           a real PostgreSQL, sqlward in front, a refused statement and its audit record
 #   make test           every test of the workspace
-#   make lint           formatting, clippy
+#   make lint           formatting, clippy, the arrows between the crates
 #   make conformance    PostgreSQL's own test suites through sqlward (SHORT=1: a part of them)
 #   make faults         kill -9 under load, and long mixed traffic against the server's own record
 #   make bench          micro benches and the side-by-side bench (SHORT=1: a smoke run)
@@ -39,6 +39,7 @@ lint:
 	tools/setup.sh build
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) test -p sqlward-tests --test layering
 
 conformance: setup-conformance
 	$(CARGO) build --release -p sqlward-cli -p sqlward-tests --bins
@@ -51,7 +52,7 @@ faults: setup
 
 bench: setup
 	$(CARGO) build --release -p sqlward-cli -p sqlward-benches --bins
-	$(CARGO) bench -p sqlward-benches $(if $(SHORT),-- --test)
+	$(CARGO) bench -p sqlward-benches --bench wire --bench policy --bench journal $(if $(SHORT),-- --test)
 	SHORT=$(SHORT) $${CARGO_TARGET_DIR:-target}/release/side-by-side
 
 fuzz:

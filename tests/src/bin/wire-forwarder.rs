@@ -167,7 +167,7 @@ async fn session(mut client: TcpStream, upstream: u16, mut notes: Notes) -> Resu
                     let verdict = Verdict::Forward { permit: (), tag };
                     core.handle(Event::Verdict(verdict), now());
                 }
-                Action::Connect => {
+                Action::Connect | Action::ReconnectPlain => {
                     let stream = TcpStream::connect(("127.0.0.1", upstream)).await?;
                     stream.set_nodelay(true)?;
                     server = Some(stream);
