@@ -176,7 +176,6 @@ async fn session(mut client: TcpStream, upstream: u16, mut notes: Notes) -> Resu
                 Action::Cancel { pid, key } => cancel(upstream, pid, key.as_bytes()).await?,
                 Action::Close(why) => reason = Some(why),
                 Action::StartTls { .. } => anyhow::bail!("TLS without a certificate"),
-                Action::ReconnectPlain => anyhow::bail!("a reconnect without TLS"),
                 Action::Outcome(outcome) => notes.note(&outcome)?,
                 Action::BackendKey { pid, .. } => notes.template.backend_pid = Some(pid),
                 Action::Authenticated { .. }
