@@ -126,7 +126,10 @@ impl Session {
         // From authenticating on, only idleness is timed.
         let idle = self.worker.shared.config.limits.idle_timeout;
         self.timing.timer = idle.map(|limit| Box::pin(tokio::time::sleep(limit)));
-        self.refresh();
+        self.context.refresh(end_user_sources(&self.worker));
+        if self.context.acts_for().is_some() {
+            tell_context(&self.worker, &self.context, &self.record);
+        }
     }
 
     pub(super) fn parameter_changed(&mut self, name: &[u8]) {
