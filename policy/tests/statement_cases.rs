@@ -841,6 +841,9 @@ fn sessions_change_as_statements_say() {
     assert_eq!(facts("RESET ALL").effects, [E::Reset(None)]);
     assert_eq!(facts("RESET x").effects, [E::Reset(Some("x".into()))]);
     assert_eq!(facts("DISCARD ALL").effects, [E::Discard]);
+    for what in ["PLANS", "SEQUENCES", "TEMP", "TEMPORARY"] {
+        assert_eq!(facts(&format!("DISCARD {what}")).effects, [], "{what}");
+    }
     assert_eq!(facts("EXECUTE S(1)").effects, [E::Execute("s".into())]);
     assert_eq!(
         facts("EXPLAIN ANALYZE EXECUTE s").effects,
@@ -931,21 +934,32 @@ fn long_lists_are_read_in_full_where_it_matters() {
 #[test]
 fn replication_commands_are_known() {
     let replication = |sql: &str| {
-        let analysis = on_stack(|| {
-            sqlward_policy::statement::analyse_replication(
-                sql.as_bytes(),
-                &LexState::default(),
-                &Limits::default(),
-            )
-        });
-        analysis.facts.statements.first().expect("a statement").verb
+        let lex = LexState::default();
+        let limits = Limits::default();
+        on_stack(|| {
+            let analysis =
+                sqlward_policy::statement::analyse_replication(sql.as_bytes(), &lex, &limits);
+            summary(&analysis)
+        })
     };
-    assert_eq!(replication("IDENTIFY_SYSTEM"), Verb::Replication);
-    assert_eq!(
-        replication("START_REPLICATION SLOT \"a\" LOGICAL 0/0 (proto_version '1')"),
-        Verb::Replication
-    );
-    assert_eq!(replication("base_backup (label 'x')"), Verb::Replication);
-    assert_eq!(replication("SELECT 1"), Verb::Select);
-    assert_eq!(replication(""), Verb::Empty);
+    let cases = [
+        ("IDENTIFY_SYSTEM", "replication"),
+        (
+            "START_REPLICATION SLOT \"a\" LOGICAL 0/0 (proto_version '1')",
+            "replication",
+        ),
+        ("BASE_BACKUP (label 'x;y');", "replication"),
+        ("SHOW x", "replication"),
+        ("SELECT 1", "select"),
+        ("", "empty"),
+        ("show x; DROP TABLE t", "show;drop w=t"),
+        ("/**/SHOW x; DROP TABLE t", "show;drop w=t"),
+        ("SHOW x; DROP TABLE t", "show;drop w=t"),
+        ("base_backup (label 'x')", "unreadable syntax"),
+        ("IDENTIFY_SYSTEM; DROP TABLE t", "unreadable syntax"),
+        ("SHOW 'x", "unreadable syntax"),
+    ];
+    for (sql, expected) in cases {
+        assert_eq!(replication(sql), expected, "{sql}");
+    }
 }

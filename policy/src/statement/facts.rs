@@ -107,7 +107,7 @@ pub enum SessionEffect {
     },
     /// RESET of one setting, or of all (`None`).
     Reset(Option<Box<str>>),
-    /// DISCARD ALL and its kin.
+    /// DISCARD ALL; the other DISCARDs change nothing that is followed.
     Discard,
     /// SQL-level PREPARE of the named statement, with the facts of its body.
     Prepare {

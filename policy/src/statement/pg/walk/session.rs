@@ -64,9 +64,14 @@ impl<'t> Walk<'t> {
         self.object(ObjectKind::Setting, names::bare(&name), Access::Read);
     }
 
-    pub(super) fn discard(&mut self) {
+    /// Plans, sequence values and temporary tables are no state that is followed.
+    pub(super) fn discard(&mut self, discard: &p::DiscardStmt) {
+        use p::DiscardMode as D;
         self.command(Verb::Reset, Class::Session);
-        self.effect(SessionEffect::Discard);
+        match D::try_from(discard.target).unwrap_or(D::Undefined) {
+            D::DiscardAll | D::Undefined => self.effect(SessionEffect::Discard),
+            D::DiscardPlans | D::DiscardSequences | D::DiscardTemp => {}
+        }
     }
 
     pub(super) fn transaction(&mut self, transaction: &'t p::TransactionStmt) {
