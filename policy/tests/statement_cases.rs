@@ -852,9 +852,33 @@ fn sessions_change_as_statements_say() {
     assert_eq!(facts("DEALLOCATE ALL").effects, [E::Deallocate(None)]);
     assert_eq!(facts("FETCH 5 FROM c").effects, [E::Cursor("c".into())]);
     assert_eq!(
-        facts("SELECT set_config('a.b', 'c', false)").effects,
-        [E::MayChangeSettings]
+        facts("SELECT set_config('A.b', 'C', false)").effects,
+        [set("a.b", Some("C"), false), E::MayChangeSettings]
     );
+    assert_eq!(
+        facts("SELECT pg_catalog.set_config('a'::text, NULL, 't'), set_config('b', '', true)")
+            .effects,
+        [
+            set("a", None, true),
+            set("b", Some(""), true),
+            E::MayChangeSettings
+        ]
+    );
+    for sql in [
+        "SELECT set_config('a', $1, false)",
+        "SELECT set_config($1, 'b', false)",
+        "SELECT set_config('a', 'b', $1)",
+        "SELECT set_config('a', 'b'::char, false)",
+        "SELECT set_config('a', 'b', false) WHERE false",
+        "SELECT set_config('a', 'b', false) FROM t",
+        "SELECT set_config('a', 'b', false) LIMIT 0",
+        "SELECT CASE WHEN x() THEN set_config('a', 'b', false) END",
+        "WITH w AS (SELECT set_config('a', 'b', false)) SELECT 1",
+    ] {
+        assert_eq!(facts(sql).effects, [E::MayChangeSettings], "{sql}");
+        let analysis = read(sql.as_bytes(), true);
+        assert!(analysis.depends_on_literals, "{sql}");
+    }
     assert_eq!(facts("ROLLBACK").effects, [E::MayChangeSettings]);
     assert_eq!(facts("SELECT 1").effects, []);
     match facts("PREPARE p AS DELETE FROM secret").effects.as_slice() {

@@ -30,6 +30,7 @@ impl<'t> Walk<'t> {
             }
             self.dynamic |= mark.dynamic;
             if mark.settings {
+                self.literals = true;
                 self.effect(SessionEffect::MayChangeSettings);
             }
         }
