@@ -26,6 +26,7 @@ pub fn analyse_replication(text: &[u8], lex: &LexState, limits: &Limits) -> Anal
         normal,
         normal_cut,
         secrets: secrets::find(text, true, limits).ranges,
+        secret_parameters: false,
         depends_on_literals: true,
     }
 }
