@@ -844,13 +844,20 @@ fn sessions_change_as_statements_say() {
     for what in ["PLANS", "SEQUENCES", "TEMP", "TEMPORARY"] {
         assert_eq!(facts(&format!("DISCARD {what}")).effects, [], "{what}");
     }
-    assert_eq!(facts("EXECUTE S(1)").effects, [E::Execute("s".into())]);
+    assert_eq!(
+        facts("EXECUTE S(1)").effects,
+        [E::Execute("s".into()), E::MayChangeSettings]
+    );
     assert_eq!(
         facts("EXPLAIN ANALYZE EXECUTE s").effects,
-        [E::Execute("s".into())]
+        [E::Execute("s".into()), E::MayChangeSettings]
     );
     assert_eq!(facts("DEALLOCATE ALL").effects, [E::Deallocate(None)]);
-    assert_eq!(facts("FETCH 5 FROM c").effects, [E::Cursor("c".into())]);
+    assert_eq!(
+        facts("FETCH 5 FROM c").effects,
+        [E::Cursor("c".into()), E::MayChangeSettings]
+    );
+    assert_eq!(facts("CLOSE c").effects, [E::Cursor("c".into())]);
     assert_eq!(
         facts("SELECT set_config('A.b', 'C', false)").effects,
         [set("a.b", Some("C"), false), E::MayChangeSettings]
@@ -890,6 +897,48 @@ fn sessions_change_as_statements_say() {
             );
         }
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn unknown_code_may_change_settings() {
+    let may = |sql: &str| {
+        facts(sql)
+            .effects
+            .contains(&sqlward_policy::statement::SessionEffect::MayChangeSettings)
+    };
+    for sql in [
+        "CALL p()",
+        "DO 'x'",
+        "EXECUTE s",
+        "SELECT f(1)",
+        "SELECT app.count(1)",
+        "SELECT \"Count\"(1)",
+        "SELECT * FROM t WHERE a = (SELECT f(b) FROM u)",
+        "SELECT * FROM f() AS g",
+        "INSERT INTO t VALUES (f(1))",
+        "UPDATE t SET a = 1 WHERE f(a)",
+        "SELECT query_to_xml('SELECT f()', true, false, '')",
+        "EXPLAIN ANALYZE SELECT f(1)",
+        "COPY (SELECT f(1)) TO STDOUT",
+    ] {
+        assert!(may(sql), "{sql}");
+    }
+    for sql in [
+        "SELECT count(*), max(a), lower(b), now(), coalesce(a, b) FROM t",
+        "SELECT pg_catalog.sum(a) OVER (ORDER BY b), extract(year FROM c), trim(d) FROM t",
+        "SELECT a::text, CAST(b AS int), c AT TIME ZONE 'x', d LIKE 'a' ESCAPE 'b' FROM t",
+        "SELECT substring(a FROM 1 FOR 2), position('a' IN b), nextval('s') FROM t",
+        "SELECT * FROM generate_series(1, 2) JOIN unnest(a) ON true",
+        "INSERT INTO t VALUES (1) RETURNING a",
+        "UPDATE t SET a = jsonb_set(a, b, c) WHERE d = 1",
+        "DELETE FROM t",
+        "MERGE INTO t USING s ON true WHEN MATCHED THEN DELETE",
+        "COPY t FROM STDIN",
+        "EXPLAIN SELECT f(1)",
+        "PREPARE p AS SELECT f(1)",
+    ] {
+        assert!(!may(sql), "{sql}");
     }
 }
 

@@ -6,6 +6,7 @@ mod corpus;
 mod fallback;
 mod functions;
 mod guard;
+mod harmless;
 mod lex;
 mod lists;
 mod normal;

@@ -132,6 +132,7 @@ impl<'t> Walk<'t> {
     pub(super) fn execute(&mut self, execute: &'t p::ExecuteStmt) {
         self.command(Verb::Execute, Class::Session);
         self.effect(SessionEffect::Execute(execute.name.as_str().into()));
+        self.effect(SessionEffect::MayChangeSettings);
         self.visit_all(&execute.params);
     }
 
@@ -156,6 +157,8 @@ impl<'t> Walk<'t> {
     pub(super) fn fetch(&mut self, fetch: &'t p::FetchStmt) {
         self.command(Verb::Fetch, Class::Session);
         self.effect(SessionEffect::Cursor(fetch.portalname.as_str().into()));
+        // It runs the cursor's query.
+        self.effect(SessionEffect::MayChangeSettings);
     }
 
     pub(super) fn close(&mut self, close: &'t p::ClosePortalStmt) {
