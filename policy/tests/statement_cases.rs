@@ -901,6 +901,20 @@ fn sessions_change_as_statements_say() {
 }
 
 #[test]
+fn parameters_of_secret_calls_are_secrets() {
+    let secret = |sql: &str| read(sql.as_bytes(), true).secret_parameters;
+    assert!(secret("SELECT crypt($1, $2)"));
+    assert!(secret("PREPARE p AS SELECT pgp_sym_encrypt($1, $2)"));
+    assert!(!secret("SELECT a FROM t WHERE password = $1"));
+    assert!(!secret("SELECT crypt('a', 'b')"));
+    // Whether they are may depend on a literal, then the analysis holds for the exact text only.
+    let named = read(b"SELECT set_config('app.password', $1, false)", true);
+    assert!(named.secret_parameters && named.depends_on_literals);
+    let plain = read(b"SELECT set_config('app.colour', $1, false)", true);
+    assert!(!plain.secret_parameters && plain.depends_on_literals);
+}
+
+#[test]
 fn unknown_code_may_change_settings() {
     let may = |sql: &str| {
         facts(sql)
