@@ -841,17 +841,51 @@ fn sessions_change_as_statements_say() {
     assert_eq!(facts("RESET ALL").effects, [E::Reset(None)]);
     assert_eq!(facts("RESET x").effects, [E::Reset(Some("x".into()))]);
     assert_eq!(facts("DISCARD ALL").effects, [E::Discard]);
-    assert_eq!(facts("EXECUTE S(1)").effects, [E::Execute("s".into())]);
+    for what in ["PLANS", "SEQUENCES", "TEMP", "TEMPORARY"] {
+        assert_eq!(facts(&format!("DISCARD {what}")).effects, [], "{what}");
+    }
+    assert_eq!(
+        facts("EXECUTE S(1)").effects,
+        [E::Execute("s".into()), E::MayChangeSettings]
+    );
     assert_eq!(
         facts("EXPLAIN ANALYZE EXECUTE s").effects,
-        [E::Execute("s".into())]
+        [E::Execute("s".into()), E::MayChangeSettings]
     );
     assert_eq!(facts("DEALLOCATE ALL").effects, [E::Deallocate(None)]);
-    assert_eq!(facts("FETCH 5 FROM c").effects, [E::Cursor("c".into())]);
     assert_eq!(
-        facts("SELECT set_config('a.b', 'c', false)").effects,
-        [E::MayChangeSettings]
+        facts("FETCH 5 FROM c").effects,
+        [E::Cursor("c".into()), E::MayChangeSettings]
     );
+    assert_eq!(facts("CLOSE c").effects, [E::Cursor("c".into())]);
+    assert_eq!(
+        facts("SELECT set_config('A.b', 'C', false)").effects,
+        [set("a.b", Some("C"), false), E::MayChangeSettings]
+    );
+    assert_eq!(
+        facts("SELECT pg_catalog.set_config('a'::text, NULL, 't'), set_config('b', '', true)")
+            .effects,
+        [
+            set("a", None, true),
+            set("b", Some(""), true),
+            E::MayChangeSettings
+        ]
+    );
+    for sql in [
+        "SELECT set_config('a', $1, false)",
+        "SELECT set_config($1, 'b', false)",
+        "SELECT set_config('a', 'b', $1)",
+        "SELECT set_config('a', 'b'::char, false)",
+        "SELECT set_config('a', 'b', false) WHERE false",
+        "SELECT set_config('a', 'b', false) FROM t",
+        "SELECT set_config('a', 'b', false) LIMIT 0",
+        "SELECT CASE WHEN x() THEN set_config('a', 'b', false) END",
+        "WITH w AS (SELECT set_config('a', 'b', false)) SELECT 1",
+    ] {
+        assert_eq!(facts(sql).effects, [E::MayChangeSettings], "{sql}");
+        let analysis = read(sql.as_bytes(), true);
+        assert!(analysis.depends_on_literals, "{sql}");
+    }
     assert_eq!(facts("ROLLBACK").effects, [E::MayChangeSettings]);
     assert_eq!(facts("SELECT 1").effects, []);
     match facts("PREPARE p AS DELETE FROM secret").effects.as_slice() {
@@ -863,6 +897,62 @@ fn sessions_change_as_statements_say() {
             );
         }
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn parameters_of_secret_calls_are_secrets() {
+    let secret = |sql: &str| read(sql.as_bytes(), true).secret_parameters;
+    assert!(secret("SELECT crypt($1, $2)"));
+    assert!(secret("PREPARE p AS SELECT pgp_sym_encrypt($1, $2)"));
+    assert!(!secret("SELECT a FROM t WHERE password = $1"));
+    assert!(!secret("SELECT crypt('a', 'b')"));
+    // Whether they are may depend on a literal, then the analysis holds for the exact text only.
+    let named = read(b"SELECT set_config('app.password', $1, false)", true);
+    assert!(named.secret_parameters && named.depends_on_literals);
+    let plain = read(b"SELECT set_config('app.colour', $1, false)", true);
+    assert!(!plain.secret_parameters && plain.depends_on_literals);
+}
+
+#[test]
+fn unknown_code_may_change_settings() {
+    let may = |sql: &str| {
+        facts(sql)
+            .effects
+            .contains(&sqlward_policy::statement::SessionEffect::MayChangeSettings)
+    };
+    for sql in [
+        "CALL p()",
+        "DO 'x'",
+        "EXECUTE s",
+        "SELECT f(1)",
+        "SELECT app.count(1)",
+        "SELECT \"Count\"(1)",
+        "SELECT * FROM t WHERE a = (SELECT f(b) FROM u)",
+        "SELECT * FROM f() AS g",
+        "INSERT INTO t VALUES (f(1))",
+        "UPDATE t SET a = 1 WHERE f(a)",
+        "SELECT query_to_xml('SELECT f()', true, false, '')",
+        "EXPLAIN ANALYZE SELECT f(1)",
+        "COPY (SELECT f(1)) TO STDOUT",
+    ] {
+        assert!(may(sql), "{sql}");
+    }
+    for sql in [
+        "SELECT count(*), max(a), lower(b), now(), coalesce(a, b) FROM t",
+        "SELECT pg_catalog.sum(a) OVER (ORDER BY b), extract(year FROM c), trim(d) FROM t",
+        "SELECT a::text, CAST(b AS int), c AT TIME ZONE 'x', d LIKE 'a' ESCAPE 'b' FROM t",
+        "SELECT substring(a FROM 1 FOR 2), position('a' IN b), nextval('s') FROM t",
+        "SELECT * FROM generate_series(1, 2) JOIN unnest(a) ON true",
+        "INSERT INTO t VALUES (1) RETURNING a",
+        "UPDATE t SET a = jsonb_set(a, b, c) WHERE d = 1",
+        "DELETE FROM t",
+        "MERGE INTO t USING s ON true WHEN MATCHED THEN DELETE",
+        "COPY t FROM STDIN",
+        "EXPLAIN SELECT f(1)",
+        "PREPARE p AS SELECT f(1)",
+    ] {
+        assert!(!may(sql), "{sql}");
     }
 }
 
@@ -931,21 +1021,32 @@ fn long_lists_are_read_in_full_where_it_matters() {
 #[test]
 fn replication_commands_are_known() {
     let replication = |sql: &str| {
-        let analysis = on_stack(|| {
-            sqlward_policy::statement::analyse_replication(
-                sql.as_bytes(),
-                &LexState::default(),
-                &Limits::default(),
-            )
-        });
-        analysis.facts.statements.first().expect("a statement").verb
+        let lex = LexState::default();
+        let limits = Limits::default();
+        on_stack(|| {
+            let analysis =
+                sqlward_policy::statement::analyse_replication(sql.as_bytes(), &lex, &limits);
+            summary(&analysis)
+        })
     };
-    assert_eq!(replication("IDENTIFY_SYSTEM"), Verb::Replication);
-    assert_eq!(
-        replication("START_REPLICATION SLOT \"a\" LOGICAL 0/0 (proto_version '1')"),
-        Verb::Replication
-    );
-    assert_eq!(replication("base_backup (label 'x')"), Verb::Replication);
-    assert_eq!(replication("SELECT 1"), Verb::Select);
-    assert_eq!(replication(""), Verb::Empty);
+    let cases = [
+        ("IDENTIFY_SYSTEM", "replication"),
+        (
+            "START_REPLICATION SLOT \"a\" LOGICAL 0/0 (proto_version '1')",
+            "replication",
+        ),
+        ("BASE_BACKUP (label 'x;y');", "replication"),
+        ("SHOW x", "replication"),
+        ("SELECT 1", "select"),
+        ("", "empty"),
+        ("show x; DROP TABLE t", "show;drop w=t"),
+        ("/**/SHOW x; DROP TABLE t", "show;drop w=t"),
+        ("SHOW x; DROP TABLE t", "show;drop w=t"),
+        ("base_backup (label 'x')", "unreadable syntax"),
+        ("IDENTIFY_SYSTEM; DROP TABLE t", "unreadable syntax"),
+        ("SHOW 'x", "unreadable syntax"),
+    ];
+    for (sql, expected) in cases {
+        assert_eq!(replication(sql), expected, "{sql}");
+    }
 }

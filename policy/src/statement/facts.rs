@@ -107,7 +107,7 @@ pub enum SessionEffect {
     },
     /// RESET of one setting, or of all (`None`).
     Reset(Option<Box<str>>),
-    /// DISCARD ALL and its kin.
+    /// DISCARD ALL; the other DISCARDs change nothing that is followed.
     Discard,
     /// SQL-level PREPARE of the named statement, with the facts of its body.
     Prepare {
@@ -129,7 +129,12 @@ pub enum SessionEffect {
     },
     /// FETCH, MOVE or CLOSE of a cursor.
     Cursor(Box<str>),
-    /// Transaction end, or anything else after which settings may differ (ROLLBACK, DO, set_config, CALL).
+    /// Transaction end, or anything else after which settings may differ: set_config, CALL, DO, EXECUTE, FETCH, and calls
+    /// of functions that are not known to be harmless.
+    ///
+    /// Code that no call shows does not count: triggers, rules and column defaults of the tables that INSERT, UPDATE,
+    /// DELETE, MERGE and COPY FROM change, functions inside views, functions behind operators and casts. What they set is
+    /// noticed when the server reports it.
     MayChangeSettings,
 }
 

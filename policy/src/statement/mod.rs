@@ -87,6 +87,8 @@ pub struct Analysis {
     pub normal_cut: bool,
     /// Byte ranges of the text that must not be recorded, in order and disjoint.
     pub secrets: Vec<Range<usize>>,
+    /// Whether values bound to its parameters must not be recorded: it has some, and something in it takes secrets.
+    pub secret_parameters: bool,
     /// Whether the facts depend on the values of literals: then they hold for the exact text only.
     pub depends_on_literals: bool,
 }

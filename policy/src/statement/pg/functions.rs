@@ -1,5 +1,6 @@
 //! The functions of PostgreSQL and its extensions that do more than compute: a flat table.
 
+use super::harmless::HARMLESS;
 use crate::vocabulary::{Class, Egress};
 
 /// What calling a function means.
@@ -258,6 +259,12 @@ fn extension_mark(name: &str) -> Option<Mark> {
     })
 }
 
+/// Whether a function is one of the server's own that runs no code of anyone else and changes no setting.
+pub(crate) fn is_harmless(schema: Option<&str>, name: &str) -> bool {
+    let core = matches!(schema, None | Some("pg_catalog"));
+    core && (STEADY.binary_search(&name).is_ok() || HARMLESS.binary_search(&name).is_ok())
+}
+
 /// Whether a function always gives the same result for all rows of a statement, its arguments being constant.
 pub(crate) fn is_steady(schema: Option<&str>, name: &str) -> bool {
     matches!(schema, None | Some("pg_catalog")) && STEADY.binary_search(&name).is_ok()
@@ -283,7 +290,6 @@ const STEADY: &[&str] = &[
     "bit_count",
     "bit_length",
     "btrim",
-    "bytea_import",
     "cardinality",
     "cbrt",
     "ceil",
@@ -424,6 +430,24 @@ mod tests {
     #[test]
     fn steady_names_are_sorted() {
         assert!(STEADY.is_sorted());
+    }
+
+    #[test]
+    fn harmless_names_are_sorted_and_in_one_table() {
+        assert!(HARMLESS.is_sorted_by(|a, b| a < b));
+        for name in HARMLESS {
+            assert!(STEADY.binary_search(name).is_err(), "{name}");
+            assert_eq!(mark(None, name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn harmless_functions_are_core_only() {
+        assert!(is_harmless(None, "count"));
+        assert!(is_harmless(Some("pg_catalog"), "lower"));
+        assert!(!is_harmless(Some("app"), "count"));
+        assert!(!is_harmless(None, "set_config"));
+        assert!(!is_harmless(None, "anything"));
     }
 
     #[test]

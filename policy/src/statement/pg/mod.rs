@@ -6,6 +6,7 @@ mod corpus;
 mod fallback;
 mod functions;
 mod guard;
+mod harmless;
 mod lex;
 mod lists;
 mod normal;
@@ -52,6 +53,7 @@ pub fn analyse(text: &[u8], lex: &LexState, limits: &Limits) -> Analysis {
         normal,
         normal_cut,
         secrets,
+        secret_parameters: found.parameters,
         depends_on_literals: read.literals || found.looked,
     }
 }
@@ -174,8 +176,10 @@ fn undecodable(text: &[u8], lex: &LexState, limits: &Limits) -> Analysis {
     let mut key = Vec::new();
     normal::sketch(text, conforming, limits, &mut key, None);
     let (normal, normal_cut) = normal::render(&key, limits.max_normal_bytes);
-    let mut secrets = secrets::find(text, conforming, limits).ranges;
-    if !lex.encoding.is_ascii_safe() && !secrets.is_empty() {
+    let found = secrets::find(text, conforming, limits);
+    let mut secrets = found.ranges;
+    let unsafe_scan = !lex.encoding.is_ascii_safe();
+    if unsafe_scan && !secrets.is_empty() {
         secrets = whole(text);
     }
     Analysis {
@@ -187,6 +191,7 @@ fn undecodable(text: &[u8], lex: &LexState, limits: &Limits) -> Analysis {
         normal,
         normal_cut,
         secrets,
+        secret_parameters: found.parameters || unsafe_scan,
         depends_on_literals: true,
     }
 }

@@ -4,14 +4,12 @@ use crate::statement::facts::{Facts, StatementFacts};
 use crate::statement::{Analysis, Fingerprint, LexState, Limits};
 use crate::vocabulary::{Class, Verb};
 
-use super::lex::Lexer;
-use super::token::Kind;
-use super::{normal, secrets};
+use super::{bytes, normal, secrets};
 
 /// Reads a text that came over a replication connection: its commands first, SQL otherwise.
 #[must_use]
 pub fn analyse_replication(text: &[u8], lex: &LexState, limits: &Limits) -> Analysis {
-    if !is_command(text, limits) {
+    if !is_command(text) {
         return super::analyse(text, lex, limits);
     }
     let mut key = Vec::new();
@@ -28,23 +26,42 @@ pub fn analyse_replication(text: &[u8], lex: &LexState, limits: &Limits) -> Anal
         normal,
         normal_cut,
         secrets: secrets::find(text, true, limits).ranges,
+        secret_parameters: false,
         depends_on_literals: true,
     }
 }
 
-/// Whether the first word is one that the replication grammar takes.
-fn is_command(text: &[u8], limits: &Limits) -> bool {
-    let mut lexer = Lexer::new(text, true, limits);
-    let Ok(Some(first)) = lexer.next_token() else {
+/// Whether the server's replication scanner takes the text: its keywords are in upper case, it knows no comments, and
+/// nothing but blanks may follow the semicolon that ends a command.
+fn is_command(text: &[u8]) -> bool {
+    let blanks = text.iter().take_while(|&&byte| bytes::is_space(byte));
+    let text = text.get(blanks.count()..).unwrap_or_default();
+    let length = text
+        .iter()
+        .position(|&byte| !bytes::is_word_byte(byte))
+        .unwrap_or(text.len());
+    let Some((word, rest)) = text.split_at_checked(length) else {
         return false;
     };
-    if first.kind != Kind::Word {
-        return false;
+    COMMANDS.iter().any(|command| command.as_bytes() == word) && is_single(rest)
+}
+
+/// Whether all quotes are closed and no semicolon outside of them has more behind it; a doubled quote closes and opens.
+fn is_single(text: &[u8]) -> bool {
+    let mut quote = None;
+    let mut ended = false;
+    for &byte in text {
+        if ended && !bytes::is_space(byte) {
+            return false;
+        }
+        match (quote, byte) {
+            (None, b'\'' | b'"') => quote = Some(byte),
+            (Some(open), byte) if open == byte => quote = None,
+            (None, b';') => ended = true,
+            (None | Some(_), _) => {}
+        }
     }
-    let word = first.bytes(text);
-    COMMANDS
-        .iter()
-        .any(|command| word.eq_ignore_ascii_case(command.as_bytes()))
+    quote.is_none()
 }
 
 /// What `src/backend/replication/repl_gram.y` starts a command with, SHOW (also SQL) included.
@@ -60,3 +77,43 @@ const COMMANDS: &[&str] = &[
     "UPLOAD_MANIFEST",
     "SHOW",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_what_the_replication_scanner_takes() {
+        for text in [
+            "IDENTIFY_SYSTEM",
+            " \t\n\r\x0c\x0bSHOW x",
+            "SHOW x;",
+            "SHOW x ; \n",
+            "CREATE_REPLICATION_SLOT \"a;b\" LOGICAL p",
+            "START_REPLICATION SLOT a LOGICAL 0/0 (o 'a;''b')",
+        ] {
+            assert!(is_command(text.as_bytes()), "{text}");
+        }
+        for text in [
+            "",
+            "show x",
+            "Show x",
+            "SHOWx",
+            "SHOW$ x",
+            "SHOW_ x",
+            "identify_system",
+            "/**/SHOW x",
+            "--\nSHOW x",
+            "\u{a0}SHOW x",
+            "\"SHOW\" x",
+            "SHOW x; DROP TABLE t",
+            "SHOW x;;",
+            "SHOW x; -- y",
+            "SHOW '",
+            "SHOW \"; DROP TABLE t",
+            "SHOW 'a\\'; DROP TABLE t --'",
+        ] {
+            assert!(!is_command(text.as_bytes()), "{text}");
+        }
+    }
+}

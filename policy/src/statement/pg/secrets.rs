@@ -14,6 +14,8 @@ pub(crate) struct Secrets {
     pub(crate) ranges: Vec<Range<usize>>,
     /// Whether the content of a literal was looked at.
     pub(crate) looked: bool,
+    /// Whether it has parameters, and a function or clause that takes secrets: their values are secrets.
+    pub(crate) parameters: bool,
 }
 
 /// Finds the secrets of a text.
@@ -30,6 +32,7 @@ pub(crate) fn find(text: &[u8], conforming: bool, limits: &Limits) -> Secrets {
             }
         }
     }
+    finder.found.parameters = finder.takes_secrets && finder.parameterised;
     finder.found
 }
 
@@ -58,6 +61,10 @@ struct Finder<'t> {
     call: Option<(u32, Call)>,
     /// The name right before.
     named: Option<Token>,
+    /// A function or clause that takes secrets was seen.
+    takes_secrets: bool,
+    /// A parameter was seen.
+    parameterised: bool,
 }
 
 /// What the literals of a call are.
@@ -65,6 +72,19 @@ struct Finder<'t> {
 enum Call {
     Secret,
     Content,
+    /// Of `set_config`, up to the comma behind the setting's name.
+    Setting(Setting),
+}
+
+/// What is known about the setting's name in a call of `set_config`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Setting {
+    /// Nothing yet.
+    Awaited,
+    /// It is this kind of setting if a comma follows.
+    Named { secret: bool },
+    /// It does not speak of secrets.
+    Plain,
 }
 
 impl<'t> Finder<'t> {
@@ -79,12 +99,16 @@ impl<'t> Finder<'t> {
             depth: 0,
             call: None,
             named: None,
+            takes_secrets: false,
+            parameterised: false,
         }
     }
 
     fn push(&mut self, token: &Token) {
         let bytes = token.bytes(self.text);
         let named = self.named.take();
+        self.parameterised |= token.kind == Kind::Param;
+        self.setting_named(token, bytes);
         match token.kind {
             Kind::Semicolon => {
                 // A body may hold semicolons: keep looking if it might be one.
@@ -98,8 +122,8 @@ impl<'t> Finder<'t> {
             Kind::Text | Kind::UnicodeText => self.literal(token, bytes),
             Kind::OpenParen | Kind::OpenBracket => {
                 self.depth = self.depth.saturating_add(1);
-                if let (Some(name), None) = (named, self.call) {
-                    self.call = self.call_of(&name).map(|call| (self.depth, call));
+                if let Some(name) = named {
+                    self.open_call(&name);
                 }
             }
             Kind::CloseParen | Kind::CloseBracket => {
@@ -135,6 +159,8 @@ impl<'t> Finder<'t> {
         // In everyday statements only `password '…'` matters.
         if self.context == Context::Data && !first {
             self.announced = starts_like_password(bytes);
+            // Escapes may spell any name.
+            self.takes_secrets |= token.kind == Kind::UnicodeIdent;
             return;
         }
         let folded = Folded::new(token, bytes);
@@ -151,6 +177,49 @@ impl<'t> Finder<'t> {
         // `to` stands between a setting's name and its value.
         if name != "to" {
             self.announced = definition && (secret || name == "connection");
+            self.takes_secrets |= self.announced;
+        }
+        self.takes_secrets |= token.kind == Kind::UnicodeIdent;
+    }
+
+    /// A bracket behind `name` opens; of calls in one another, the outermost counts, but for one that takes secrets.
+    fn open_call(&mut self, name: &Token) {
+        let Some(call) = self.call_of(name) else {
+            return;
+        };
+        self.takes_secrets |= call == Call::Secret;
+        match &mut self.call {
+            None => self.call = Some((self.depth, call)),
+            Some((_, outer)) if call != Call::Content => *outer = Call::Secret,
+            Some(_) => {}
+        }
+    }
+
+    /// Reads the first argument of `set_config`: what is no plain literal may name any setting.
+    fn setting_named(&mut self, token: &Token, bytes: &[u8]) {
+        let Some((_, Call::Setting(setting))) = &mut self.call else {
+            return;
+        };
+        let secret = match (*setting, token.kind) {
+            (Setting::Plain, _) => return,
+            (Setting::Awaited, Kind::Text) => {
+                self.found.looked = true;
+                let quotes = bytes.iter().filter(|&&byte| byte == b'\'').count();
+                let plain = bytes.first() == Some(&b'\'') && quotes == 2 && !bytes.contains(&b'\\');
+                let secret = !plain || is_secret_setting(bytes);
+                *setting = Setting::Named { secret };
+                return;
+            }
+            (Setting::Named { secret }, Kind::Comma) => secret,
+            (Setting::Awaited | Setting::Named { .. }, _) => true,
+        };
+        if secret {
+            self.takes_secrets = true;
+            if let Some((_, call)) = &mut self.call {
+                *call = Call::Secret;
+            }
+        } else {
+            *setting = Setting::Plain;
         }
     }
 
@@ -160,6 +229,9 @@ impl<'t> Finder<'t> {
             return Some(Call::Secret);
         }
         let folded = Folded::new(name, name.bytes(self.text));
+        if folded.as_str() == "set_config" {
+            return Some(Call::Setting(Setting::Awaited));
+        }
         let mark = functions::mark(None, folded.as_str())?;
         match (mark.secret, mark.dynamic) {
             (true, _) => Some(Call::Secret),
@@ -172,7 +244,8 @@ impl<'t> Finder<'t> {
         let call = self.call.map(|(_, call)| call);
         let certain =
             self.announced || self.context == Context::Secret || call == Some(Call::Secret);
-        let looked = self.context != Context::Data || call.is_some();
+        let looked =
+            self.context != Context::Data || matches!(call, Some(Call::Secret | Call::Content));
         self.found.looked |= looked;
         if certain || (looked && speaks_of_secrets(bytes)) {
             self.found.ranges.push(token.range());
@@ -183,6 +256,8 @@ impl<'t> Finder<'t> {
     fn rest(&mut self, from: usize) {
         let rest = self.text.get(from..).unwrap_or_default();
         self.found.looked = true;
+        self.takes_secrets = true;
+        self.parameterised |= rest.contains(&b'$');
         if self.announced
             || self.context == Context::Secret
             || self.call.is_some()
@@ -268,6 +343,12 @@ fn is_secret_name(name: &str) -> bool {
         )
 }
 
+/// Whether a literal names a setting whose value is a secret, in any of its parts.
+fn is_secret_setting(literal: &[u8]) -> bool {
+    let name = String::from_utf8_lossy(literal).to_ascii_lowercase();
+    name.trim_matches('\'').split('.').any(is_secret_name)
+}
+
 /// Whether a literal looks like a connection string or a definition with a password.
 fn speaks_of_secrets(literal: &[u8]) -> bool {
     contains_word(literal, b"password")
@@ -296,65 +377,5 @@ fn contains_url_password(text: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn secrets(text: &str) -> Vec<&str> {
-        let found = find(text.as_bytes(), true, &Limits::default());
-        found
-            .ranges
-            .into_iter()
-            .map(|range| text.get(range).unwrap())
-            .collect()
-    }
-
-    #[test]
-    fn passwords_of_roles_mappings_and_connections() {
-        assert_eq!(secrets("ALTER ROLE app PASSWORD 'x'"), ["'x'"]);
-        assert_eq!(
-            secrets("create user a with encrypted password $$x$$ login"),
-            ["$$x$$"]
-        );
-        assert_eq!(
-            secrets("CREATE ROLE r PASSWORD 'a'\n'b' IN ROLE c"),
-            ["'a'\n'b'"]
-        );
-        assert_eq!(
-            secrets("CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'u', password 'p')"),
-            ["'p'"]
-        );
-        assert_eq!(
-            secrets("CREATE SUBSCRIPTION s CONNECTION 'host=h password=p' PUBLICATION p"),
-            ["'host=h password=p'"]
-        );
-        assert_eq!(
-            secrets("SELECT * FROM dblink('host=a', 'SELECT 1')").len(),
-            2
-        );
-        assert_eq!(secrets("SET app.password = 'x'"), ["'x'"]);
-        assert_eq!(secrets("SET app.password TO 'x'"), ["'x'"]);
-        assert_eq!(
-            secrets("ALTER SYSTEM SET primary_conninfo = 'host=a'"),
-            ["'host=a'"]
-        );
-        assert_eq!(
-            secrets("DO $$BEGIN EXECUTE 'ALTER ROLE a PASSWORD ''x'''; END$$"),
-            ["$$BEGIN EXECUTE 'ALTER ROLE a PASSWORD ''x'''; END$$"]
-        );
-        assert_eq!(
-            secrets("ALTER ROLE a PASSWORD 'unterminated"),
-            ["'unterminated"]
-        );
-        assert_eq!(
-            secrets("SELECT crypt('pw', gen_salt('bf'))"),
-            ["'pw'", "'bf'"]
-        );
-    }
-
-    #[test]
-    fn ordinary_data_is_none() {
-        assert!(secrets("SELECT * FROM users WHERE password = 'x'").is_empty());
-        assert!(secrets("INSERT INTO t VALUES ('my password is')").is_empty());
-        assert!(secrets("CREATE TABLE t (password text DEFAULT 1, a text DEFAULT 'x')").is_empty());
-    }
-}
+#[path = "secrets_tests.rs"]
+mod tests;

@@ -44,6 +44,25 @@ pub(super) fn const_text(constant: &p::AConst) -> Option<String> {
     })
 }
 
+/// A constant as text, `Some(None)` for NULL; casts that may change the text make it none.
+pub(super) fn exact_text(node: &p::Node) -> Option<Option<String>> {
+    match names::node(Some(node))? {
+        NodeRef::AConst(constant) if constant.isnull => Some(None),
+        NodeRef::AConst(constant) => const_text(constant).map(Some),
+        NodeRef::TypeCast(cast) => {
+            let kind = cast.type_name.as_ref()?;
+            let keeps = kind.typmods.is_empty()
+                && kind.array_bounds.is_empty()
+                && names::type_name(kind).is_some_and(|kind| {
+                    matches!(kind.schema.as_deref(), None | Some("pg_catalog"))
+                        && matches!(&*kind.name, "text" | "varchar" | "bool")
+                });
+            exact_text(cast.arg.as_deref()?).filter(|_| keeps)
+        }
+        _ => None,
+    }
+}
+
 /// Whether an option without a value, or with this one, is on, as `defGetBoolean` reads it; what can't be read is on.
 pub(super) fn option_is_on(argument: Option<&p::Node>) -> bool {
     let Some(argument) = argument else {

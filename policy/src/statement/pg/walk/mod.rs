@@ -39,7 +39,7 @@ pub(super) struct Walked {
 /// Walks one statement; `cut` says that long lists of literals were left out of the tree.
 pub(super) fn walk(statement: NodeRef<'_>, cut: bool) -> Walked {
     let mut walk = Walk::new(cut);
-    walk.statement(statement);
+    walk.outermost(statement);
     walk.finish()
 }
 
@@ -205,7 +205,7 @@ impl<'t> Walk<'t> {
     fn separate(&mut self, statement: Option<&'t p::Node>) -> StatementFacts {
         let mut walk = Walk::new(self.cut);
         if let Some(node) = names::node(statement) {
-            walk.statement(node);
+            walk.outermost(node);
         }
         let walked = walk.finish();
         self.literals |= walked.literals;
@@ -251,6 +251,18 @@ impl<'t> Walk<'t> {
                 self.visit(next);
             }
         }
+    }
+
+    /// Walks a statement that no other holds.
+    fn outermost(&mut self, node: NodeRef<'t>) {
+        let bare = match node {
+            NodeRef::RawStmt(raw) => names::node(raw.stmt.as_deref()),
+            other => Some(other),
+        };
+        if let Some(NodeRef::SelectStmt(select)) = bare {
+            self.settings_set_by(select);
+        }
+        self.statement(node);
     }
 
     /// Walks the node of a whole statement.

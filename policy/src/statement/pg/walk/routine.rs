@@ -19,9 +19,17 @@ impl<'t> Walk<'t> {
         self.descend(NodeRef::FuncCall(call));
     }
 
-    /// What calling a function of this name means.
+    /// What calling a function of this name means; one that is not known may run any code.
     pub(super) fn call(&mut self, name: Name) {
-        if let Some(mark) = functions::mark(name.schema.as_deref(), &name.name) {
+        let mark = functions::mark(name.schema.as_deref(), &name.name);
+        let changes = match mark {
+            Some(mark) => mark.settings || mark.dynamic,
+            None => !functions::is_harmless(name.schema.as_deref(), &name.name),
+        };
+        if changes {
+            self.effect(SessionEffect::MayChangeSettings);
+        }
+        if let Some(mark) = mark {
             if let Some(class) = mark.class {
                 self.raise(class);
             }
@@ -29,9 +37,7 @@ impl<'t> Walk<'t> {
                 self.open_egress(egress);
             }
             self.dynamic |= mark.dynamic;
-            if mark.settings {
-                self.effect(SessionEffect::MayChangeSettings);
-            }
+            self.literals |= mark.settings;
         }
         self.functions.push(name);
     }

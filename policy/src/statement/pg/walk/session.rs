@@ -2,6 +2,7 @@
 
 use pg_query::{NodeRef, protobuf as p};
 
+use super::value::Value;
 use super::{Part, Walk, constant, names};
 use crate::statement::facts::SessionEffect;
 use crate::vocabulary::{Access, Class, ColumnUse, LimitShape, ObjectKind, Verb};
@@ -45,6 +46,29 @@ impl<'t> Walk<'t> {
         self.visit_all(&set.args);
     }
 
+    /// `SELECT set_config('name', 'value', is_local)`: a SET by another name, where the call certainly runs, just as it
+    /// stands. Whether others run depends on rows, so that they only may change settings.
+    pub(super) fn settings_set_by(&mut self, select: &'t p::SelectStmt) {
+        let one_row = select.op == i32::from(p::SetOperation::SetopNone)
+            && select.from_clause.is_empty()
+            && select.where_clause.is_none()
+            && select.having_clause.is_none()
+            && select.group_clause.is_empty()
+            && select.limit_count.is_none()
+            && select.limit_offset.is_none();
+        if !one_row {
+            return;
+        }
+        for target in &select.target_list {
+            if let Some(NodeRef::ResTarget(target)) = names::node(Some(target))
+                && let Some(NodeRef::FuncCall(call)) = names::node(target.val.as_deref())
+                && let Some(effect) = set_config(call)
+            {
+                self.effect(effect);
+            }
+        }
+    }
+
     /// A setting that belongs to something else than the session: a role, a database, a routine, the server.
     pub(super) fn setting_of_other(&mut self, set: Option<&'t p::VariableSetStmt>) {
         let Some(set) = set else {
@@ -64,9 +88,14 @@ impl<'t> Walk<'t> {
         self.object(ObjectKind::Setting, names::bare(&name), Access::Read);
     }
 
-    pub(super) fn discard(&mut self) {
+    /// Plans, sequence values and temporary tables are no state that is followed.
+    pub(super) fn discard(&mut self, discard: &p::DiscardStmt) {
+        use p::DiscardMode as D;
         self.command(Verb::Reset, Class::Session);
-        self.effect(SessionEffect::Discard);
+        match D::try_from(discard.target).unwrap_or(D::Undefined) {
+            D::DiscardAll | D::Undefined => self.effect(SessionEffect::Discard),
+            D::DiscardPlans | D::DiscardSequences | D::DiscardTemp => {}
+        }
     }
 
     pub(super) fn transaction(&mut self, transaction: &'t p::TransactionStmt) {
@@ -103,6 +132,7 @@ impl<'t> Walk<'t> {
     pub(super) fn execute(&mut self, execute: &'t p::ExecuteStmt) {
         self.command(Verb::Execute, Class::Session);
         self.effect(SessionEffect::Execute(execute.name.as_str().into()));
+        self.effect(SessionEffect::MayChangeSettings);
         self.visit_all(&execute.params);
     }
 
@@ -127,6 +157,8 @@ impl<'t> Walk<'t> {
     pub(super) fn fetch(&mut self, fetch: &'t p::FetchStmt) {
         self.command(Verb::Fetch, Class::Session);
         self.effect(SessionEffect::Cursor(fetch.portalname.as_str().into()));
+        // It runs the cursor's query.
+        self.effect(SessionEffect::MayChangeSettings);
     }
 
     pub(super) fn close(&mut self, close: &'t p::ClosePortalStmt) {
@@ -162,6 +194,24 @@ impl<'t> Walk<'t> {
         self.dormant = outer;
         self.limit = LimitShape::NotApplicable;
     }
+}
+
+/// What a call of `set_config` with constant arguments does.
+fn set_config(call: &p::FuncCall) -> Option<SessionEffect> {
+    let function = names::dotted(&call.funcname)?;
+    let core = matches!(function.schema.as_deref(), None | Some("pg_catalog"));
+    let [name, value, local] = call.args.as_slice() else {
+        return None;
+    };
+    if !core || &*function.name != "set_config" || call.agg_filter.is_some() {
+        return None;
+    }
+    let local = Value::Text(constant::exact_text(local)??).as_bool()?;
+    Some(SessionEffect::Set {
+        name: constant::exact_text(name)??.to_ascii_lowercase().into(),
+        value: constant::exact_text(value)?.map(Into::into),
+        local,
+    })
 }
 
 /// The one name of a setting that has several.

@@ -33,7 +33,7 @@ impl<'t> Walk<'t> {
             NodeRef::ClosePortalStmt(n) => self.close(n),
             NodeRef::VariableSetStmt(n) => self.set(n),
             NodeRef::VariableShowStmt(n) => self.show(n),
-            NodeRef::DiscardStmt(_) => self.discard(),
+            NodeRef::DiscardStmt(n) => self.discard(n),
             NodeRef::TransactionStmt(n) => self.transaction(n),
             NodeRef::ConstraintsSetStmt(n) => self.set_constraints(n),
             NodeRef::ListenStmt(n) => self.channel(Verb::Listen, &n.conditionname),
