@@ -15,6 +15,7 @@ use sqlward_audit_store::{
         Admin, AdminAction, Column, Completion, Entry, IntentKind, List, Object, Outcome,
         Parameter, ParameterFormat, Seq, Shape,
     },
+    redact,
 };
 use sqlward_policy::{
     Policy,
@@ -186,10 +187,32 @@ fn completion(completion: wire::Completion) -> Completion {
     }
 }
 
+/// Whether parameters may be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Secrecy {
+    /// They are data.
+    Open,
+    /// They are, or may be, passwords and keys.
+    Secret,
+}
+
+impl Secrecy {
+    /// What analysis says about the parameters of a statement.
+    pub(crate) fn of(known: &Known) -> Self {
+        if known.analysis.secret_parameters {
+            Self::Secret
+        } else {
+            Self::Open
+        }
+    }
+}
+
 /// The parameters of a Bind as the record keeps them: `limit` bytes in all, what is cut marked with its length.
+/// Secrets leave nothing but their lengths.
 pub(crate) fn parameters(
     parameters: pg::Parameters<'_>,
     limit: usize,
+    secrecy: Secrecy,
 ) -> SmallVec<[Parameter<'_>; 8]> {
     let mut left = limit;
     parameters
@@ -200,7 +223,14 @@ pub(crate) fn parameters(
             };
             let parameter = Parameter::cut(format, UNKNOWN_TYPE, value, left);
             left = left.saturating_sub(parameter.value.map_or(0, <[u8]>::len));
-            parameter
+            match secrecy {
+                Secrecy::Open => parameter,
+                Secrecy::Secret => Parameter {
+                    value: parameter.value.map(|_| redact::MASK),
+                    redacted: true,
+                    ..parameter
+                },
+            }
         })
         .collect()
 }

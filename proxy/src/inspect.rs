@@ -24,7 +24,7 @@ use sqlward_wire::{self as wire, pg};
 
 use crate::{
     analysts::INLINE_BYTES,
-    audit::{self, Run},
+    audit::{self, Run, Secrecy},
     end_user,
     enforce::{self, Verdict},
     record::SessionRecord,
@@ -231,7 +231,8 @@ impl Bench<'_> {
             .config
             .limits
             .max_recorded_parameter_bytes;
-        let parameters = audit::parameters(parameters, limit);
+        let secrecy = Secrecy::of(&known);
+        let parameters = audit::parameters(parameters, limit, secrecy);
         let continues = prepare.takeable();
         let filing = Filing {
             continues,
@@ -299,7 +300,9 @@ impl Bench<'_> {
             .config
             .limits
             .max_recorded_parameter_bytes;
-        let parameters = parameters.map(|parameters| audit::parameters(parameters, limit));
+        // What runs under the name is in its own record; whether it takes secrets is not known here.
+        let parameters =
+            parameters.map(|parameters| audit::parameters(parameters, limit, Secrecy::Secret));
         let filing = Filing {
             prepared_name: name,
             portal,
@@ -319,7 +322,8 @@ impl Bench<'_> {
             .config
             .limits
             .max_recorded_parameter_bytes;
-        let parameters = audit::parameters(arguments, limit);
+        // Which function it is only the server knows.
+        let parameters = audit::parameters(arguments, limit, Secrecy::Secret);
         let filing = Filing {
             parameters: &parameters,
             ..Filing::new(IntentKind::FunctionCall, Text::whole(text.as_bytes()))

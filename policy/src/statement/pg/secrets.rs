@@ -352,7 +352,7 @@ fn is_secret_setting(literal: &[u8]) -> bool {
 /// Whether a literal looks like a connection string or a definition with a password.
 fn speaks_of_secrets(literal: &[u8]) -> bool {
     contains_word(literal, b"password")
-        || contains_word(literal, b"passwd")
+        || contains_passwd(literal)
         || contains_word(literal, b"passfile")
         || contains_url_password(literal)
 }
@@ -361,6 +361,16 @@ fn speaks_of_secrets(literal: &[u8]) -> bool {
 fn contains_word(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len())
         .any(|window| window.eq_ignore_ascii_case(word))
+}
+
+/// `passwd` as a key; the file `/etc/passwd` is evidence, not a secret.
+fn contains_passwd(text: &[u8]) -> bool {
+    let word = b"passwd";
+    let mut starts = (0..).zip(text.windows(word.len()));
+    starts.any(|(start, window): (usize, &[u8])| {
+        let before = start.checked_sub(1).and_then(|before| text.get(before));
+        window.eq_ignore_ascii_case(word) && before != Some(&b'/')
+    })
 }
 
 /// `scheme://user:password@host`
