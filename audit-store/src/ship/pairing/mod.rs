@@ -4,6 +4,8 @@
 //! belongs to the execution, and so does its failure. What is open when its session or its writer ends is lost.
 
 mod sessions;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -48,6 +50,7 @@ struct Open {
 
 /// A text that later intents may name.
 struct Prepared {
+    session: SessionId,
     payload: Arc<[u8]>,
     /// The row that was written for it and that an execution may still take over.
     row: Option<(Day, i64)>,
@@ -267,7 +270,7 @@ impl Pairing {
             },
         };
         let session = self.session(intent.session, seq);
-        session.open.push(seq);
+        session.open.insert(seq);
         let row = StatementRow {
             key: row_key(lane, seq),
             day: Day::of(intent.wall_us),
@@ -312,7 +315,7 @@ impl Pairing {
         };
         self.dirty.insert(outcome.intent);
         if let Some(session) = self.sessions.get_mut(&open.session) {
-            session.open.retain(|seq| *seq != outcome.intent);
+            session.open.remove(&outcome.intent);
         }
         if open.kind == IntentKind::Prepare {
             self.finish_prepare(open, outcome, frame, out);
@@ -321,6 +324,7 @@ impl Pairing {
         let failed = self.take_failure(&mut open);
         if let Some(prepare) = open.continues {
             self.take_over(prepare, open.row.day, out);
+            self.close_taken(prepare, outcome.intent);
         }
         let outcome = match (outcome.completion, failed) {
             (Completion::Skipped | Completion::Unexecuted | Completion::Lost, Some(failed)) => {
@@ -390,6 +394,20 @@ impl Pairing {
         }
     }
 
+    /// Closes a prepare that its execution speaks for: no outcome of its own need follow. Its text stays.
+    fn close_taken(&mut self, prepare: Seq, execution: Seq) {
+        let taken = |open: &Open| open.taken_by == Some(execution);
+        if !self.open.get(&prepare).is_some_and(taken) {
+            return;
+        }
+        if let Some(open) = self.open.remove(&prepare)
+            && let Some(session) = self.sessions.get_mut(&open.session)
+        {
+            session.open.remove(&prepare);
+        }
+        self.dirty.insert(prepare);
+    }
+
     fn remember_text(&mut self, intent: &Intent<'_>, frame: &Frame<'_>, row: Option<(Day, i64)>) {
         let session = self.session(intent.session, frame.seq);
         let mut replaced = None;
@@ -399,12 +417,13 @@ impl Pairing {
                 replaced = session.unnamed.pop_front();
             }
         } else {
-            session.texts.push(frame.seq);
+            session.texts.insert(frame.seq);
         }
         self.text_bytes += frame.payload.len();
         self.texts.insert(
             frame.seq,
             Prepared {
+                session: intent.session,
                 payload: frame.payload.into(),
                 row,
             },
@@ -424,6 +443,9 @@ impl Pairing {
     fn forget_text(&mut self, seq: Seq) {
         if let Some(text) = self.texts.remove(&seq) {
             self.text_bytes = self.text_bytes.saturating_sub(text.payload.len());
+            if let Some(session) = self.sessions.get_mut(&text.session) {
+                session.texts.remove(&seq);
+            }
             self.dirty.insert(seq);
         }
     }
