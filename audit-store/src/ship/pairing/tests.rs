@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use sqlward_policy::vocabulary::{Action, Mode};
 
-use super::{Keep, MOST_UNNAMED, Pairing, Restored};
+use super::texts::MOST_UNNAMED;
+use super::{Keep, Pairing, Restored};
 use crate::chain::GENESIS;
 use crate::event::{Seq, SessionId};
 use crate::journal::Frame;
