@@ -1,6 +1,7 @@
-//! Prints what the store carries: `cargo run --release --example store_load [STATEMENTS]`.
+//! Prints what the store carries: `cargo run --release --example store_load [STATEMENTS [REPEATED]]`.
 //!
-//! A third of the statements carries a text of its own, as applications without parameters send them.
+//! One statement in three carries a text of its own, as applications without parameters send them; with
+//! REPEATED, one in so many (1: every one).
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let count: u32 = std::env::args()
         .nth(1)
         .map_or(Ok(300_000), |text| text.parse())?;
+    let repeated: u32 = std::env::args().nth(2).map_or(Ok(3), |text| text.parse())?;
     let dir = tempfile::tempdir()?;
     let (audit, _) = Audit::open(dir.path(), AuditSettings::default())?;
     let metrics = audit.metrics();
@@ -48,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }))?;
     let begin = Instant::now();
     for number in 0..count {
-        let text = if number % 3 == 0 {
+        let text = if number % repeated.max(1) == 0 {
             format!("SELECT abalance FROM pgbench_accounts WHERE aid = {number} AND note = '工资'")
         } else {
             "UPDATE pgbench_accounts SET abalance = abalance + $1 WHERE aid = $2".to_owned()
@@ -71,6 +73,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         std::thread::sleep(Duration::from_millis(5));
     }
     let spent = begin.elapsed();
+    if let Some(cpu) = shipper_cpu_us() {
+        println!("shipper CPU: {:.1} µs/row", cpu / f64::from(count));
+    }
     println!(
         "shipped in {spent:?}: {:.0} rows/s",
         f64::from(count) / spent.as_secs_f64()
@@ -87,6 +92,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
     questions(&Archive::open(&dir.path().join(STORE))?)
+}
+
+/// CPU time of the shipper's thread, where the system tells.
+fn shipper_cpu_us() -> Option<f64> {
+    for task in std::fs::read_dir("/proc/self/task").ok()?.flatten() {
+        let name = std::fs::read_to_string(task.path().join("comm")).ok()?;
+        if name.trim_end().starts_with("sqlward-shipper") {
+            let spent = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+            let ns: f64 = spent.split(' ').next()?.parse().ok()?;
+            return Some(ns / 1000.0);
+        }
+    }
+    None
 }
 
 fn intent(session: SessionId, number: u32, wall_us: u64, text: &str) -> Intent<'_> {

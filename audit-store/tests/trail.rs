@@ -248,6 +248,10 @@ fn an_execution_takes_over_its_prepare() {
     let e = begin(&mut lane, execute(2, p, true));
     finish(&mut lane, outcome(p, Completion::Prepared, None));
     finish(&mut lane, done(e));
+    // Pipelined, and the proxy leaves out the prepare's outcome.
+    let p = begin(&mut lane, prepare(1, "SELECT unanswered"));
+    let e = begin(&mut lane, execute(2, p, true));
+    finish(&mut lane, done(e));
     // In two round trips, and once more later.
     let p = begin(&mut lane, prepare(3, "SELECT twice"));
     finish(&mut lane, outcome(p, Completion::Prepared, None));
@@ -270,18 +274,19 @@ fn an_execution_takes_over_its_prepare() {
     stop(audit);
     expect![[r#"
         5 execute [SELECT pipelined] prepared done -
-        10 execute [SELECT twice] prepared done -
-        12 execute [SELECT twice] prepared done -
-        14 prepare [SELECT never] sent prepared -
-        17 execute [SELEC failed] prepared failed 42601
-        20 prepare [SELEC alone] sent failed 42601
+        9 execute [SELECT unanswered] prepared done -
+        13 execute [SELECT twice] prepared done -
+        15 execute [SELECT twice] prepared done -
+        17 prepare [SELECT never] sent prepared -
+        20 execute [SELEC failed] prepared failed 42601
+        23 prepare [SELEC alone] sent failed 42601
     "#]]
     .assert_eq(&story(data.path()));
     let count = archive(data.path())
         .top(Dimension::User, Measure::Count, &AuditQuery::default(), 9)
         .unwrap();
     assert_eq!(
-        count[0].measure, 5,
+        count[0].measure, 6,
         "a prepare that ran nothing does not count"
     );
 }

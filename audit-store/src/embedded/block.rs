@@ -136,8 +136,8 @@ pub(crate) struct StoredBlock {
     pub(crate) frames: Vec<u8>,
 }
 
-/// How hard to compress: blocks are many and small.
-const LEVEL: u8 = 4;
+/// How hard to compress: entries are alike, so that little effort finds most of it.
+const LEVEL: u8 = 1;
 
 /// How many bytes of entries go into one block.
 pub(crate) const MOST_BYTES: usize = 4 << 20;

@@ -211,6 +211,8 @@ fn prepare(connection: &Connection, tables: &str) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    // Digests scatter over their index: the later a checkpoint, the fewer times a page is written.
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -32_768)?;
     // The writer alone keeps references right; readers never change anything.
@@ -232,6 +234,9 @@ pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {
 
 /// The schema version that this program writes.
 pub(crate) const VERSION: i64 = schema::VERSION;
+
+/// How many pages (of 4 KiB) a write-ahead log holds before they move to its file.
+const CHECKPOINT_PAGES: i64 = 4096;
 
 /// How many day files are held open for writing.
 const MOST_DAYS: usize = 4;

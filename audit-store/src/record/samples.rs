@@ -354,7 +354,7 @@ pub(crate) fn entry() -> impl Strategy<Value = Entry<'static>> {
     ]
 }
 
-fn encoded(entry: &Entry<'_>) -> Vec<u8> {
+pub(crate) fn encoded(entry: &Entry<'_>) -> Vec<u8> {
     let mut room = vec![0; 64 * 1024];
     let mut writer = Writer::new(&mut room);
     entry.encode(&mut writer);

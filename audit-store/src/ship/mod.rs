@@ -34,7 +34,7 @@ impl Default for ShipperSettings {
         let interval = Duration::from_millis(250);
         Self {
             interval,
-            batch_entries: 10_000,
+            batch_entries: 40_000,
             batch_bytes: 16 << 20,
         }
     }

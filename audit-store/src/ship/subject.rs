@@ -1,6 +1,6 @@
 //! What is known of a session, owned: it outlives the segments it was read from.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -115,9 +115,9 @@ pub(crate) struct Session {
     /// Those of `frames` that are changes of the subject, in order.
     pub(crate) contexts: Vec<Seq>,
     /// Its intents without an outcome.
-    pub(crate) open: Vec<Seq>,
+    pub(crate) open: BTreeSet<Seq>,
     /// Its prepared texts with a name.
-    pub(crate) texts: Vec<Seq>,
+    pub(crate) texts: BTreeSet<Seq>,
     /// Its latest texts of the unnamed statement: a new one replaces the others, save for portals over them.
     pub(crate) unnamed: VecDeque<Seq>,
 }
@@ -131,8 +131,8 @@ impl Session {
             first,
             frames: Vec::new(),
             contexts: Vec::new(),
-            open: Vec::new(),
-            texts: Vec::new(),
+            open: BTreeSet::new(),
+            texts: BTreeSet::new(),
             unnamed: VecDeque::new(),
         }
     }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{CachedStatement, Connection, Transaction, params};
 
 use super::block::Block;
 use super::error::StoreError;
@@ -105,6 +105,10 @@ impl DayFile {
         let transaction = self.connection.transaction().map_err(sqlite)?;
         let mut writer = Writer {
             transaction: &transaction,
+            insert_statement: transaction
+                .prepare_cached(INSERT_STATEMENT)
+                .map_err(sqlite)?,
+            insert_text: transaction.prepare_cached(INSERT_TEXT).map_err(sqlite)?,
             ids: &mut self.ids,
             path: &self.path,
             shapes,
@@ -127,6 +131,7 @@ impl DayFile {
         for block in &batch.blocks {
             block.insert(&transaction).map_err(sqlite)?;
         }
+        drop(writer);
         rollups.write(&transaction).map_err(sqlite)?;
         transaction.commit().map_err(sqlite)?;
         Ok(new)
@@ -154,6 +159,9 @@ const MOST_IDS: usize = 100_000;
 
 struct Writer<'w, 's> {
     transaction: &'w Transaction<'w>,
+    /// Prepared once per batch: their look-up costs as much as a small row.
+    insert_statement: CachedStatement<'w>,
+    insert_text: CachedStatement<'w>,
     ids: &'w mut Ids,
     path: &'w Path,
     shapes: &'w mut ShapeSource<'s>,
@@ -200,8 +208,7 @@ impl Writer<'_, '_> {
         let judgement = self.judgement(&flat.judgement)?;
         let end_user = self.end_user(row.end_user.as_ref())?;
         let role = self.name(row.role.as_deref())?;
-        let mut insert = self.transaction.prepare_cached(INSERT_STATEMENT)?;
-        let inserted = insert.execute(params![
+        let inserted = self.insert_statement.execute(params![
             row.key,
             who,
             intent.session.0 as i64,
@@ -319,6 +326,8 @@ pub(crate) fn address(ip: IpAddr) -> [u8; 16] {
         IpAddr::V6(ip) => ip.octets(),
     }
 }
+
+const INSERT_TEXT: &str = "INSERT OR IGNORE INTO text (digest, body) VALUES (?, ?)";
 
 const INSERT_STATEMENT: &str = "
 INSERT OR IGNORE INTO statement (id, who, session, number, kind, text, text_state, text_len,

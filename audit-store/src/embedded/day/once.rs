@@ -41,12 +41,18 @@ impl Writer<'_, '_> {
         let readable = std::str::from_utf8(body)
             .ok()
             .filter(|text| !text.contains('\0'));
-        let select = "SELECT id FROM text WHERE digest = ?";
-        let insert = "INSERT INTO text (digest, body) VALUES (?, ?)";
-        let id = match readable {
-            Some(text) => self.once(select, insert, params![digest], params![digest, text]),
-            None => self.once(select, insert, params![digest], params![digest, body]),
-        }?;
+        // Tried first: a text that is not remembered is a new one nearly always.
+        let inserted = match readable {
+            Some(text) => self.insert_text.execute(params![digest, text])?,
+            None => self.insert_text.execute(params![digest, body])?,
+        };
+        let id = if inserted == 0 {
+            self.transaction
+                .prepare_cached("SELECT id FROM text WHERE digest = ?")?
+                .query_row([digest], |row| row.get(0))?
+        } else {
+            self.transaction.last_insert_rowid()
+        };
         self.ids.texts.insert(digest, id);
         Ok(id)
     }

@@ -4,6 +4,9 @@
 //! belongs to the execution, and so does its failure. What is open when its session or its writer ends is lost.
 
 mod sessions;
+#[cfg(test)]
+mod tests;
+mod texts;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -48,6 +51,7 @@ struct Open {
 
 /// A text that later intents may name.
 struct Prepared {
+    session: SessionId,
     payload: Arc<[u8]>,
     /// The row that was written for it and that an execution may still take over.
     row: Option<(Day, i64)>,
@@ -267,7 +271,7 @@ impl Pairing {
             },
         };
         let session = self.session(intent.session, seq);
-        session.open.push(seq);
+        session.open.insert(seq);
         let row = StatementRow {
             key: row_key(lane, seq),
             day: Day::of(intent.wall_us),
@@ -312,7 +316,7 @@ impl Pairing {
         };
         self.dirty.insert(outcome.intent);
         if let Some(session) = self.sessions.get_mut(&open.session) {
-            session.open.retain(|seq| *seq != outcome.intent);
+            session.open.remove(&outcome.intent);
         }
         if open.kind == IntentKind::Prepare {
             self.finish_prepare(open, outcome, frame, out);
@@ -321,6 +325,7 @@ impl Pairing {
         let failed = self.take_failure(&mut open);
         if let Some(prepare) = open.continues {
             self.take_over(prepare, open.row.day, out);
+            self.close_taken(prepare, outcome.intent);
         }
         let outcome = match (outcome.completion, failed) {
             (Completion::Skipped | Completion::Unexecuted | Completion::Lost, Some(failed)) => {
@@ -378,55 +383,6 @@ impl Pairing {
         self.dirty.insert(seq);
         Some(failed)
     }
-
-    /// Takes away the row of a prepare that turned out to be continued; across days both stay.
-    fn take_over(&mut self, prepare: Seq, day: Day, out: &mut Emitted) {
-        let Some(text) = self.texts.get_mut(&prepare) else {
-            return;
-        };
-        if let Some((_, key)) = text.row.take_if(|(written, _)| *written == day) {
-            self.dirty.insert(prepare);
-            out.removals.push((day, key));
-        }
-    }
-
-    fn remember_text(&mut self, intent: &Intent<'_>, frame: &Frame<'_>, row: Option<(Day, i64)>) {
-        let session = self.session(intent.session, frame.seq);
-        let mut replaced = None;
-        if intent.prepared_name.is_empty() {
-            session.unnamed.push_back(frame.seq);
-            if session.unnamed.len() > MOST_UNNAMED {
-                replaced = session.unnamed.pop_front();
-            }
-        } else {
-            session.texts.push(frame.seq);
-        }
-        self.text_bytes += frame.payload.len();
-        self.texts.insert(
-            frame.seq,
-            Prepared {
-                payload: frame.payload.into(),
-                row,
-            },
-        );
-        self.dirty.insert(frame.seq);
-        if let Some(replaced) = replaced {
-            self.forget_text(replaced);
-        }
-        while self.texts.len() > MOST_TEXTS || self.text_bytes > MOST_TEXT_BYTES {
-            let Some(oldest) = self.texts.keys().next().copied() else {
-                return;
-            };
-            self.forget_text(oldest);
-        }
-    }
-
-    fn forget_text(&mut self, seq: Seq) {
-        if let Some(text) = self.texts.remove(&seq) {
-            self.text_bytes = self.text_bytes.saturating_sub(text.payload.len());
-            self.dirty.insert(seq);
-        }
-    }
 }
 
 /// How an intent was kept over a restart.
@@ -470,12 +426,3 @@ fn wall_us(entry: &Entry<'_>) -> Option<u64> {
 
 /// The kind of intents in the journal.
 const INTENT: u8 = 7;
-
-/// How many prepared texts a lane remembers; an execution of an older one shows its normal form.
-const MOST_TEXTS: usize = 100_000;
-
-/// How many bytes of prepared texts a lane remembers.
-const MOST_TEXT_BYTES: usize = 64 << 20;
-
-/// How many texts of the unnamed statement a session remembers.
-const MOST_UNNAMED: usize = 4;
