@@ -7,7 +7,8 @@ use std::collections::VecDeque;
 
 use crate::pg::copy::CopyMode;
 use crate::pg::frontend::Target;
-use crate::pg::names::{Meaning, Names, Resolution, key};
+use crate::pg::meanings::Portal;
+use crate::pg::names::{Names, Resolution};
 use crate::pg::pending::{Entry, Kind, Pending};
 use crate::pg::sqlstate::SqlState;
 use crate::session::{Action, AfterRefusal, Completion, Outcome, Refusal, TxStatus};
@@ -17,13 +18,6 @@ use crate::session::{Action, AfterRefusal, Completion, Outcome, Refusal, TxStatu
 pub(crate) struct Out<T> {
     pub(crate) actions: VecDeque<Action<T>>,
     pub(crate) now: u64,
-}
-
-/// What a portal's name stands for.
-#[derive(Debug, Clone)]
-pub(crate) struct Portal<T> {
-    pub(crate) tag: T,
-    pub(crate) executed: bool,
 }
 
 /// How far the answer to the oldest pending message has come.
@@ -142,16 +136,6 @@ impl<T: Clone> Commands<T> {
         self.executed || self.pending.sync_points() > 0
     }
 
-    /// Tells what a statement's name means to the next message.
-    pub(crate) fn statement(&self, name: &[u8]) -> Meaning<&T> {
-        self.statements.meaning(name, self.batch)
-    }
-
-    /// Tells what a portal's name means to the next message.
-    pub(crate) fn portal(&self, name: &[u8]) -> Meaning<&Portal<T>> {
-        self.portals.meaning(name, self.batch)
-    }
-
     /// Takes note that a message goes to the server.
     pub(crate) fn forward(&mut self, entry: Entry<T>, out: &mut Out<T>) -> Then {
         if self.reading == Reading::SkipUntilSync {
@@ -201,20 +185,6 @@ impl<T: Clone> Commands<T> {
         }
         self.pending.push(entry);
         Then::GoOn
-    }
-
-    /// Takes note that an Execute of a portal goes to the server.
-    pub(crate) fn mark_executed(&mut self, portal: &[u8]) {
-        if self.reading == Reading::SkipUntilSync {
-            return;
-        }
-        let Some((portal, in_flight)) = self.portals.visible_mut(portal) else {
-            return;
-        };
-        portal.executed = true;
-        if let Some(entry) = in_flight.and_then(|seq| self.pending.get_mut(seq)) {
-            entry.executed = true;
-        }
     }
 
     /// Ends the oldest entry; its name gets the meaning that `completion` gives it.
@@ -304,26 +274,6 @@ impl<T: Clone> Commands<T> {
             tx: self.tx,
             ..Self::default()
         };
-    }
-
-    /// Forgets what the names of one kind, or one of them, stand for.
-    pub(crate) fn forget(&mut self, target: Target, name: Option<&[u8]>, out: &mut Out<T>) {
-        let kind = match target {
-            Target::Statement => {
-                self.statements.forget(name, drop);
-                Kind::Parse
-            }
-            Target::Portal => {
-                self.portals.forget(name, |portal| out.unexecuted(portal));
-                Kind::Bind
-            }
-        };
-        let name = name.map(key);
-        for entry in self.pending.iter_mut() {
-            if entry.kind == kind && name.is_none_or(|name| name == entry.name()) {
-                entry.forgotten = true;
-            }
-        }
     }
 
     fn resolve(&mut self, seq: u64, entry: &Entry<T>, completion: Completion, out: &mut Out<T>) {
@@ -426,7 +376,7 @@ impl<T> Out<T> {
         next
     }
 
-    fn unexecuted(&mut self, portal: Portal<T>) {
+    pub(crate) fn unexecuted(&mut self, portal: Portal<T>) {
         if !portal.executed {
             self.unanswered(portal.tag, Completion::Unexecuted, 0);
         }

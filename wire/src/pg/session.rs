@@ -10,10 +10,10 @@ use crate::pg::commands::{Commands, Out};
 use crate::pg::frame;
 use crate::pg::frontend::{self, Target};
 use crate::pg::held::{Held, HeldKind};
-use crate::pg::names::Meaning;
+use crate::pg::names::{Meaning, key};
 use crate::pg::settings::{ChannelBinding, Settings};
 use crate::pg::startup::{self, Startup};
-use crate::pg::state::{Ending, Fallback, Front, Handshake, Phase, Rest};
+use crate::pg::state::{Awaits, Ending, Fallback, Front, Handshake, Phase, Rest};
 use crate::pipe::Pipe;
 use crate::session::{Action, Event, TxStatus};
 
@@ -39,6 +39,8 @@ pub struct Session<P, T> {
     /// What happens when the message from the server is through.
     pub(in crate::pg) ending: Option<Ending>,
     pub(in crate::pg) out: Out<T>,
+    /// Portals to be forgotten behind the verdict on an Execute of one of them; none stands for all.
+    forgotten_portals: Vec<Option<Box<[u8]>>>,
     parameters: BTreeMap<Box<[u8]>, Box<[u8]>>,
     parameter_bytes: usize,
     permit: PhantomData<fn(P)>,
@@ -80,6 +82,7 @@ impl<P, T: Clone> Session<P, T> {
                 actions: VecDeque::new(),
                 now: 0,
             },
+            forgotten_portals: Vec::new(),
             parameters: BTreeMap::new(),
             parameter_bytes: 0,
             permit: PhantomData,
@@ -110,7 +113,11 @@ impl<P, T: Clone> Session<P, T> {
                 self.violated(error);
             }
         }
-        self.out.actions.pop_front()
+        let action = self.out.actions.pop_front();
+        if let (Some(Action::Inspect), Some(front)) = (&action, &mut self.front) {
+            front.awaits = Awaits::Verdict;
+        }
+        action
     }
 
     /// Shows the message that waits for a verdict.
@@ -233,8 +240,37 @@ impl<P, T: Clone> Session<P, T> {
 
     /// Forgets what a portal's name (or every name) stands for, because SQL (DECLARE, CLOSE) may
     /// give it another meaning; its next Execute shows no tag.
+    ///
+    /// To be called behind the verdict on that SQL. Where it is itself the portal whose Execute waits
+    /// for the verdict, the portal is forgotten behind it.
     pub fn forget_portals(&mut self, name: Option<&[u8]>) {
-        self.commands.forget(Target::Portal, name, &mut self.out);
+        if self.judges_execute_of(name) {
+            self.forgotten_portals.push(name.map(Into::into));
+        } else {
+            self.commands.forget(Target::Portal, name, &mut self.out);
+        }
+    }
+
+    /// Forgets the portals that had to be known until the verdict.
+    pub(in crate::pg) fn forget_judged_portals(&mut self) {
+        for name in std::mem::take(&mut self.forgotten_portals) {
+            self.commands
+                .forget(Target::Portal, name.as_deref(), &mut self.out);
+        }
+    }
+
+    /// Tells whether the caller is judging an Execute of this portal, or of any.
+    fn judges_execute_of(&self, name: Option<&[u8]>) -> bool {
+        if !self
+            .front
+            .is_some_and(|front| front.awaits == Awaits::Verdict)
+        {
+            return false;
+        }
+        let Some(Held::Execute { portal, .. }) = self.held() else {
+            return false;
+        };
+        name.is_none_or(|name| key(name) == key(portal))
     }
 
     /// Says whether SCRAM-SHA-256-PLUS stays in the server's offer. To be told before the `TlsUp` of

@@ -45,6 +45,7 @@ impl<P, T: Clone> Session<P, T> {
             }
             (_, _) => return Err(Error::Event),
         }
+        self.forget_judged_portals();
         self.read_commands()
     }
 

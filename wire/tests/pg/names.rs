@@ -1,0 +1,129 @@
+//! Names that SQL changes, uses or may read otherwise than the protocol does.
+
+use sqlward_wire::Event;
+use sqlward_wire::pg::encode;
+
+use crate::support::*;
+
+fn p(name: &str, text: &str) -> Vec<u8> {
+    encode::parse(name.as_bytes(), text.as_bytes(), &[])
+}
+
+fn b(portal: &str, name: &str) -> Vec<u8> {
+    encode::bind(portal.as_bytes(), name.as_bytes(), &[], &[])
+}
+
+fn e(portal: &str) -> Vec<u8> {
+    encode::execute(portal.as_bytes(), 0)
+}
+
+fn s() -> Vec<u8> {
+    encode::SYNC.to_vec()
+}
+
+fn q(text: &str) -> Vec<u8> {
+    encode::query(text.as_bytes())
+}
+
+/// Lets the session forget what it was told up to here.
+fn quietly(wire: &mut Wire, client: &[Vec<u8>], server: &[&[u8]]) {
+    wire.clients(client);
+    wire.servers(server);
+    wire.clear();
+}
+
+/// A session that holds the first Execute of the portal `po`, which closes all portals.
+fn executing(name: Option<&[u8]>, bound: &[u8], early: bool) -> Wire {
+    let mut wire = Wire::ready();
+    wire.clients(&[p("", "close all"), b("po", ""), b("other", "")]);
+    wire.server(bound);
+    wire.judging = false;
+    wire.client(&e("po"));
+    wire.clear();
+    let tag: Tag = "b `close all` ".into();
+    if early {
+        wire.session.forget_portals(name);
+    }
+    wire.judge(tag);
+    if !early {
+        wire.session.forget_portals(name);
+    }
+    wire.judging = true;
+    wire.pump();
+    wire
+}
+
+#[test]
+fn a_portal_that_closes_itself_has_its_outcome() {
+    let all = [PARSED, BOUND, BOUND].concat();
+    for early in [true, false] {
+        for answered in [0, PARSED.len(), PARSED.len() + BOUND.len(), all.len()] {
+            for name in [None, Some(&b"po"[..])] {
+                let (before, behind) = all.split_at(answered);
+                let mut wire = executing(name, before, early);
+                wire.servers(&[behind, &complete("CLOSE CURSOR ALL")]);
+                let told = wire.told();
+                let own = told.iter().filter(|told| told.starts_with("[b "));
+                let own: Vec<_> = own.map(String::as_str).collect();
+                let done = "[b `close all` ] Done";
+                let unexecuted = "[b `close all` ] Unexecuted"; // that of `other`
+                match name {
+                    None => assert_eq!(own, [unexecuted, done], "{early} {answered}"),
+                    Some(_) => assert_eq!(own, [done], "{early} {answered}"),
+                }
+                wire.client(&e("po"));
+                assert_eq!(wire.told(), ["execute po 0 ? first=true"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_portal_forgotten_before_its_execute_is_shown() {
+    let mut wire = Wire::ready();
+    quietly(
+        &mut wire,
+        &[p("", "close all"), b("a", ""), b("c", "")],
+        &[PARSED, BOUND, BOUND],
+    );
+    wire.judging = false;
+    wire.clients(&[e("a"), e("c")]);
+    wire.clear();
+    let verdict = sqlward_wire::Verdict::Forward {
+        permit: Permit,
+        tag: "first".into(),
+    };
+    wire.session.handle(Event::Verdict(verdict), 0);
+    wire.session.forget_portals(None);
+    wire.pump();
+    assert_eq!(
+        wire.told(),
+        ["execute c 0 ? first=true", "[b `close all` ] Unexecuted"]
+    );
+}
+
+#[test]
+fn an_execute_that_is_skipped_speaks_for_its_portal() {
+    let mut wire = Wire::ready();
+    quietly(
+        &mut wire,
+        &[q("begin"), p("", "x"), b("po", ""), encode::FLUSH.to_vec()],
+        &[&complete("BEGIN"), &ready(b'T'), PARSED, BOUND],
+    );
+    quietly(
+        &mut wire,
+        &[p("bad", "bad"), encode::FLUSH.to_vec()],
+        &[&error("42601")],
+    );
+    wire.clients(&[e("po"), s()]);
+    wire.servers(&[&ready(b'E')]);
+    wire.event(Event::ServerClosed);
+    assert_eq!(
+        wire.told(),
+        [
+            "execute po 0 `b `x` ` first=true",
+            "[e `b `x` `] Skipped",
+            "close ServerClosed"
+        ]
+    );
+}
