@@ -9,7 +9,7 @@ use crate::pg::copy::CopyMode;
 use crate::pg::frontend::Target;
 use crate::pg::meanings::Portal;
 use crate::pg::names::{Names, Resolution};
-use crate::pg::pending::{Entry, Kind, Pending};
+use crate::pg::pending::{Entry, Kind, Pending, Used};
 use crate::pg::sqlstate::SqlState;
 use crate::session::{Action, AfterRefusal, Completion, Outcome, Refusal, TxStatus};
 
@@ -153,7 +153,7 @@ impl<T: Clone> Commands<T> {
             Kind::Bind => {
                 let portal = entry.tag.clone().map(|tag| Portal {
                     tag,
-                    executed: false,
+                    used: Used::Not,
                 });
                 self.portals.change(entry.name(), seq, self.batch, portal);
             }
@@ -251,7 +251,7 @@ impl<T: Clone> Commands<T> {
         self.tx = Some(tx);
         if tx == TxStatus::Idle {
             self.portals
-                .clear_confirmed(|portal| out.unexecuted(portal));
+                .clear_confirmed(|portal| out.portal_gone(portal));
         }
     }
 
@@ -269,7 +269,7 @@ impl<T: Clone> Commands<T> {
             let _ = out.drop_entry(entry, Completion::Lost);
         }
         self.portals
-            .clear_confirmed(|portal| out.unexecuted(portal));
+            .clear_confirmed(|portal| out.portal_gone(portal));
         *self = Self {
             tx: self.tx,
             ..Self::default()
@@ -294,18 +294,18 @@ impl<T: Clone> Commands<T> {
                 let portal = entry.tag.clone().filter(|_| done);
                 let portal = portal.map(|tag| Portal {
                     tag,
-                    executed: entry.executed,
+                    used: entry.used,
                 });
                 let how = match portal {
                     Some(portal) if entry.forgotten => {
-                        out.unexecuted(portal);
+                        out.portal_gone(portal);
                         Resolution::Gone
                     }
                     Some(portal) => Resolution::Set(portal),
                     None => Resolution::Kept,
                 };
                 if let Some(old) = self.portals.resolve(name, seq, how) {
-                    out.unexecuted(old);
+                    out.portal_gone(old);
                 }
             }
             Kind::Close(Target::Statement) => {
@@ -323,7 +323,7 @@ impl<T: Clone> Commands<T> {
                     Resolution::Kept
                 };
                 if let Some(old) = self.portals.resolve(name, seq, how) {
-                    out.unexecuted(old);
+                    out.portal_gone(old);
                 }
             }
             Kind::Query | Kind::SubstituteQuery => {
@@ -334,7 +334,7 @@ impl<T: Clone> Commands<T> {
                 };
                 self.statements.resolve(&[], seq, statement);
                 if let Some(old) = self.portals.resolve(&[], seq, portal) {
-                    out.unexecuted(old);
+                    out.portal_gone(old);
                 }
             }
             Kind::Substitute if entry.name.is_none() => {
@@ -376,10 +376,14 @@ impl<T> Out<T> {
         next
     }
 
-    pub(crate) fn unexecuted(&mut self, portal: Portal<T>) {
-        if !portal.executed {
-            self.unanswered(portal.tag, Completion::Unexecuted, 0);
-        }
+    /// Gives the tag of a portal its outcome, unless an Execute has it.
+    pub(crate) fn portal_gone(&mut self, portal: Portal<T>) {
+        let completion = match portal.used {
+            Used::Not => Completion::Unexecuted,
+            Used::BySql => Completion::Done,
+            Used::Executed => return,
+        };
+        self.unanswered(portal.tag, completion, 0);
     }
 
     fn unanswered(&mut self, tag: T, completion: Completion, request_bytes: u64) {

@@ -3,13 +3,13 @@
 use crate::pg::commands::{Commands, Out};
 use crate::pg::frontend::Target;
 use crate::pg::names::{Meaning, key};
-use crate::pg::pending::Kind;
+use crate::pg::pending::{Kind, Used};
 
 /// What a portal's name stands for.
 #[derive(Debug, Clone)]
 pub(crate) struct Portal<T> {
     pub(crate) tag: T,
-    pub(crate) executed: bool,
+    pub(crate) used: Used,
 }
 
 impl<T: Clone> Commands<T> {
@@ -29,9 +29,25 @@ impl<T: Clone> Commands<T> {
         let Some((portal, in_flight)) = self.portals.visible_mut(portal) else {
             return;
         };
-        portal.executed = true;
+        portal.used = Used::Executed;
         if let Some(entry) = in_flight.and_then(|seq| self.pending.get_mut(seq)) {
-            entry.executed = true;
+            entry.used = Used::Executed;
+        }
+    }
+
+    /// Takes note that SQL fetches from a portal: from the one that the name means, and from the one
+    /// that it will mean.
+    pub(crate) fn mark_fetched(&mut self, portal: &[u8]) {
+        let (confirmed, latest) = self.portals.both_mut(portal);
+        if let Some(portal) = confirmed {
+            portal.used = portal.used.max(Used::BySql);
+        }
+        let Some((portal, seq)) = latest else {
+            return;
+        };
+        portal.used = portal.used.max(Used::BySql);
+        if let Some(entry) = self.pending.get_mut(seq) {
+            entry.used = portal.used;
         }
     }
 
@@ -43,7 +59,7 @@ impl<T: Clone> Commands<T> {
                 Kind::Parse
             }
             Target::Portal => {
-                self.portals.forget(name, |portal| out.unexecuted(portal));
+                self.portals.forget(name, |portal| out.portal_gone(portal));
                 Kind::Bind
             }
         };

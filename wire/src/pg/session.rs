@@ -11,6 +11,7 @@ use crate::pg::frame;
 use crate::pg::frontend::{self, Target};
 use crate::pg::held::{Held, HeldKind};
 use crate::pg::names::{Meaning, key};
+use crate::pg::pending::Used;
 use crate::pg::settings::{ChannelBinding, Settings};
 use crate::pg::startup::{self, Startup};
 use crate::pg::state::{Awaits, Ending, Fallback, Front, Handshake, Phase, Rest};
@@ -181,7 +182,7 @@ impl<P, T: Clone> Session<P, T> {
                     portal: message.portal,
                     max_rows: message.max_rows,
                     bound: portal.map(|portal| &portal.tag),
-                    first: !portal.is_some_and(|portal| portal.executed),
+                    first: portal.is_none_or(|portal| portal.used != Used::Executed),
                 })
             }
             HeldKind::FunctionCall => {
@@ -249,6 +250,21 @@ impl<P, T: Clone> Session<P, T> {
         } else {
             self.commands.forget(Target::Portal, name, &mut self.out);
         }
+    }
+
+    /// Takes note that SQL (FETCH, MOVE) runs a portal that a Bind has made, so that this Bind's
+    /// outcome is no [`Unexecuted`](crate::Completion::Unexecuted): unless an Execute speaks for the
+    /// Bind, its tag gets [`Done`](crate::Completion::Done) with no rows when the portal goes away.
+    pub fn mark_portal_executed(&mut self, name: &[u8]) {
+        self.commands.mark_fetched(name);
+    }
+
+    /// Shows the tag of the Bind that made a portal; where its answer is on its way, as if it
+    /// succeeded. None if no Bind made it, or if it was forgotten.
+    #[must_use]
+    pub fn portal_tag(&self, name: &[u8]) -> Option<&T> {
+        let portal = self.commands.portals.likely(name, self.commands.batch);
+        portal.map(|portal| &portal.tag)
     }
 
     /// Forgets the portals that had to be known until the verdict.

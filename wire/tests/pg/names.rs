@@ -127,3 +127,85 @@ fn an_execute_that_is_skipped_speaks_for_its_portal() {
         ]
     );
 }
+
+#[test]
+fn a_portal_that_sql_fetches_from() {
+    for late in [true, false] {
+        let mut wire = Wire::ready();
+        wire.clients(&[q("begin"), p("", "x"), b("po", ""), b("other", "")]);
+        if !late {
+            wire.session.mark_portal_executed(b"po");
+        }
+        wire.servers(&[&complete("BEGIN"), &ready(b'T'), PARSED, BOUND, BOUND]);
+        if late {
+            wire.session.mark_portal_executed(b"po");
+        }
+        wire.session.mark_portal_executed(b"ghost");
+        wire.clear();
+        wire.clients(&[s(), q("fetch po; commit")]);
+        wire.servers(&[&ready(b'T'), &complete("COMMIT"), &ready(b'I')]);
+        assert_eq!(
+            wire.told(),
+            [
+                "query `fetch po; commit` unsettled",
+                "[b `x` ] Unexecuted",
+                "[b `x` ] Done",
+                "[fetch po; commit] Done Idle",
+            ]
+        );
+        assert_eq!(wire.verdicts, wire.outcomes);
+    }
+}
+
+#[test]
+fn a_portal_that_sql_and_the_protocol_execute() {
+    let mut wire = Wire::ready();
+    quietly(
+        &mut wire,
+        &[q("begin"), p("", "x"), b("po", ""), s()],
+        &[
+            &complete("BEGIN"),
+            &ready(b'T'),
+            PARSED,
+            BOUND,
+            &ready(b'T'),
+        ],
+    );
+    wire.session.mark_portal_executed(b"po");
+    wire.client(&e("po"));
+    wire.session.mark_portal_executed(b"po");
+    wire.servers(&[&complete("SELECT 1")]);
+    wire.event(Event::ServerClosed);
+    assert_eq!(
+        wire.told(),
+        [
+            "execute po 0 `b `x` ` first=true",
+            "[e `b `x` `] Done affected=1",
+            "close ServerClosed"
+        ]
+    );
+}
+
+#[test]
+fn the_tag_of_a_portal() {
+    let mut wire = Wire::ready();
+    let tag = |wire: &Wire| wire.session.portal_tag(b"po").map(|tag| tag.to_string());
+    assert_eq!(tag(&wire), None);
+    wire.clients(&[q("begin"), p("", "x"), b("po", ""), s()]);
+    assert_eq!(tag(&wire).as_deref(), Some("b `x` "), "it is in flight");
+    wire.servers(&[
+        &complete("BEGIN"),
+        &ready(b'T'),
+        PARSED,
+        BOUND,
+        &ready(b'T'),
+    ]);
+    assert_eq!(tag(&wire).as_deref(), Some("b `x` "));
+    wire.client(&encode::close(b'P', b"po"));
+    assert_eq!(tag(&wire), None);
+    wire.servers(&[CLOSED]);
+    assert_eq!(tag(&wire), None);
+    wire.clients(&[b("po", "")]);
+    wire.session.forget_portals(Some(b"po"));
+    assert_eq!(tag(&wire), None);
+}
