@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use crate::pg::copy::CopyMode;
 use crate::pg::frontend::Target;
-use crate::pg::meanings::Portal;
+use crate::pg::meanings::{Portal, RefusedNames};
 use crate::pg::names::{Names, Resolution};
 use crate::pg::pending::{Entry, Kind, Pending, Used};
 use crate::pg::sqlstate::SqlState;
@@ -101,6 +101,8 @@ pub(crate) struct Commands<T> {
     pub(crate) pending: Pending<T>,
     pub(crate) statements: Names<T>,
     pub(crate) portals: Names<Portal<T>>,
+    /// Names of the batch that count before those.
+    pub(crate) refused: RefusedNames<T>,
     pub(crate) answer: Answer,
     pub(crate) reading: Reading,
     pub(crate) copy: CopyMode,
@@ -119,6 +121,7 @@ impl<T> Default for Commands<T> {
             pending: Pending::default(),
             statements: Names::default(),
             portals: Names::default(),
+            refused: RefusedNames::default(),
             answer: Answer::default(),
             reading: Reading::Commands,
             copy: CopyMode::None,
@@ -138,6 +141,7 @@ impl<T: Clone> Commands<T> {
 
     /// Takes note that a message goes to the server.
     pub(crate) fn forward(&mut self, entry: Entry<T>, out: &mut Out<T>) -> Then {
+        self.refused.pass(entry.kind, entry.name());
         if self.reading == Reading::SkipUntilSync {
             if entry.kind != Kind::Sync {
                 return out.drop_entry(entry, Completion::Skipped);

@@ -209,3 +209,94 @@ fn the_tag_of_a_portal() {
     wire.session.forget_portals(Some(b"po"));
     assert_eq!(tag(&wire), None);
 }
+
+#[test]
+fn refused_names_are_known_up_to_the_sync() {
+    // with and without the server's answer in between
+    for answered in [false, true] {
+        let mut wire = Wire::ready();
+        quietly(
+            &mut wire,
+            &[p("st", "old"), b("po", "st"), e("po"), s()],
+            &[PARSED, BOUND, &complete("X"), &ready(b'T')],
+        );
+        wire.client(&p("st", "deny"));
+        if answered {
+            wire.server(&error("42601"));
+        }
+        wire.clear();
+        wire.clients(&[b("po", "st"), e("po"), q("x"), b("", "st"), e("")]);
+        let mut told = wire.told();
+        told.retain(|told| !told.starts_with('['));
+        assert_eq!(
+            told,
+            [
+                "bind po st `deny` []",
+                "execute po 0 `b `deny` ` first=true",
+                "query `x`",
+                "bind  st `deny` []",
+                "execute  0 `b `deny` ` first=true",
+            ]
+        );
+        if !answered {
+            wire.server(&error("42601"));
+        }
+        wire.client(&s());
+        wire.server(&ready(b'T'));
+        assert_eq!(wire.got().last_chunk(), Some(b"Z\0\0\0\x05T"));
+        wire.clear();
+        wire.clients(&[b("", "st"), e("po")]);
+        assert_eq!(
+            wire.told(),
+            ["bind  st `old` []", "execute po 0 `b `old` ` first=false"]
+        );
+    }
+}
+
+#[test]
+fn a_refused_bind_does_not_use_up_the_portal_of_its_name() {
+    let mut wire = Wire::ready();
+    quietly(
+        &mut wire,
+        &[p("st", "x"), b("po", "st"), s()],
+        &[PARSED, BOUND, &ready(b'T')],
+    );
+    let deny = encode::bind(b"po", b"st", &[], &[Some(b"deny")]);
+    wire.judging = false;
+    wire.client(&deny);
+    wire.judge("deny".into());
+    wire.client(&e("po"));
+    wire.judge("forwarded all the same".into());
+    wire.clients(&[s()]);
+    wire.servers(&[&error("42601"), &ready(b'I')]);
+    assert_eq!(
+        wire.told(),
+        [
+            "bind po st `x` [\"Text Some(\\\"deny\\\")\"]",
+            "execute po 0 `deny` first=true",
+            "[deny] Refused 42501",
+            "[forwarded all the same] Skipped",
+            "[b `x` ] Unexecuted",
+        ]
+    );
+    assert_eq!(wire.verdicts, wire.outcomes);
+}
+
+#[test]
+fn refused_names_are_counted() {
+    let mut wire = Wire::ready_with(sqlward_wire::pg::Settings {
+        max_names: 2,
+        ..plain()
+    });
+    quietly(
+        &mut wire,
+        &[p("", "bad"), encode::FLUSH.to_vec()],
+        &[&error("42601")],
+    );
+    wire.clients(&[p("a", "deny"), p("b", "deny"), p("c", "deny")]);
+    wire.clear();
+    wire.clients(&[b("", "b"), b("", "c"), p("b", "x"), b("", "b")]);
+    let mut told = wire.told();
+    told.retain(|told| told.starts_with("bind"));
+    assert_eq!(told, ["bind  b `deny` []", "bind  c ? []", "bind  b ? []"]);
+}
