@@ -80,7 +80,7 @@ pub struct Fatal {
 /// How a message that had a verdict ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Completion {
-    /// The statement ran to its end.
+    /// The statement ran to its end; of a portal that only SQL has fetched from: it went away.
     Done,
     /// The statement was prepared.
     Prepared,

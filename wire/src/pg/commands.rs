@@ -7,8 +7,9 @@ use std::collections::VecDeque;
 
 use crate::pg::copy::CopyMode;
 use crate::pg::frontend::Target;
-use crate::pg::names::{Meaning, Names, Resolution, key};
-use crate::pg::pending::{Entry, Kind, Pending};
+use crate::pg::meanings::{Portal, RefusedNames};
+use crate::pg::names::{Names, Resolution};
+use crate::pg::pending::{Entry, Kind, Pending, Used};
 use crate::pg::sqlstate::SqlState;
 use crate::session::{Action, AfterRefusal, Completion, Outcome, Refusal, TxStatus};
 
@@ -17,13 +18,6 @@ use crate::session::{Action, AfterRefusal, Completion, Outcome, Refusal, TxStatu
 pub(crate) struct Out<T> {
     pub(crate) actions: VecDeque<Action<T>>,
     pub(crate) now: u64,
-}
-
-/// What a portal's name stands for.
-#[derive(Debug, Clone)]
-pub(crate) struct Portal<T> {
-    pub(crate) tag: T,
-    pub(crate) executed: bool,
 }
 
 /// How far the answer to the oldest pending message has come.
@@ -107,6 +101,8 @@ pub(crate) struct Commands<T> {
     pub(crate) pending: Pending<T>,
     pub(crate) statements: Names<T>,
     pub(crate) portals: Names<Portal<T>>,
+    /// Names of the batch that count before those.
+    pub(crate) refused: RefusedNames<T>,
     pub(crate) answer: Answer,
     pub(crate) reading: Reading,
     pub(crate) copy: CopyMode,
@@ -125,6 +121,7 @@ impl<T> Default for Commands<T> {
             pending: Pending::default(),
             statements: Names::default(),
             portals: Names::default(),
+            refused: RefusedNames::default(),
             answer: Answer::default(),
             reading: Reading::Commands,
             copy: CopyMode::None,
@@ -142,18 +139,9 @@ impl<T: Clone> Commands<T> {
         self.executed || self.pending.sync_points() > 0
     }
 
-    /// Tells what a statement's name means to the next message.
-    pub(crate) fn statement(&self, name: &[u8]) -> Meaning<&T> {
-        self.statements.meaning(name, self.batch)
-    }
-
-    /// Tells what a portal's name means to the next message.
-    pub(crate) fn portal(&self, name: &[u8]) -> Meaning<&Portal<T>> {
-        self.portals.meaning(name, self.batch)
-    }
-
     /// Takes note that a message goes to the server.
     pub(crate) fn forward(&mut self, entry: Entry<T>, out: &mut Out<T>) -> Then {
+        self.refused.pass(entry.kind, entry.name());
         if self.reading == Reading::SkipUntilSync {
             if entry.kind != Kind::Sync {
                 return out.drop_entry(entry, Completion::Skipped);
@@ -169,7 +157,7 @@ impl<T: Clone> Commands<T> {
             Kind::Bind => {
                 let portal = entry.tag.clone().map(|tag| Portal {
                     tag,
-                    executed: false,
+                    used: Used::Not,
                 });
                 self.portals.change(entry.name(), seq, self.batch, portal);
             }
@@ -201,20 +189,6 @@ impl<T: Clone> Commands<T> {
         }
         self.pending.push(entry);
         Then::GoOn
-    }
-
-    /// Takes note that an Execute of a portal goes to the server.
-    pub(crate) fn mark_executed(&mut self, portal: &[u8]) {
-        if self.reading == Reading::SkipUntilSync {
-            return;
-        }
-        let Some((portal, in_flight)) = self.portals.visible_mut(portal) else {
-            return;
-        };
-        portal.executed = true;
-        if let Some(entry) = in_flight.and_then(|seq| self.pending.get_mut(seq)) {
-            entry.executed = true;
-        }
     }
 
     /// Ends the oldest entry; its name gets the meaning that `completion` gives it.
@@ -281,7 +255,7 @@ impl<T: Clone> Commands<T> {
         self.tx = Some(tx);
         if tx == TxStatus::Idle {
             self.portals
-                .clear_confirmed(|portal| out.unexecuted(portal));
+                .clear_confirmed(|portal| out.portal_gone(portal));
         }
     }
 
@@ -299,31 +273,11 @@ impl<T: Clone> Commands<T> {
             let _ = out.drop_entry(entry, Completion::Lost);
         }
         self.portals
-            .clear_confirmed(|portal| out.unexecuted(portal));
+            .clear_confirmed(|portal| out.portal_gone(portal));
         *self = Self {
             tx: self.tx,
             ..Self::default()
         };
-    }
-
-    /// Forgets what the names of one kind, or one of them, stand for.
-    pub(crate) fn forget(&mut self, target: Target, name: Option<&[u8]>, out: &mut Out<T>) {
-        let kind = match target {
-            Target::Statement => {
-                self.statements.forget(name, drop);
-                Kind::Parse
-            }
-            Target::Portal => {
-                self.portals.forget(name, |portal| out.unexecuted(portal));
-                Kind::Bind
-            }
-        };
-        let name = name.map(key);
-        for entry in self.pending.iter_mut() {
-            if entry.kind == kind && name.is_none_or(|name| name == entry.name()) {
-                entry.forgotten = true;
-            }
-        }
     }
 
     fn resolve(&mut self, seq: u64, entry: &Entry<T>, completion: Completion, out: &mut Out<T>) {
@@ -344,18 +298,18 @@ impl<T: Clone> Commands<T> {
                 let portal = entry.tag.clone().filter(|_| done);
                 let portal = portal.map(|tag| Portal {
                     tag,
-                    executed: entry.executed,
+                    used: entry.used,
                 });
                 let how = match portal {
                     Some(portal) if entry.forgotten => {
-                        out.unexecuted(portal);
+                        out.portal_gone(portal);
                         Resolution::Gone
                     }
                     Some(portal) => Resolution::Set(portal),
                     None => Resolution::Kept,
                 };
                 if let Some(old) = self.portals.resolve(name, seq, how) {
-                    out.unexecuted(old);
+                    out.portal_gone(old);
                 }
             }
             Kind::Close(Target::Statement) => {
@@ -373,7 +327,7 @@ impl<T: Clone> Commands<T> {
                     Resolution::Kept
                 };
                 if let Some(old) = self.portals.resolve(name, seq, how) {
-                    out.unexecuted(old);
+                    out.portal_gone(old);
                 }
             }
             Kind::Query | Kind::SubstituteQuery => {
@@ -384,7 +338,7 @@ impl<T: Clone> Commands<T> {
                 };
                 self.statements.resolve(&[], seq, statement);
                 if let Some(old) = self.portals.resolve(&[], seq, portal) {
-                    out.unexecuted(old);
+                    out.portal_gone(old);
                 }
             }
             Kind::Substitute if entry.name.is_none() => {
@@ -426,10 +380,14 @@ impl<T> Out<T> {
         next
     }
 
-    fn unexecuted(&mut self, portal: Portal<T>) {
-        if !portal.executed {
-            self.unanswered(portal.tag, Completion::Unexecuted, 0);
-        }
+    /// Gives the tag of a portal its outcome, unless an Execute has it.
+    pub(crate) fn portal_gone(&mut self, portal: Portal<T>) {
+        let completion = match portal.used {
+            Used::Not => Completion::Unexecuted,
+            Used::BySql => Completion::Done,
+            Used::Executed => return,
+        };
+        self.unanswered(portal.tag, completion, 0);
     }
 
     fn unanswered(&mut self, tag: T, completion: Completion, request_bytes: u64) {

@@ -40,7 +40,8 @@ pub enum Held<'a, T> {
         portal: &'a [u8],
         /// The statement's name; empty for the unnamed one.
         name: &'a [u8],
-        /// The tag given to the statement's Parse; none if it was not prepared by a Parse.
+        /// The tag given to the statement's Parse; none if it was not prepared by a Parse. Up to the
+        /// Sync, that of a refused Parse.
         prepared: Option<&'a T>,
         /// The parameters.
         parameters: Parameters<'a>,
@@ -51,7 +52,8 @@ pub enum Held<'a, T> {
         portal: &'a [u8],
         /// The most rows to return; 0 for all.
         max_rows: u32,
-        /// The tag given to the portal's Bind; none if it was not made by a Bind.
+        /// The tag given to the portal's Bind; none if it was not made by a Bind. Up to the Sync, that
+        /// of a refused Bind.
         bound: Option<&'a T>,
         /// Whether no Execute of this portal went before.
         first: bool,

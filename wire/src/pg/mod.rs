@@ -11,6 +11,7 @@ pub mod encode;
 mod frame;
 mod frontend;
 pub mod held;
+mod meanings;
 mod names;
 mod pending;
 mod refuse;

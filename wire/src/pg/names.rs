@@ -141,6 +141,32 @@ impl<V> Names<V> {
         }
     }
 
+    /// Finds what `name` means and what it will mean, with the message in flight that will set it.
+    pub(crate) fn both_mut(&mut self, name: &[u8]) -> (Option<&mut V>, Option<(&mut V, u64)>) {
+        let Some(slot) = self.slot_mut(name) else {
+            return (None, None);
+        };
+        let latest = slot.latest.as_mut().and_then(|latest| {
+            let seq = latest.seq;
+            latest.value.as_mut().map(|value| (value, seq))
+        });
+        (slot.confirmed.as_mut(), latest)
+    }
+
+    /// Finds what `name` may mean: the last message in flight that gives it a meaning goes first.
+    pub(crate) fn likely(&self, name: &[u8], batch: u64) -> Option<&V> {
+        match self.meaning(name, batch) {
+            Meaning::Known(value) => value,
+            Meaning::Open => {
+                let slot = self.slot(name)?;
+                let latest = slot.latest.as_ref();
+                latest
+                    .and_then(|latest| latest.value.as_ref())
+                    .or(slot.confirmed.as_ref())
+            }
+        }
+    }
+
     /// Takes note that message `seq` of `batch` is going to change the meaning of `name`.
     pub(crate) fn change(&mut self, name: &[u8], seq: u64, batch: u64, value: Option<V>) {
         if self.slot(name).is_none_or(Slot::is_empty) && value.is_none() {

@@ -52,6 +52,18 @@ impl Kind {
     }
 }
 
+/// What has been made of a portal; what is greater says more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) enum Used {
+    /// Nothing.
+    #[default]
+    Not,
+    /// SQL has fetched from it.
+    BySql,
+    /// An Execute of it was forwarded, whose outcome is also the Bind's.
+    Executed,
+}
+
 /// A forwarded message.
 #[derive(Debug)]
 pub(crate) struct Entry<T> {
@@ -64,8 +76,8 @@ pub(crate) struct Entry<T> {
     pub(crate) request: u64,
     /// Whether the name is to mean nothing even if the message succeeds.
     pub(crate) forgotten: bool,
-    /// Whether an Execute of the portal that this Bind makes was forwarded.
-    pub(crate) executed: bool,
+    /// What has been made of the portal that this Bind makes.
+    pub(crate) used: Used,
 }
 
 impl<T> Entry<T> {
@@ -78,7 +90,7 @@ impl<T> Entry<T> {
             refusal: None,
             request: 0,
             forgotten: false,
-            executed: false,
+            used: Used::Not,
         }
     }
 

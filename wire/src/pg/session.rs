@@ -10,10 +10,11 @@ use crate::pg::commands::{Commands, Out};
 use crate::pg::frame;
 use crate::pg::frontend::{self, Target};
 use crate::pg::held::{Held, HeldKind};
-use crate::pg::names::Meaning;
+use crate::pg::names::{Meaning, key};
+use crate::pg::pending::Used;
 use crate::pg::settings::{ChannelBinding, Settings};
 use crate::pg::startup::{self, Startup};
-use crate::pg::state::{Ending, Fallback, Front, Handshake, Phase, Rest};
+use crate::pg::state::{Awaits, Ending, Fallback, Front, Handshake, Phase, Rest};
 use crate::pipe::Pipe;
 use crate::session::{Action, Event, TxStatus};
 
@@ -39,6 +40,8 @@ pub struct Session<P, T> {
     /// What happens when the message from the server is through.
     pub(in crate::pg) ending: Option<Ending>,
     pub(in crate::pg) out: Out<T>,
+    /// Portals to be forgotten behind the verdict on an Execute of one of them; none stands for all.
+    forgotten_portals: Vec<Option<Box<[u8]>>>,
     parameters: BTreeMap<Box<[u8]>, Box<[u8]>>,
     parameter_bytes: usize,
     permit: PhantomData<fn(P)>,
@@ -80,6 +83,7 @@ impl<P, T: Clone> Session<P, T> {
                 actions: VecDeque::new(),
                 now: 0,
             },
+            forgotten_portals: Vec::new(),
             parameters: BTreeMap::new(),
             parameter_bytes: 0,
             permit: PhantomData,
@@ -110,7 +114,11 @@ impl<P, T: Clone> Session<P, T> {
                 self.violated(error);
             }
         }
-        self.out.actions.pop_front()
+        let action = self.out.actions.pop_front();
+        if let (Some(Action::Inspect), Some(front)) = (&action, &mut self.front) {
+            front.awaits = Awaits::Verdict;
+        }
+        action
     }
 
     /// Shows the message that waits for a verdict.
@@ -174,7 +182,7 @@ impl<P, T: Clone> Session<P, T> {
                     portal: message.portal,
                     max_rows: message.max_rows,
                     bound: portal.map(|portal| &portal.tag),
-                    first: !portal.is_some_and(|portal| portal.executed),
+                    first: portal.is_none_or(|portal| portal.used != Used::Executed),
                 })
             }
             HeldKind::FunctionCall => {
@@ -233,8 +241,52 @@ impl<P, T: Clone> Session<P, T> {
 
     /// Forgets what a portal's name (or every name) stands for, because SQL (DECLARE, CLOSE) may
     /// give it another meaning; its next Execute shows no tag.
+    ///
+    /// To be called behind the verdict on that SQL. Where it is itself the portal whose Execute waits
+    /// for the verdict, the portal is forgotten behind it.
     pub fn forget_portals(&mut self, name: Option<&[u8]>) {
-        self.commands.forget(Target::Portal, name, &mut self.out);
+        if self.judges_execute_of(name) {
+            self.forgotten_portals.push(name.map(Into::into));
+        } else {
+            self.commands.forget(Target::Portal, name, &mut self.out);
+        }
+    }
+
+    /// Takes note that SQL (FETCH, MOVE) runs a portal that a Bind has made, so that this Bind's
+    /// outcome is no [`Unexecuted`](crate::Completion::Unexecuted): unless an Execute speaks for the
+    /// Bind, its tag gets [`Done`](crate::Completion::Done) with no rows when the portal goes away.
+    pub fn mark_portal_executed(&mut self, name: &[u8]) {
+        self.commands.mark_fetched(name);
+    }
+
+    /// Shows the tag of the Bind that made a portal; where its answer is on its way, as if it
+    /// succeeded. None if no Bind made it, or if it was forgotten.
+    #[must_use]
+    pub fn portal_tag(&self, name: &[u8]) -> Option<&T> {
+        let portal = self.commands.portals.likely(name, self.commands.batch);
+        portal.map(|portal| &portal.tag)
+    }
+
+    /// Forgets the portals that had to be known until the verdict.
+    pub(in crate::pg) fn forget_judged_portals(&mut self) {
+        for name in std::mem::take(&mut self.forgotten_portals) {
+            self.commands
+                .forget(Target::Portal, name.as_deref(), &mut self.out);
+        }
+    }
+
+    /// Tells whether the caller is judging an Execute of this portal, or of any.
+    fn judges_execute_of(&self, name: Option<&[u8]>) -> bool {
+        if !self
+            .front
+            .is_some_and(|front| front.awaits == Awaits::Verdict)
+        {
+            return false;
+        }
+        let Some(Held::Execute { portal, .. }) = self.held() else {
+            return false;
+        };
+        name.is_none_or(|name| key(name) == key(portal))
     }
 
     /// Says whether SCRAM-SHA-256-PLUS stays in the server's offer. To be told before the `TlsUp` of

@@ -14,6 +14,7 @@ mod extended;
 mod fallback;
 mod fuzz;
 mod hostile;
+mod names;
 mod refusal;
 mod simple;
 mod split;

@@ -95,15 +95,20 @@ fn at_parse() {
     for name in ["", "st"] {
         let mut wire = Wire::ready();
         wire.clients(&[p(name, "deny"), b(name), e(), s()]);
-        assert_eq!(wire.sent(), [substitute(name), b(name), e(), s()].concat());
+        // what uses the name is refused, too, as the script judges by the tag
+        let ours = substitute(OURS);
+        assert_eq!(
+            wire.sent(),
+            [substitute(name), ours.clone(), ours, s()].concat()
+        );
         wire.servers(&[&error("42601"), &ready(b'I')]);
         assert_eq!(wire.got(), [refused(), ready(b'I')].concat());
         assert_eq!(
             wire.told()[3..],
             [
                 "[deny] Refused 42501",
-                "[b ? ] Skipped",
-                "[e `b ? `] Skipped"
+                "[b `deny` ] Refused",
+                "[e `b `deny` `] Refused"
             ]
         );
     }
@@ -120,11 +125,13 @@ fn at_bind_and_at_execute() {
     ]);
     assert_eq!(
         wire.sent(),
-        [p("st", "x"), substitute(OURS), e(), s()].concat()
+        [p("st", "x"), substitute(OURS), substitute(OURS), s()].concat()
     );
     wire.servers(&[PARSED, &error("42601"), &ready(b'I')]);
     assert_eq!(wire.got(), [PARSED, &refused(), &ready(b'I')].concat());
-    assert!(wire.told()[4].ends_with("] Refused 42501"));
+    let told = wire.told();
+    assert!(told[4].ends_with("] Refused 42501"));
+    assert!(told[5].ends_with("] Refused"));
 
     let mut wire = Wire::ready();
     wire.clients(&[p("", "a"), b(""), e(), s()]);

@@ -162,7 +162,7 @@ impl<P, T: Clone> Session<P, T> {
             return Err(exceeded(Limit::Names, limit));
         }
         self.front = Some(Front {
-            awaits: Awaits::Verdict,
+            awaits: Awaits::Notice,
             ..front
         });
         self.out.push(Action::Inspect);

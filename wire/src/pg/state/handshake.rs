@@ -165,7 +165,7 @@ impl<P, T: Clone> Session<P, T> {
                     self.front = Some(Front {
                         kind: HeldKind::Startup,
                         total,
-                        awaits: Awaits::Verdict,
+                        awaits: Awaits::Notice,
                         size: Size::Fits,
                         reading: Reading::Plain,
                     });

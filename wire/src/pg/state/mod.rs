@@ -141,7 +141,9 @@ pub(crate) struct Front {
 pub(crate) enum Awaits {
     /// Answers that settle how it is to be read.
     Answers,
-    /// The verdict.
+    /// That the caller takes notice of it.
+    Notice,
+    /// The verdict of the caller, who knows of it.
     Verdict,
 }
 
@@ -173,7 +175,10 @@ impl Reading {
 
 impl Front {
     pub(crate) fn is_shown(&self) -> bool {
-        self.awaits == Awaits::Verdict
+        match self.awaits {
+            Awaits::Answers => false,
+            Awaits::Notice | Awaits::Verdict => true,
+        }
     }
 
     pub(crate) fn is_too_large(&self) -> bool {

@@ -45,6 +45,7 @@ impl<P, T: Clone> Session<P, T> {
             }
             (_, _) => return Err(Error::Event),
         }
+        self.forget_judged_portals();
         self.read_commands()
     }
 
@@ -95,15 +96,24 @@ impl<P, T: Clone> Session<P, T> {
         let request = u64::try_from(front.total).unwrap_or(u64::MAX);
         let there = self.client.unjudged().len().min(front.total);
         let body = frame::body(self.client.unjudged(), there);
-        let (kind, name) = match front.kind {
-            HeldKind::Query | HeldKind::FunctionCall | HeldKind::Startup => {
+        let named = crate::cursor::Cursor::new(body).cstr();
+        let refused = &mut self.commands.refused;
+        let limit = self.settings.max_names;
+        let (kind, name) = match (front.kind, named) {
+            (HeldKind::Query | HeldKind::FunctionCall | HeldKind::Startup, _) => {
                 (Kind::SubstituteQuery, refuse::SUBSTITUTE)
             }
-            HeldKind::Parse => {
-                let name = crate::cursor::Cursor::new(body).cstr();
-                (Kind::Substitute, name.unwrap_or(refuse::SUBSTITUTE))
+            (HeldKind::Parse, Ok(name)) => {
+                refused.parse(name, tag.clone(), limit);
+                (Kind::Substitute, name)
             }
-            HeldKind::Bind | HeldKind::Execute => (Kind::Substitute, refuse::SUBSTITUTE),
+            (HeldKind::Bind, Ok(portal)) => {
+                refused.bind(portal, tag.clone(), limit);
+                (Kind::Substitute, refuse::SUBSTITUTE)
+            }
+            (HeldKind::Parse | HeldKind::Bind | HeldKind::Execute, _) => {
+                (Kind::Substitute, refuse::SUBSTITUTE)
+            }
         };
         let bytes = match kind {
             Kind::SubstituteQuery => encode::query(&text),
