@@ -556,6 +556,8 @@ pub(crate) enum Renamed<'a> {
     Prepared(Option<&'a str>),
     /// Portals, which cursors are.
     Portal(Option<&'a str>),
+    /// A portal keeps its meaning, but is run by SQL.
+    Fetched(&'a str),
 }
 
 /// The names that SQL shares with the protocol, and that a text may give another meaning.
@@ -572,14 +574,15 @@ pub(crate) fn renamed(known: &Known) -> impl Iterator<Item = Renamed<'_>> {
             SessionEffect::Prepare { name, .. } => [Some(Renamed::Prepared(Some(name))), None],
             SessionEffect::Deallocate(name) => [Some(Renamed::Prepared(name.as_deref())), None],
             SessionEffect::Declare { name, .. } => [Some(Renamed::Portal(Some(name))), None],
-            SessionEffect::Cursor(name) if verb == Verb::Close => {
-                [Some(Renamed::Portal(Some(name))), None]
-            }
+            SessionEffect::Cursor(name) if verb == Verb::Close => [
+                Some(Renamed::Portal((!name.is_empty()).then_some(&**name))),
+                None,
+            ],
+            SessionEffect::Cursor(name) => [Some(Renamed::Fetched(name)), None],
             SessionEffect::Discard => [Some(Renamed::Prepared(None)), Some(Renamed::Portal(None))],
             SessionEffect::Set { .. }
             | SessionEffect::Reset(_)
             | SessionEffect::Execute(_)
-            | SessionEffect::Cursor(_)
             | SessionEffect::MayChangeSettings => [None, None],
         })
         .flatten()

@@ -59,6 +59,7 @@ impl Session {
             match renamed {
                 Renamed::Prepared(name) => self.wire.forget_prepared(name.map(str::as_bytes)),
                 Renamed::Portal(name) => self.wire.forget_portals(name.map(str::as_bytes)),
+                Renamed::Fetched(name) => self.wire.mark_portal_executed(name.as_bytes()),
             }
         }
         None
