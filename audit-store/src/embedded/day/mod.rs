@@ -47,6 +47,8 @@ struct Ids {
     names: HashMap<Arc<str>, i64>,
     texts: HashMap<[u8; 16], i64>,
     whos: HashMap<[u8; 16], i64>,
+    /// Ids of subjects by their address; the `Arc`s keep the addresses theirs.
+    subjects: HashMap<usize, (Arc<Who>, i64)>,
     judgements: HashMap<FlatJudgement, i64>,
     shapes: HashMap<[u8; 16], KnownShape>,
 }
@@ -112,7 +114,6 @@ impl DayFile {
             ids: &mut self.ids,
             path: &self.path,
             shapes,
-            subjects: HashMap::new(),
         };
         let mut rollups = Rollups::default();
         let mut new = 0;
@@ -141,21 +142,25 @@ impl DayFile {
 impl Ids {
     /// Keeps memory bounded: what is forgotten is looked up again.
     fn forget_where_large(&mut self) {
-        fn trim<K: Eq + StdHash, V>(map: &mut HashMap<K, V>) {
-            if map.len() > MOST_IDS {
+        fn trim<K: Eq + StdHash, V>(map: &mut HashMap<K, V>, most: usize) {
+            if map.len() > most {
                 map.clear();
             }
         }
-        trim(&mut self.names);
-        trim(&mut self.texts);
-        trim(&mut self.whos);
-        trim(&mut self.judgements);
-        trim(&mut self.shapes);
+        trim(&mut self.names, MOST_IDS);
+        trim(&mut self.texts, MOST_IDS);
+        trim(&mut self.whos, MOST_IDS);
+        trim(&mut self.subjects, MOST_SUBJECTS);
+        trim(&mut self.judgements, MOST_IDS);
+        trim(&mut self.shapes, MOST_IDS);
     }
 }
 
 /// How many ids of each kind are remembered.
 const MOST_IDS: usize = 100_000;
+
+/// How many subjects are remembered with all that is known of them.
+const MOST_SUBJECTS: usize = 4096;
 
 struct Writer<'w, 's> {
     transaction: &'w Transaction<'w>,
@@ -165,8 +170,6 @@ struct Writer<'w, 's> {
     ids: &'w mut Ids,
     path: &'w Path,
     shapes: &'w mut ShapeSource<'s>,
-    /// Ids of subjects by their place in memory; the `Arc`s keep the places theirs.
-    subjects: HashMap<*const Who, (Arc<Who>, i64)>,
 }
 
 impl Writer<'_, '_> {

@@ -58,12 +58,13 @@ impl Writer<'_, '_> {
     }
 
     pub(super) fn who(&mut self, who: &Arc<Who>) -> rusqlite::Result<i64> {
-        if let Some((_, id)) = self.subjects.get(&Arc::as_ptr(who)) {
+        if let Some((_, id)) = self.ids.subjects.get(&Arc::as_ptr(who).addr()) {
             return Ok(*id);
         }
         let id = self.find_who(who)?;
-        self.subjects
-            .insert(Arc::as_ptr(who), (Arc::clone(who), id));
+        self.ids
+            .subjects
+            .insert(Arc::as_ptr(who).addr(), (Arc::clone(who), id));
         Ok(id)
     }
 
