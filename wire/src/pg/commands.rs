@@ -391,6 +391,17 @@ impl<T> Out<T> {
     }
 
     fn unanswered(&mut self, tag: T, completion: Completion, request_bytes: u64) {
+        self.ended(tag, completion, request_bytes, None);
+    }
+
+    /// Gives a tag an outcome without results.
+    pub(crate) fn ended(
+        &mut self,
+        tag: T,
+        completion: Completion,
+        request_bytes: u64,
+        error: Option<SqlState>,
+    ) {
         self.actions.push_back(Action::Outcome(Outcome {
             tag,
             completion,
@@ -398,7 +409,7 @@ impl<T> Out<T> {
             affected: 0,
             bytes: 0,
             request_bytes,
-            error: None,
+            error,
             first_byte: None,
             ended: self.now,
             tx: None,
