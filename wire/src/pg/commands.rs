@@ -111,7 +111,7 @@ pub(crate) struct Commands<T> {
     /// Grows with every sync point forwarded.
     pub(crate) batch: u64,
     /// Whether an Execute was forwarded since the last sync point.
-    executed: bool,
+    pub(crate) executed: bool,
     pub(crate) tx: Option<TxStatus>,
 }
 
@@ -140,7 +140,7 @@ impl<T: Clone> Commands<T> {
     }
 
     /// Takes note that a message goes to the server.
-    pub(crate) fn forward(&mut self, entry: Entry<T>, out: &mut Out<T>) -> Then {
+    pub(crate) fn forward(&mut self, mut entry: Entry<T>, out: &mut Out<T>) -> Then {
         self.refused.pass(entry.kind, entry.name());
         if self.reading == Reading::SkipUntilSync {
             if entry.kind != Kind::Sync {
@@ -149,6 +149,9 @@ impl<T: Clone> Commands<T> {
             self.reading = Reading::Commands;
         }
         let seq = self.pending.next_seq();
+        if matches!(entry.kind, Kind::Parse | Kind::Bind) && self.is_doubtful(entry.name()) {
+            entry.forgotten = true;
+        }
         match entry.kind {
             Kind::Parse => {
                 let value = entry.tag.clone();

@@ -345,6 +345,9 @@ impl<P, T: Clone> Session<P, T> {
         }
         self.parameter_bytes = used;
         self.parameters.insert(name.into(), value.into());
+        if name == b"client_encoding" {
+            self.commands.forget_beyond_ascii(&mut self.out);
+        }
         self.out.push(Action::ParameterChanged(name.into()));
         Ok(())
     }

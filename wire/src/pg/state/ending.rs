@@ -125,6 +125,7 @@ fn client_error(error: Error) -> Option<(Fatal, &'static str)> {
                 ),
                 "",
             ),
+            Unsupported::NonAsciiName => (SqlState::FEATURE_NOT_SUPPORTED, what.to_string(), ""),
             Unsupported::ClientWithoutTls => (
                 SqlState::INVALID_AUTHORIZATION,
                 "sqlward requires TLS on this listener".into(),
