@@ -110,6 +110,9 @@ pub enum Unsupported {
     /// The client would make the server believe in a downgrade.
     #[error("client expects channel binding")]
     ChannelBindingExpected,
+    /// A name that SQL may know by other bytes than the client sends.
+    #[error("non-ASCII statement names need client_encoding UTF8")]
+    NonAsciiName,
 }
 
 /// What a limit counts.

@@ -271,9 +271,7 @@ impl Player {
                 tag,
             },
         };
-        if judged == Judged::Statement {
-            self.verdicts = self.verdicts.saturating_add(1);
-        }
+        self.verdicts = self.verdicts.saturating_add(1);
         self.session.handle(Event::Verdict(verdict), 0);
     }
 

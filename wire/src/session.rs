@@ -80,13 +80,13 @@ pub struct Fatal {
 /// How a message that had a verdict ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Completion {
-    /// The statement ran to its end; of a portal that only SQL has fetched from: it went away.
+    /// The statement ran to its end; of a startup: the session is established; of a portal that only SQL has fetched from: it went away.
     Done,
     /// The statement was prepared.
     Prepared,
     /// The portal returned as many rows as were asked for and can go on.
     Suspended,
-    /// The server answered with an error.
+    /// The server answered with an error; of a startup, also before its first ReadyForQuery.
     Failed,
     /// It was refused by verdict.
     Refused,
@@ -109,7 +109,7 @@ pub enum TxStatus {
     Failed,
 }
 
-/// What became of a message that had a verdict.
+/// What became of a message that had a verdict; the startup's verdict has one, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome<T> {
     /// The caller's own token, from the verdict.

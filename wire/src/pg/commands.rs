@@ -111,7 +111,7 @@ pub(crate) struct Commands<T> {
     /// Grows with every sync point forwarded.
     pub(crate) batch: u64,
     /// Whether an Execute was forwarded since the last sync point.
-    executed: bool,
+    pub(crate) executed: bool,
     pub(crate) tx: Option<TxStatus>,
 }
 
@@ -140,7 +140,7 @@ impl<T: Clone> Commands<T> {
     }
 
     /// Takes note that a message goes to the server.
-    pub(crate) fn forward(&mut self, entry: Entry<T>, out: &mut Out<T>) -> Then {
+    pub(crate) fn forward(&mut self, mut entry: Entry<T>, out: &mut Out<T>) -> Then {
         self.refused.pass(entry.kind, entry.name());
         if self.reading == Reading::SkipUntilSync {
             if entry.kind != Kind::Sync {
@@ -149,6 +149,9 @@ impl<T: Clone> Commands<T> {
             self.reading = Reading::Commands;
         }
         let seq = self.pending.next_seq();
+        if matches!(entry.kind, Kind::Parse | Kind::Bind) && self.is_doubtful(entry.name()) {
+            entry.forgotten = true;
+        }
         match entry.kind {
             Kind::Parse => {
                 let value = entry.tag.clone();
@@ -391,6 +394,17 @@ impl<T> Out<T> {
     }
 
     fn unanswered(&mut self, tag: T, completion: Completion, request_bytes: u64) {
+        self.ended(tag, completion, request_bytes, None);
+    }
+
+    /// Gives a tag an outcome without results.
+    pub(crate) fn ended(
+        &mut self,
+        tag: T,
+        completion: Completion,
+        request_bytes: u64,
+        error: Option<SqlState>,
+    ) {
         self.actions.push_back(Action::Outcome(Outcome {
             tag,
             completion,
@@ -398,7 +412,7 @@ impl<T> Out<T> {
             affected: 0,
             bytes: 0,
             request_bytes,
-            error: None,
+            error,
             first_byte: None,
             ended: self.now,
             tx: None,

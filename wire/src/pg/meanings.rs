@@ -82,6 +82,7 @@ impl<T: Clone> Commands<T> {
     pub(crate) fn statement(&self, name: &[u8]) -> Meaning<&T> {
         match self.refused.statements.get(key(name)) {
             Some(tag) => Meaning::Known(Some(tag)),
+            None if self.is_doubtful(name) => Meaning::Known(None),
             None => self.statements.meaning(name, self.batch),
         }
     }
@@ -90,6 +91,7 @@ impl<T: Clone> Commands<T> {
     pub(crate) fn portal(&self, name: &[u8]) -> Meaning<&Portal<T>> {
         match self.refused.portals.get(key(name)) {
             Some(portal) => Meaning::Known(Some(portal)),
+            None if self.is_doubtful(name) => Meaning::Known(None),
             None => self.portals.meaning(name, self.batch),
         }
     }
@@ -97,7 +99,7 @@ impl<T: Clone> Commands<T> {
     /// Takes note that an Execute of a portal goes to the server, which may yet skip it: its outcome
     /// is the portal's, whatever becomes of the name.
     pub(crate) fn mark_executed(&mut self, portal: &[u8]) {
-        if self.refused.portals.contains_key(key(portal)) {
+        if self.refused.portals.contains_key(key(portal)) || self.is_doubtful(portal) {
             return;
         }
         let Some((portal, in_flight)) = self.portals.visible_mut(portal) else {
@@ -123,6 +125,23 @@ impl<T: Clone> Commands<T> {
         if let Some(entry) = self.pending.get_mut(seq) {
             entry.used = portal.used;
         }
+    }
+
+    /// Forgets the names that another encoding may read otherwise.
+    pub(crate) fn forget_beyond_ascii(&mut self, out: &mut Out<T>) {
+        self.statements.forget_beyond_ascii(drop);
+        self.portals
+            .forget_beyond_ascii(|portal| out.portal_gone(portal));
+        for entry in self.pending.iter_mut() {
+            if matches!(entry.kind, Kind::Parse | Kind::Bind) && !entry.name().is_ascii() {
+                entry.forgotten = true;
+            }
+        }
+    }
+
+    /// Tells whether an Execute of the batch may have changed the encoding that the name is read in.
+    pub(crate) fn is_doubtful(&self, name: &[u8]) -> bool {
+        self.executed && !key(name).is_ascii()
     }
 
     /// Forgets what the names of one kind, or one of them, stand for.

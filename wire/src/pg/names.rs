@@ -222,6 +222,17 @@ impl<V> Names<V> {
         }
     }
 
+    /// Forgets the names beyond ASCII, and shows the confirmed meanings to `gone`.
+    pub(crate) fn forget_beyond_ascii(&mut self, mut gone: impl FnMut(V)) {
+        self.named.retain(|name, slot| {
+            let stays = name.is_ascii();
+            if !stays && let Some(value) = slot.confirmed.take() {
+                gone(value);
+            }
+            stays
+        });
+    }
+
     /// Forgets one name, or all, and shows the confirmed meanings to `gone`.
     pub(crate) fn forget(&mut self, name: Option<&[u8]>, mut gone: impl FnMut(V)) {
         let slots = match name {

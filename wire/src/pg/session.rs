@@ -40,11 +40,21 @@ pub struct Session<P, T> {
     /// What happens when the message from the server is through.
     pub(in crate::pg) ending: Option<Ending>,
     pub(in crate::pg) out: Out<T>,
+    /// What the startup's verdict said, until its outcome is told.
+    pub(in crate::pg) startup: Option<JudgedStartup<T>>,
     /// Portals to be forgotten behind the verdict on an Execute of one of them; none stands for all.
     forgotten_portals: Vec<Option<Box<[u8]>>>,
     parameters: BTreeMap<Box<[u8]>, Box<[u8]>>,
     parameter_bytes: usize,
     permit: PhantomData<fn(P)>,
+}
+
+/// A startup that had its verdict.
+#[derive(Debug)]
+pub(in crate::pg) struct JudgedStartup<T> {
+    pub(in crate::pg) tag: T,
+    /// The length of the message.
+    pub(in crate::pg) request: u64,
 }
 
 /// The most that a server may report, in names and in bytes.
@@ -83,6 +93,7 @@ impl<P, T: Clone> Session<P, T> {
                 actions: VecDeque::new(),
                 now: 0,
             },
+            startup: None,
             forgotten_portals: Vec::new(),
             parameters: BTreeMap::new(),
             parameter_bytes: 0,
@@ -334,6 +345,9 @@ impl<P, T: Clone> Session<P, T> {
         }
         self.parameter_bytes = used;
         self.parameters.insert(name.into(), value.into());
+        if name == b"client_encoding" {
+            self.commands.forget_beyond_ascii(&mut self.out);
+        }
         self.out.push(Action::ParameterChanged(name.into()));
         Ok(())
     }

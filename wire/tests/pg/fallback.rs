@@ -67,7 +67,11 @@ fn the_session_begins_again_in_plaintext() {
         wire.server(&ready(b'I'));
         assert_eq!(
             wire.told(),
-            ["Authenticated { method: ScramSha256 }", "Established"]
+            [
+                "Authenticated { method: ScramSha256 }",
+                "[startup (3, 0) user=ann database=db None] Done",
+                "Established"
+            ]
         );
         wire.client(&encode::query(b"select 1"));
         assert_eq!(wire.sent(), encode::query(b"select 1"));
@@ -147,7 +151,11 @@ fn a_server_that_takes_no_plaintext() {
     assert_eq!(wire.got(), fatal("28000"));
     assert_eq!(
         wire.told(),
-        ["AuthFailed { sqlstate: 28000 }", "close ServerFatal(28000)"]
+        [
+            "AuthFailed { sqlstate: 28000 }",
+            "[startup (3, 0) user=ann database=db None] Failed 28000",
+            "close ServerFatal(28000)"
+        ]
     );
 
     let mut wire = offered(ServerTls::Prefer, usize::MAX);

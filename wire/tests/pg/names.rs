@@ -300,3 +300,116 @@ fn refused_names_are_counted() {
     told.retain(|told| told.starts_with("bind"));
     assert_eq!(told, ["bind  b `deny` []", "bind  c ? []", "bind  b ? []"]);
 }
+
+/// A session whose client writes in this encoding.
+fn encoded(encoding: &str) -> Wire {
+    let mut wire = Wire::ready();
+    wire.server(&be(
+        b'S',
+        format!("client_encoding\0{encoding}\0").as_bytes(),
+    ));
+    wire.clear();
+    wire
+}
+
+#[test]
+fn names_beyond_ascii_need_utf8() {
+    let (good, bad) = ("n\u{e9}".as_bytes(), &b"n\xe9"[..]);
+    let messages = |name: &[u8]| {
+        [
+            encode::parse(name, b"x", &[]),
+            encode::bind(name, b"", &[], &[]),
+            encode::bind(b"", name, &[], &[]),
+            encode::execute(name, 0),
+            encode::describe(b'S', name),
+            encode::describe(b'P', name),
+            encode::close(b'S', name),
+            encode::close(b'P', name),
+        ]
+    };
+    for (encoding, name, supported) in [
+        ("UTF8", good, true),
+        ("SQL_ASCII", good, true),
+        ("SQL_ASCII", bad, false),
+        ("LATIN1", good, false),
+        ("LATIN1", bad, false),
+        ("LATIN1", b"ne", true),
+    ] {
+        for message in messages(name) {
+            let mut wire = encoded(encoding);
+            wire.client(&message);
+            assert_eq!(!wire.closed, supported, "{encoding} {message:?}");
+            if supported {
+                assert_eq!(wire.sent(), message);
+                continue;
+            }
+            assert_eq!(wire.told(), ["close Violation(Unsupported(NonAsciiName))"]);
+            let got = String::from_utf8(wire.got()).unwrap();
+            let said = "C0A000\0Mnon-ASCII statement names need client_encoding UTF8\0";
+            assert!(got.contains(said), "{got}");
+            assert!(!wire.sent().starts_with(&message));
+        }
+    }
+}
+
+#[test]
+fn another_encoding_makes_names_unknown() {
+    let mut wire = Wire::ready();
+    quietly(
+        &mut wire,
+        &[
+            p("\u{e9}", "x"),
+            p("e", "y"),
+            b("\u{e9}", "e"),
+            b("e", "e"),
+            s(),
+        ],
+        &[PARSED, PARSED, BOUND, BOUND, &ready(b'T')],
+    );
+    // what is written in the old encoding waits for the new one
+    wire.clients(&[q("set"), encode::describe(b'S', "\u{e9}".as_bytes())]);
+    assert_eq!(wire.sent().last_chunk(), Some(b"set\0"));
+    wire.clear();
+    wire.server(&be(b'S', b"client_encoding\0SQL_ASCII\0"));
+    assert_eq!(
+        wire.told(),
+        ["[b `y` ] Unexecuted", "client_encoding=SQL_ASCII"]
+    );
+    wire.servers(&[&complete("SET"), &ready(b'T')]);
+    wire.clear();
+    wire.clients(&[b("", "\u{e9}"), b("", "e"), e("\u{e9}"), e("e")]);
+    assert_eq!(
+        wire.told(),
+        [
+            "bind  \u{e9} ? []",
+            "bind  e `y` []",
+            "execute \u{e9} 0 ? first=true",
+            "execute e 0 `b `y` ` first=true",
+        ]
+    );
+}
+
+#[test]
+fn names_behind_an_execute_that_may_change_the_encoding() {
+    let mut wire = Wire::ready();
+    quietly(
+        &mut wire,
+        &[p("\u{e9}", "old"), p("", "set"), s()],
+        &[PARSED, PARSED, &ready(b'I')],
+    );
+    // there and back, so that the server has nothing to report
+    wire.clients(&[b("", ""), e(""), p("\u{e9}", "new"), b("p", "\u{e9}"), s()]);
+    assert_eq!(
+        wire.told(),
+        [
+            "bind   `set` []",
+            "execute  0 `b `set` ` first=true",
+            "parse \u{e9} `new` [] unsettled",
+            "bind p \u{e9} ? []",
+        ]
+    );
+    wire.client(&b("", "\u{e9}"));
+    assert!(wire.told().is_empty(), "it waits");
+    wire.servers(&[BOUND, &complete("SET"), PARSED, BOUND, &ready(b'I')]);
+    assert_eq!(wire.told().last().unwrap(), "bind  \u{e9} ? []");
+}

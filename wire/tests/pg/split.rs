@@ -177,6 +177,7 @@ fn the_conversation_comes_through_every_state() {
         Authenticated { method: ScramSha256 }
         client_encoding=UTF8
         BackendKey { pid: 7, key: CancelKey(..) }
+        [startup (3, 2) user=ann options=-c x=y None] Done
         Established
         query `a`
         [a] Done rows=2 Active
@@ -184,7 +185,7 @@ fn the_conversation_comes_through_every_state() {
         query `deny` unsettled
         too large Query 701 600
     "#]]
-    .assert_eq(&format!("{}\n", log[..11].join("\n")).replace("701 701", "701 600"));
+    .assert_eq(&format!("{}\n", log[..12].join("\n")).replace("701 701", "701 600"));
     assert_eq!(log.last().unwrap(), "close Refused");
     assert!(to_server.ends_with(&encode::TERMINATE));
     assert!(!to_server.windows(5).any(|part| part == b"never"));

@@ -28,6 +28,7 @@ fn a_startup_without_tls() {
             "Authenticated { method: Trust }",
             "client_encoding=UTF8",
             "BackendKey { pid: 7, key: CancelKey(..) }",
+            "[startup (3, 0) user=ann database=db None] Done",
             "Established",
         ]
     );
@@ -52,7 +53,11 @@ fn a_refused_startup() {
     wire.client(&encode::startup((3, 0), &[(b"user", b"deny")]));
     assert_eq!(
         wire.told(),
-        ["startup (3, 0) user=deny None", "close Refused"]
+        [
+            "startup (3, 0) user=deny None",
+            "[startup (3, 0) user=deny None] Refused 42501",
+            "close Refused"
+        ]
     );
     let fields = [
         (b'M', "refused by policy"),
@@ -344,7 +349,14 @@ fn commands_behind_the_authentication_wait_for_the_server() {
     wire.client(&encode::query(b"select 1"));
     assert!(wire.told().is_empty() && wire.sent().is_empty());
     wire.server(&ready(b'I'));
-    assert_eq!(wire.told(), ["Established", "query `select 1`"]);
+    assert_eq!(
+        wire.told(),
+        [
+            "[startup (3, 0) user=ann None] Done",
+            "Established",
+            "query `select 1`"
+        ]
+    );
     assert_eq!(wire.sent(), encode::query(b"select 1"));
 }
 
@@ -358,7 +370,11 @@ fn a_failed_authentication() {
     wire.server(&fatal("28P01"));
     assert_eq!(
         wire.told(),
-        ["AuthFailed { sqlstate: 28P01 }", "close ServerFatal(28P01)"]
+        [
+            "AuthFailed { sqlstate: 28P01 }",
+            "[startup (3, 0) user=ann None] Failed 28P01",
+            "close ServerFatal(28P01)"
+        ]
     );
     assert_eq!(wire.got(), fatal("28P01"));
 }
@@ -370,7 +386,13 @@ fn a_database_that_does_not_exist() {
     wire.server(&be(b'R', &[0; 4]));
     wire.clear();
     wire.server(&fatal("3D000"));
-    assert_eq!(wire.told(), ["close ServerFatal(3D000)"]);
+    assert_eq!(
+        wire.told(),
+        [
+            "[startup (3, 0) user=ann None] Failed 3D000",
+            "close ServerFatal(3D000)"
+        ]
+    );
     assert_eq!(wire.got(), fatal("3D000"));
 }
 
@@ -434,4 +456,30 @@ fn events_that_can_not_be() {
     let mut wire = Wire::ready();
     wire.judge("t".into());
     assert_eq!(wire.told(), ["close Violation(Event)"]);
+}
+
+#[test]
+fn a_startup_that_is_lost() {
+    let ends: [fn(&mut Wire); 4] = [
+        |wire| wire.event(Event::ServerClosed),
+        |wire| wire.event(Event::ClientClosed),
+        |wire| wire.client(b"garbage"),
+        |wire| wire.server(b"garbage"),
+    ];
+    for end in ends {
+        for accepted in [false, true] {
+            let mut wire = Wire::new(plain());
+            wire.client(&startup());
+            if accepted {
+                wire.server(&be(b'R', &[0; 4]));
+            }
+            wire.clear();
+            end(&mut wire);
+            wire.event(Event::ClientClosed);
+            let told = wire.told();
+            assert_eq!(told[0], "[startup (3, 0) user=ann None] Lost");
+            assert!(told.len() == 2 && told[1].starts_with("close"), "{told:?}");
+            assert_eq!((wire.verdicts, wire.outcomes), (1, 1));
+        }
+    }
 }

@@ -264,9 +264,7 @@ impl Wire {
     }
 
     fn give_verdict(&mut self, tag: Tag) {
-        if !tag.starts_with("startup") {
-            self.verdicts += 1;
-        }
+        self.verdicts += 1;
         let refused = tag.contains("deny") || tag.contains("kill");
         let verdict = if refused {
             Verdict::Refuse {

@@ -1,6 +1,7 @@
 //! The client's commands: each is read whole or streamed, checked, held or passed.
 
-use crate::error::{Error, InvalidMessage, Limit, Misbehaviour};
+use crate::cursor::{Cursor, CursorError};
+use crate::error::{Error, InvalidMessage, Limit, Misbehaviour, Unsupported};
 use crate::pg::commands::Reading as ServerReading;
 use crate::pg::copy::{CopyMode, Use};
 use crate::pg::frame;
@@ -131,6 +132,23 @@ impl<P, T: Clone> Session<P, T> {
         let limit = self.settings.max_names;
         let body = frame::body(self.client.unjudged(), front.total);
         let layout = |_| Error::Event;
+        let mut cursor = Cursor::new(body);
+        let names = match (front.size, front.kind) {
+            (Size::Fits, HeldKind::Parse | HeldKind::Execute) => {
+                [cursor.cstr().map_err(layout)?, b""]
+            }
+            (Size::Fits, HeldKind::Bind) => [
+                cursor.cstr().map_err(layout)?,
+                cursor.cstr().map_err(layout)?,
+            ],
+            (Size::Fits, HeldKind::Startup | HeldKind::Query | HeldKind::FunctionCall)
+            | (Size::TooLarge, _) => [&[][..]; 2],
+        };
+        for name in names {
+            if self.spelling(name)? == Spelling::Awaited {
+                return Ok(Step::Stop);
+            }
+        }
         let (open, room) = match (front.size, front.kind) {
             (Size::TooLarge, _) => (false, true),
             (Size::Fits, HeldKind::Query) => (self.is_unreadable(front), true),
@@ -172,6 +190,21 @@ impl<P, T: Clone> Session<P, T> {
     /// Tells whether the server may yet report settings under which the text reads differently.
     fn is_unreadable(&self, front: Front) -> bool {
         front.reading == Reading::BySettings && self.commands.pending.sync_points() > 0
+    }
+
+    /// Checks that SQL knows a statement or a portal by the bytes that the client sends.
+    fn spelling(&self, name: &[u8]) -> Result<Spelling, Error> {
+        if name.is_ascii() {
+            return Ok(Spelling::Plain);
+        }
+        if self.commands.pending.sync_points() > 0 {
+            return Ok(Spelling::Awaited);
+        }
+        match self.parameter(b"client_encoding") {
+            Some(b"UTF8") => Ok(Spelling::Plain),
+            Some(b"SQL_ASCII") if std::str::from_utf8(name).is_ok() => Ok(Spelling::Plain),
+            Some(_) | None => Err(Error::Unsupported(Unsupported::NonAsciiName)),
+        }
     }
 
     /// Checks that the server would take the message for what it is.
@@ -224,6 +257,12 @@ impl<P, T: Clone> Session<P, T> {
     fn pass_command(&mut self, message: Frontend, total: usize) -> Result<Step, Error> {
         let body = frame::body(self.client.unjudged(), total);
         let layout = |_| InvalidMessage::Layout(message.tag());
+        if matches!(message, Frontend::Describe | Frontend::Close) {
+            let (_, name) = frontend::target(body).map_err(layout)?;
+            if self.spelling(name)? == Spelling::Awaited {
+                return Ok(Step::Stop);
+            }
+        }
         let entry = match (message, self.commands.copy.usage(message)) {
             (Frontend::Terminate, _) => {
                 self.terminate(total);
@@ -290,15 +329,23 @@ impl<P, T: Clone> Session<P, T> {
     }
 }
 
+/// Whether it is settled in which encoding a name is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    Plain,
+    /// The server may yet report another one.
+    Awaited,
+}
+
 /// Checks the body of a message that will be held, and tells how its text reads.
-fn check_layout(kind: HeldKind, body: &[u8]) -> Result<Reading, crate::cursor::CursorError> {
+fn check_layout(kind: HeldKind, body: &[u8]) -> Result<Reading, CursorError> {
     Ok(match kind {
         HeldKind::Query => Reading::of(frontend::text(body)?),
         HeldKind::Parse => Reading::of(frontend::parse(body)?.text),
         HeldKind::Bind => frontend::bind(body).map(|_| Reading::Plain)?,
         HeldKind::Execute => frontend::execute(body).map(|_| Reading::Plain)?,
         HeldKind::FunctionCall => frontend::function_call(body).map(|_| Reading::Plain)?,
-        HeldKind::Startup => return Err(crate::cursor::CursorError::Invalid),
+        HeldKind::Startup => return Err(CursorError::Invalid),
     })
 }
 

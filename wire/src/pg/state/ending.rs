@@ -3,10 +3,10 @@
 use crate::error::{Error, Misbehaviour, Unsupported};
 use crate::pg::encode;
 use crate::pg::refuse::{self, Encoding};
-use crate::pg::session::Session;
+use crate::pg::session::{JudgedStartup, Session};
 use crate::pg::sqlstate::SqlState;
 use crate::pg::state::{Ending, Phase, Rest};
-use crate::session::{Action, CloseReason, Fatal, Leg};
+use crate::session::{Action, CloseReason, Completion, Fatal, Leg};
 
 impl<P, T: Clone> Session<P, T> {
     /// Ends the session for a violation, a limit or a requirement.
@@ -49,9 +49,17 @@ impl<P, T: Clone> Session<P, T> {
         }
         self.front = None;
         self.fallback = None;
+        self.startup_ended(Completion::Lost, None);
         self.commands.lose_all(&mut self.out);
         self.phase = Phase::Closed;
         self.out.push(Action::Close(reason));
+    }
+
+    /// Gives the startup's tag its outcome, unless it has it.
+    pub(in crate::pg) fn startup_ended(&mut self, completion: Completion, error: Option<SqlState>) {
+        if let Some(JudgedStartup { tag, request }) = self.startup.take() {
+            self.out.ended(tag, completion, request, error);
+        }
     }
 
     /// Sends the client bytes of our own, unless that would tear a message of the server's or a handshake.
@@ -117,6 +125,7 @@ fn client_error(error: Error) -> Option<(Fatal, &'static str)> {
                 ),
                 "",
             ),
+            Unsupported::NonAsciiName => (SqlState::FEATURE_NOT_SUPPORTED, what.to_string(), ""),
             Unsupported::ClientWithoutTls => (
                 SqlState::INVALID_AUTHORIZATION,
                 "sqlward requires TLS on this listener".into(),

@@ -9,7 +9,7 @@ use crate::pg::refuse;
 use crate::pg::session::Session;
 use crate::pg::sqlstate::SqlState;
 use crate::pg::state::{Ending, Phase, Rest, Step};
-use crate::session::{Action, CancelKey, CloseReason, Leg};
+use crate::session::{Action, CancelKey, CloseReason, Completion, Leg};
 
 impl<P, T: Clone> Session<P, T> {
     /// Reads the server's messages until bytes are missing, then goes on with the client's.
@@ -145,6 +145,7 @@ impl<P, T: Clone> Session<P, T> {
     pub(in crate::pg) fn authentication_failed(&mut self, total: usize) -> Result<(), Error> {
         let (_, sqlstate) = self.read_error(total)?;
         self.out.push(Action::AuthFailed { sqlstate });
+        self.startup_ended(Completion::Failed, Some(sqlstate));
         self.end_with_error(sqlstate, total);
         Ok(())
     }
@@ -173,11 +174,13 @@ impl<P, T: Clone> Session<P, T> {
                 self.commands.ready(tx, &mut self.out);
                 self.server.pass(total);
                 self.phase = Phase::ExpectCommand;
+                self.startup_ended(Completion::Done, None);
                 self.out.push(Action::Established);
                 Ok(())
             }
             Backend::ErrorResponse => {
                 let (_, sqlstate) = self.read_error(total)?;
+                self.startup_ended(Completion::Failed, Some(sqlstate));
                 self.end_with_error(sqlstate, total);
                 Ok(())
             }

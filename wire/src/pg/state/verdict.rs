@@ -8,24 +8,27 @@ use crate::pg::frontend;
 use crate::pg::held::HeldKind;
 use crate::pg::pending::{Entry, Kind};
 use crate::pg::refuse;
-use crate::pg::session::Session;
+use crate::pg::session::{JudgedStartup, Session};
 use crate::pg::sqlstate::SqlState;
 use crate::pg::state::{Ending, Front, Phase, Rest};
-use crate::session::{Action, AfterRefusal, CloseReason, Fatal, Refusal, Verdict};
+use crate::session::{Action, AfterRefusal, CloseReason, Completion, Fatal, Refusal, Verdict};
 
 impl<P, T: Clone> Session<P, T> {
     pub(in crate::pg) fn judged(&mut self, verdict: Verdict<P, T>) -> Result<(), Error> {
         let Some(front) = self.front.filter(Front::is_shown) else {
             return Err(Error::Event);
         };
+        let request = u64::try_from(front.total).unwrap_or(u64::MAX);
         match (self.phase, verdict) {
-            (Phase::ExpectStartupVerdict, Verdict::Forward { permit, .. }) => {
+            (Phase::ExpectStartupVerdict, Verdict::Forward { permit, tag }) => {
                 drop(permit);
+                self.startup = Some(JudgedStartup { tag, request });
                 self.phase = Phase::ExpectServer;
                 self.out.push(Action::Connect);
                 return Ok(());
             }
-            (Phase::ExpectStartupVerdict, Verdict::Refuse { refusal, .. }) => {
+            (Phase::ExpectStartupVerdict, Verdict::Refuse { refusal, tag }) => {
+                self.startup = Some(JudgedStartup { tag, request });
                 self.refuse_startup(&refusal);
                 return Ok(());
             }
@@ -61,6 +64,7 @@ impl<P, T: Clone> Session<P, T> {
         };
         let bytes = refuse::fatal(&fatal, &refusal.detail, &refusal.hint, self.encoding());
         self.tell_client(&bytes);
+        self.startup_ended(Completion::Refused, Some(refusal.sqlstate));
         self.close(CloseReason::Refused, None);
     }
 
