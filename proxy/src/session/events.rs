@@ -2,7 +2,10 @@
 
 use std::{rc::Rc, time::Duration};
 
-use sqlward_audit_store::{journal::JournalError, record::SessionId};
+use sqlward_audit_store::{
+    journal::JournalError,
+    record::{IntentKind, SessionId},
+};
 use sqlward_policy::statement::{Encoding, Known, LexState};
 use sqlward_wire::{CloseReason, Completion, Event, Outcome, pg};
 
@@ -83,6 +86,9 @@ impl Session {
         let run = &outcome.tag;
         let written = audit::outcome(&mut self.worker.lane.borrow_mut(), outcome);
         self.unrecorded(written);
+        if run.kind == IntentKind::Startup {
+            return;
+        }
         let duration = Duration::from_nanos(outcome.ended.saturating_sub(run.started_ns));
         let failed = outcome.completion == Completion::Failed;
         self.worker
