@@ -54,6 +54,18 @@ Examples:
   sqlward audit top --data ./data --by user
   sqlward audit top --data ./data --by object --measure rows --from 7d --limit 20")]
     Top(Box<Top>),
+    /// Recompute the hash chain over the whole store, and compare every row with its journal entry.
+    #[command(after_help = "\
+Example:
+  sqlward audit verify --data ./data
+
+Exit code 0: intact. 1: something is wrong, and each finding is named. The chain is not signed yet: who can write the
+data folder can rewrite it whole.")]
+    Verify {
+        /// The proxy's data folder.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
     /// Ask in SQL (SQLite), read-only, over the views `statements`, `sessions` and `administration`.
     #[command(after_help = "\
 Example:
@@ -215,6 +227,7 @@ impl Audit {
                 story(&entries, answer.format)?;
             }
             Self::Top(top) => top.run()?,
+            Self::Verify { data } => return verify(&data),
             Self::Sql {
                 query,
                 from,
@@ -366,6 +379,30 @@ impl Filter {
             order: Order::Newest,
         }
     }
+}
+
+/// Verify the chain; say what is wrong.
+fn verify(data: &Path) -> Result<ExitCode> {
+    let report = archive(data)?.verify()?;
+    for finding in &report.findings {
+        let place = match (finding.lane, finding.seq) {
+            (Some(lane), Some(seq)) => format!(": lane {lane}, entry {seq}"),
+            (Some(lane), None) => format!(": lane {lane}"),
+            (None, _) => String::new(),
+        };
+        println!("{}{place}: {}", finding.file.display(), finding.what);
+    }
+    println!(
+        "{} entries chained, {} rows compared, {} findings",
+        report.entries,
+        report.rows,
+        report.findings.len()
+    );
+    Ok(if report.is_intact() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Print a session: steps and statements in one order, in JSON each with all it has.
