@@ -6,6 +6,7 @@ mod demo;
 mod output;
 mod policy;
 mod run;
+mod values;
 
 use std::process::ExitCode;
 

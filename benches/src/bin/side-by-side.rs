@@ -90,7 +90,7 @@ impl Plan {
             // Scale 10 is one million accounts.
             Self {
                 short,
-                rounds: 5,
+                rounds: 3,
                 seconds: 4,
                 scale: 10,
             }

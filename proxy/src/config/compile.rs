@@ -405,7 +405,7 @@ impl Checker<'_> {
     }
 }
 
-fn limits(file: &file::Limits) -> Limits {
+pub(super) fn limits(file: &file::Limits) -> Limits {
     Limits {
         max_connections: file.max_connections,
         max_connections_per_client: file.max_connections_per_client,
@@ -416,56 +416,6 @@ fn limits(file: &file::Limits) -> Limits {
         max_statement_bytes: file.max_statement_bytes,
         max_recorded_parameter_bytes: file.max_recorded_parameter_bytes,
         drain_timeout: Duration::from_secs(file.drain_timeout_secs),
-    }
-}
-
-impl Config {
-    /// The configuration of a quick start: one listener, one upstream, defaults for the rest.
-    #[must_use]
-    pub fn quick(
-        listen: SocketAddr,
-        upstream: &str,
-        policy: Vec<PathBuf>,
-        data_dir: PathBuf,
-        admin: Option<SocketAddr>,
-    ) -> Self {
-        let host = upstream.rsplit_once(':').map_or(upstream, |(host, _)| host);
-        let audit = file::Audit::default();
-        Self {
-            data_dir,
-            policy,
-            node: 0,
-            workers: std::thread::available_parallelism().map_or(1, usize::from),
-            admin,
-            log: file::LogFormat::Text,
-            limits: limits(&file::Limits::default()),
-            retention_days: audit.retention_days,
-            max_journal_bytes: audit.max_journal_bytes,
-            max_text_bytes: audit.max_text_bytes,
-            end_user: file::EndUser::default(),
-            listeners: vec![Listener {
-                name: "postgres".into(),
-                address: listen,
-                tls: ClientTls {
-                    mode: TlsMode::Disable,
-                    files: None,
-                },
-                upstream: Arc::new(Upstream {
-                    name: "postgres".into(),
-                    address: upstream.into(),
-                    tls: ServerTls {
-                        mode: TlsMode::Prefer,
-                        verification: Verification::None,
-                        files: ClientFiles {
-                            ca: None,
-                            identity: None,
-                        },
-                        server_name: host.trim_matches(['[', ']']).to_owned(),
-                        direct: false,
-                    },
-                }),
-            }],
-        }
     }
 }
 

@@ -3,5 +3,6 @@
 pub mod compile;
 mod fields;
 pub mod file;
+mod quick;
 
 pub use compile::{ClientTls, Config, Limits, Listener, ServerTls, TlsMode, Upstream};

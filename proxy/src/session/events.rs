@@ -9,10 +9,14 @@ use sqlward_audit_store::{
 use sqlward_policy::statement::{Encoding, Known, LexState};
 use sqlward_wire::{CloseReason, Completion, Event, Outcome, pg};
 
-use super::{Context, Next, Session, Tag, context::EndUserSources};
+use super::{
+    Context, Next, Session, Tag,
+    context::EndUserSources,
+    names::{Renamed, renamed},
+};
 use crate::{
     audit, enforce,
-    inspect::{self, Bench, Judged, Renamed},
+    inspect::{Bench, Judged},
     record::SessionRecord,
     worker::Worker,
 };
@@ -58,7 +62,7 @@ impl Session {
             enforce::Verdict::Forward { .. } | enforce::Verdict::Refuse { .. } => None,
         };
         self.tell(Event::Verdict(verdict));
-        for renamed in ran.iter().flat_map(|known| inspect::renamed(known)) {
+        for renamed in ran.iter().flat_map(|known| renamed(known)) {
             match renamed {
                 Renamed::Prepared(name) => self.wire.forget_prepared(name.map(str::as_bytes)),
                 Renamed::Portal(name) => self.wire.forget_portals(name.map(str::as_bytes)),

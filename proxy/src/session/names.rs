@@ -2,9 +2,12 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use sqlward_policy::statement::{
-    Facts,
-    facts::{SessionEffect, StatementFacts},
+use sqlward_policy::{
+    statement::{
+        Facts, Known,
+        facts::{SessionEffect, StatementFacts},
+    },
+    vocabulary::Verb,
 };
 
 /// Names that a session may define.
@@ -165,6 +168,45 @@ impl Names {
             };
         }
     }
+}
+
+/// Whose name a text may give another meaning; `None` for all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Renamed<'a> {
+    /// Prepared statements.
+    Prepared(Option<&'a str>),
+    /// Portals, which cursors are.
+    Portal(Option<&'a str>),
+    /// A portal keeps its meaning, but is run by SQL.
+    Fetched(&'a str),
+}
+
+/// The names that SQL shares with the protocol, and that a text may give another meaning.
+pub(crate) fn renamed(known: &Known) -> impl Iterator<Item = Renamed<'_>> {
+    let statements = known.analysis.facts.statements.iter();
+    let effects = statements.flat_map(|statement| {
+        statement
+            .effects
+            .iter()
+            .map(|effect| (statement.verb, effect))
+    });
+    effects
+        .flat_map(|(verb, effect)| match effect {
+            SessionEffect::Prepare { name, .. } => [Some(Renamed::Prepared(Some(name))), None],
+            SessionEffect::Deallocate(name) => [Some(Renamed::Prepared(name.as_deref())), None],
+            SessionEffect::Declare { name, .. } => [Some(Renamed::Portal(Some(name))), None],
+            SessionEffect::Cursor(name) if verb == Verb::Close => [
+                Some(Renamed::Portal((!name.is_empty()).then_some(&**name))),
+                None,
+            ],
+            SessionEffect::Cursor(name) => [Some(Renamed::Fetched(name)), None],
+            SessionEffect::Discard => [Some(Renamed::Prepared(None)), Some(Renamed::Portal(None))],
+            SessionEffect::Set { .. }
+            | SessionEffect::Reset(_)
+            | SessionEffect::Execute(_)
+            | SessionEffect::MayChangeSettings => [None, None],
+        })
+        .flatten()
 }
 
 /// Give `name` one more body that it may stand for. Returns what that adds in weight.

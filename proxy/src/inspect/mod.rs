@@ -1,5 +1,7 @@
 //! Wire's held message → a judged one: read it, ask the policy, write the intent, give the verdict.
 
+mod protocol;
+
 use std::{ops::Range, rc::Rc, sync::Arc};
 
 use jiff::Timestamp;
@@ -13,12 +15,9 @@ use sqlward_audit_store::{
     redact,
 };
 use sqlward_policy::{
-    Cause, Decision, Policy, Request, decide_function_call, decide_startup,
-    statement::{
-        Analysis, Facts, Known, LexState, Limits, SessionEffect, Slot, StatementFacts, analyse,
-        analyse_replication,
-    },
-    vocabulary::{Action, Class, Mode, Unreadable, Verb},
+    Cause, Decision, Policy, Request,
+    statement::{Analysis, Facts, Known, LexState, Limits, Slot, analyse, analyse_replication},
+    vocabulary::Unreadable,
 };
 use sqlward_wire::{self as wire, pg};
 
@@ -32,9 +31,6 @@ use crate::{
     shared::wall_us,
     worker::Worker,
 };
-
-/// How much of a statement that is too long is looked at.
-const GLANCE_BYTES: usize = 4 << 10;
 
 /// What came of looking at a held message.
 pub(crate) enum Judged {
@@ -133,36 +129,6 @@ impl Bench<'_> {
             } => self.too_large(kind, length, prefix),
         };
         Judged::Verdict(verdict)
-    }
-
-    /// The start of a session: who it is, and whether it may be.
-    fn startup(
-        &mut self,
-        protocol: (u16, u16),
-        parameters: &pg::StartupParameters<'_>,
-        replication: Option<pg::Replication>,
-    ) -> Verdict {
-        self.record.protocol(protocol);
-        self.context.introduce(parameters);
-        let decision = decide_startup(
-            self.policy,
-            &self.context.subject,
-            replication.is_some(),
-            Timestamp::now(),
-        );
-        let (text, known) = if replication.is_some() {
-            let text = "replication connection";
-            (text, protocol_request(Verb::Replication, text))
-        } else {
-            ("connection", protocol_request(Verb::Empty, "connection"))
-        };
-        if decision.judged == Action::Allow && replication.is_none() {
-            // The session's own records tell of it.
-            let run = Run::new(IntentKind::Startup, known, None, self.now_ns);
-            return enforce::verdict(decision, None, run);
-        }
-        let filing = Filing::new(IntentKind::Startup, Text::whole(text.as_bytes()));
-        self.conclude(known, decision, filing, None)
     }
 
     /// A text to run (Query) or to prepare (Parse).
@@ -313,77 +279,6 @@ impl Bench<'_> {
         self.conclude(known, decision, filing, None)
     }
 
-    fn function_call(&mut self, oid: u32, arguments: pg::Parameters<'_>) -> Verdict {
-        let text = format!("function call {oid}");
-        let known = protocol_request(Verb::FunctionCall, "function call");
-        let limit = self
-            .worker
-            .shared
-            .config
-            .limits
-            .max_recorded_parameter_bytes;
-        // Which function it is only the server knows.
-        let parameters = audit::parameters(arguments, limit, Secrecy::Secret);
-        let filing = Filing {
-            parameters: &parameters,
-            ..Filing::new(IntentKind::FunctionCall, Text::whole(text.as_bytes()))
-        };
-        let standing = self.context.standing(self.policy);
-        let decision = decide_function_call(self.policy, standing, Timestamp::now());
-        self.conclude(known, decision, filing, None)
-    }
-
-    fn too_large(&mut self, kind: pg::HeldKind, length: u64, prefix: &[u8]) -> Verdict {
-        // Only texts may be looked at: what is bound is not for the record of a statement.
-        let glance = match kind {
-            pg::HeldKind::Query | pg::HeldKind::Parse => {
-                prefix.get(..GLANCE_BYTES).unwrap_or(prefix)
-            }
-            pg::HeldKind::Startup
-            | pg::HeldKind::Bind
-            | pg::HeldKind::Execute
-            | pg::HeldKind::FunctionCall => &[],
-        };
-        let known = fresh(analyse(glance, &self.lex, &Limits::default()));
-        let kind = match kind {
-            pg::HeldKind::Query | pg::HeldKind::Startup => IntentKind::Simple,
-            pg::HeldKind::Parse => IntentKind::Prepare,
-            pg::HeldKind::Bind | pg::HeldKind::Execute => IntentKind::Execute,
-            pg::HeldKind::FunctionCall => IntentKind::FunctionCall,
-        };
-        let glance = redact::redact(glance, &known.analysis.secrets);
-        let text = Text::Sent {
-            bytes: &glance,
-            full_len: length,
-            full_hash: None,
-        };
-        let judgement = Judgement {
-            action: Action::Deny,
-            judged: Action::Deny,
-            mode: Mode::Enforce,
-            rules: List::empty(),
-            severity: None,
-            generation: self.policy.generation,
-            unreadable: Some(Unreadable::TooComplex),
-        };
-        let filed = self.file(&known, judgement, &Filing::new(kind, text));
-        let limit = self.worker.shared.config.limits.max_statement_bytes;
-        let refusal = wire::Refusal {
-            sqlstate: pg::SqlState::PROGRAM_LIMIT_EXCEEDED,
-            message: format!("a message of {length} bytes is too long for sqlward to judge"),
-            detail: format!("max_statement_bytes is {limit}"),
-            hint: "raise limits.max_statement_bytes in sqlward's configuration".to_owned(),
-            then: wire::AfterRefusal::Continue,
-        };
-        let intent = filed.ok().map(|(seq, _)| seq);
-        let mut run = Run::new(kind, known, intent, self.now_ns);
-        run.refusal = Some(Rc::new(refusal.clone()));
-        Verdict::Refuse {
-            refusal,
-            tag: Rc::new(run),
-        }
-    }
-
     /// Something behind a message that was refused in the same pipeline: the server will skip it.
     fn behind(&self, refused: &Tag, refusal: &Rc<wire::Refusal>) -> Verdict {
         let mut run = Run::new(refused.kind, Rc::clone(&refused.known), None, self.now_ns);
@@ -515,27 +410,6 @@ impl Bench<'_> {
     }
 }
 
-/// The analysis of a request that is no SQL.
-fn protocol_request(verb: Verb, normal: &str) -> Rc<Known> {
-    let class = if verb == Verb::Empty {
-        Class::Utility
-    } else {
-        Class::Admin
-    };
-    let statements = vec![StatementFacts::new(verb, class)];
-    fresh(Analysis {
-        facts: Facts {
-            statements,
-            unreadable: None,
-        },
-        normal: normal.into(),
-        // Its own, so that the record does not take it for an empty text.
-        fingerprint: analyse(normal.as_bytes(), &LexState::default(), &Limits::default())
-            .fingerprint,
-        ..analyse(b"", &LexState::default(), &Limits::default())
-    })
-}
-
 /// A name as SQL quotes it.
 fn quoted(name: &[u8]) -> String {
     format!("\"{}\"", String::from_utf8_lossy(name).replace('"', "\"\""))
@@ -547,45 +421,6 @@ fn fresh(analysis: Analysis) -> Rc<Known> {
         analysis: Arc::new(analysis),
         slot: Slot::default(),
     })
-}
-
-/// Whose name a text may give another meaning; `None` for all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Renamed<'a> {
-    /// Prepared statements.
-    Prepared(Option<&'a str>),
-    /// Portals, which cursors are.
-    Portal(Option<&'a str>),
-    /// A portal keeps its meaning, but is run by SQL.
-    Fetched(&'a str),
-}
-
-/// The names that SQL shares with the protocol, and that a text may give another meaning.
-pub(crate) fn renamed(known: &Known) -> impl Iterator<Item = Renamed<'_>> {
-    let statements = known.analysis.facts.statements.iter();
-    let effects = statements.flat_map(|statement| {
-        statement
-            .effects
-            .iter()
-            .map(|effect| (statement.verb, effect))
-    });
-    effects
-        .flat_map(|(verb, effect)| match effect {
-            SessionEffect::Prepare { name, .. } => [Some(Renamed::Prepared(Some(name))), None],
-            SessionEffect::Deallocate(name) => [Some(Renamed::Prepared(name.as_deref())), None],
-            SessionEffect::Declare { name, .. } => [Some(Renamed::Portal(Some(name))), None],
-            SessionEffect::Cursor(name) if verb == Verb::Close => [
-                Some(Renamed::Portal((!name.is_empty()).then_some(&**name))),
-                None,
-            ],
-            SessionEffect::Cursor(name) => [Some(Renamed::Fetched(name)), None],
-            SessionEffect::Discard => [Some(Renamed::Prepared(None)), Some(Renamed::Portal(None))],
-            SessionEffect::Set { .. }
-            | SessionEffect::Reset(_)
-            | SessionEffect::Execute(_)
-            | SessionEffect::MayChangeSettings => [None, None],
-        })
-        .flatten()
 }
 
 fn text_of(prepare: &Tag) -> Text<'_> {

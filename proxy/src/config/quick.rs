@@ -1,0 +1,56 @@
+//! The configuration of a quick start, made of a few options instead of a file.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use super::{ClientTls, Config, Listener, ServerTls, TlsMode, Upstream, compile::limits, file};
+use crate::tls::{ClientFiles, Verification};
+
+impl Config {
+    /// The configuration of a quick start: one listener, one upstream, defaults for the rest.
+    #[must_use]
+    pub fn quick(
+        listen: SocketAddr,
+        upstream: &str,
+        policy: Vec<PathBuf>,
+        data_dir: PathBuf,
+        admin: Option<SocketAddr>,
+    ) -> Self {
+        let host = upstream.rsplit_once(':').map_or(upstream, |(host, _)| host);
+        let audit = file::Audit::default();
+        Self {
+            data_dir,
+            policy,
+            node: 0,
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            admin,
+            log: file::LogFormat::Text,
+            limits: limits(&file::Limits::default()),
+            retention_days: audit.retention_days,
+            max_journal_bytes: audit.max_journal_bytes,
+            max_text_bytes: audit.max_text_bytes,
+            end_user: file::EndUser::default(),
+            listeners: vec![Listener {
+                name: "postgres".into(),
+                address: listen,
+                tls: ClientTls {
+                    mode: TlsMode::Disable,
+                    files: None,
+                },
+                upstream: Arc::new(Upstream {
+                    name: "postgres".into(),
+                    address: upstream.into(),
+                    tls: ServerTls {
+                        mode: TlsMode::Prefer,
+                        verification: Verification::None,
+                        files: ClientFiles {
+                            ca: None,
+                            identity: None,
+                        },
+                        server_name: host.trim_matches(['[', ']']).to_owned(),
+                        direct: false,
+                    },
+                }),
+            }],
+        }
+    }
+}
