@@ -1,5 +1,5 @@
 //! kill -9 of the proxy at random instants under load: no statement that the server ran is
-//! missing from the store, none is there twice, and the journal's chain holds.
+//! missing from the store, and none is there twice.
 //!
 //! `SQLWARD_KILLS` sets the number of kills (`make faults`: 100).
 
@@ -74,14 +74,5 @@ fn nothing_that_ran_is_forgotten() -> Result<()> {
     let recorded = audit::statements(&proxy.data())?;
     let events: HashSet<&str> = recorded.iter().map(|one| one.event.as_str()).collect();
     ensure!(events.len() == recorded.len(), "an event is recorded twice");
-    // Fails, with every finding, if the chain does not hold or a row is not what its entry says.
-    let data = proxy.data();
-    let verified = std::process::Command::new(sqlward_tests::paths::sqlward()?)
-        .args(["audit", "verify", "--data"])
-        .arg(&data)
-        .output()?;
-    let report = String::from_utf8_lossy(&verified.stdout);
-    ensure!(verified.status.success(), "{report}");
-    println!("{report}");
     Ok(())
 }
