@@ -2,7 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
-use super::{ClientTls, Config, Listener, ServerTls, TlsMode, Upstream, compile::limits, file};
+use super::{
+    ClientTls, Config, Listener, ServerTls, TlsMode, Upstream,
+    compile::{default_workers, limits},
+    file,
+};
 use crate::tls::{ClientFiles, Verification};
 
 impl Config {
@@ -21,7 +25,7 @@ impl Config {
             data_dir,
             policy,
             node: 0,
-            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            workers: default_workers(),
             admin,
             log: file::LogFormat::Text,
             limits: limits(&file::Limits::default()),
