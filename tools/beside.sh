@@ -69,9 +69,16 @@ mirrors() {
   true
 }
 codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
-mirror=$(mirrors | awk -v own="$codename" '$2 == own { print $1; exit }')
-[ -n "$mirror" ] || fail "the machine's apt sources name no mirror of Debian $codename main"
-printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$suite" >"$apt/sources.list"
+# What the machine takes for its own release, named for the wanted suite; its updates only for a
+# suite that has some.
+suffixes=('')
+case $suite in sid | unstable | testing | experimental) ;; *) suffixes+=(-updates -security) ;; esac
+for suffix in "${suffixes[@]}"; do
+  mirror=$(mirrors | awk -v own="$codename$suffix" '$2 == own { print $1; exit }')
+  [ -z "$mirror" ] || printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$suite$suffix"
+done >"$apt/sources.list"
+grep -q " $suite main" "$apt/sources.list" \
+  || fail "the machine's apt sources name no mirror of Debian $codename main"
 
 options=(
   -q -o "Dir::Etc::sourcelist=$apt/sources.list" -o "Dir::Etc::sourceparts=$apt/parts"
