@@ -137,9 +137,10 @@ mysql_servers() {
 # The servers' own test suites: MariaDB's runs, and the statements of both are asked of the servers.
 mysql_suites() {
   tools/beside.sh build/beside/mtr-10.11 bookworm \
-    mariadb-server-core=10.11 mariadb-client-core libpam0g \
+    mariadb-server-core=10.11 mariadb-client-core libpam0g libpcre2-posix3 \
     --alone mariadb-server mariadb-client mariadb-test mariadb-test-data
-  tools/beside.sh build/beside/mysql-testsuite sid libc6 --alone mysql-testsuite
+  tools/beside.sh build/beside/mysql-testsuite sid \
+    mysql-server-core=9 mysql-client-core --alone mysql-testsuite
 }
 
 # --- drivers -------------------------------------------------------------------------------------
