@@ -30,10 +30,12 @@ pub mod fuzzing;
 pub mod pg;
 pub mod pipe;
 pub mod session;
+pub mod sqlstate;
 
 pub use error::Error;
 pub use pipe::Pipe;
 pub use session::{
-    Action, AfterRefusal, AuthMethod, CancelKey, CloseReason, Completion, Event, Fatal, Leg,
-    Negotiation, Outcome, Refusal, TxStatus, Verdict,
+    Action, AfterRefusal, Answer, AuthMethod, CancelKey, CloseReason, Completion, Event, Fatal,
+    Leg, Negotiation, Outcome, Refusal, Tracked, TxStatus, Verdict,
 };
+pub use sqlstate::{ErrorCode, SqlState};
