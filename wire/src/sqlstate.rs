@@ -39,6 +39,10 @@ impl SqlState {
             .then_some(Self(code))
     }
 
+    pub(crate) const fn from_bytes(code: [u8; 5]) -> Self {
+        Self(code)
+    }
+
     /// Shows the code as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
