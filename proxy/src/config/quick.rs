@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use super::{
     ClientTls, Config, Listener, ServerTls, TlsMode, Upstream,
-    compile::{default_workers, limits},
+    compile::{default_journal_bytes, default_workers, limits},
     file,
 };
 use crate::tls::{ClientFiles, Verification};
@@ -21,16 +21,17 @@ impl Config {
     ) -> Self {
         let host = upstream.rsplit_once(':').map_or(upstream, |(host, _)| host);
         let audit = file::Audit::default();
+        let workers = default_workers();
         Self {
             data_dir,
             policy,
             node: 0,
-            workers: default_workers(),
+            workers,
             admin,
             log: file::LogFormat::Text,
             limits: limits(&file::Limits::default()),
             retention_days: audit.retention_days,
-            max_journal_bytes: audit.max_journal_bytes,
+            max_journal_bytes: default_journal_bytes(workers),
             max_text_bytes: audit.max_text_bytes,
             end_user: file::EndUser::default(),
             listeners: vec![Listener {

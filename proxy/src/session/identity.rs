@@ -111,6 +111,7 @@ impl Identity {
                 | SessionEffect::Execute(_)
                 | SessionEffect::Cursor(_)
                 | SessionEffect::Deallocate(_)
+                | SessionEffect::Use(_)
                 | SessionEffect::MayChangeSettings => {}
             }
         }
@@ -171,6 +172,7 @@ pub(crate) fn may_change_role<'a>(mut effects: impl Iterator<Item = &'a SessionE
         | SessionEffect::Execute(_)
         | SessionEffect::Cursor(_)
         | SessionEffect::Deallocate(_)
+        | SessionEffect::Use(_)
         | SessionEffect::MayChangeSettings => false,
     })
 }
