@@ -67,9 +67,14 @@ impl LaneReader {
         }
     }
 
-    /// Whether no writer has the lane now.
-    pub(crate) fn is_idle(&self) -> bool {
-        held(&self.lane.idle).is_some()
+    /// Whether no writer has the lane now, and none has left anything that is not read.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        held(&self.lane.idle).is_some_and(|head| head.seq <= self.seq)
+    }
+
+    /// The lane's number.
+    pub(crate) fn number(&self) -> u16 {
+        self.lane.number
     }
 
     /// Bytes that are published and not read yet.
