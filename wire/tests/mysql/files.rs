@@ -21,6 +21,7 @@ fn the_named_file_streams() {
     assert!(wire.session.client.capacity() <= 4 * sqlward_wire::Pipe::LARGE);
     wire.server(&p(7, &sqlward_wire::mysql::encode::ok(3, 2, 0)));
     assert_eq!(wire.told(), ["[load] Done affected=3 results=1 Idle"]);
+    wire.clear();
     wire.through(&query("next"), &p(1, &ok()));
 }
 
@@ -80,6 +81,7 @@ fn what_follows_a_refused_file_is_not_for_the_client() {
     let more = sqlward_wire::mysql::encode::ok(0, AUTOCOMMIT | MORE, 0);
     wire.server(&ps(3, &[&more, &[1], COLUMN, &eof(), b"\x011", &eof()]));
     assert_eq!(wire.got(), ours(1, errcode::NOT_ALLOWED, REFUSED));
+    wire.clear();
     wire.through(&query("next"), &p(1, &ok()));
     // nor is the server's error about the empty file
     wire.client(&query("load"));

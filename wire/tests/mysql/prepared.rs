@@ -120,7 +120,9 @@ fn what_is_not_well_formed_ends_the_session() {
         wire.client(&execute(rest));
         assert!(wire.sent().starts_with(&[1, 0, 0, 0, 1]), "{rest:?}");
         assert!(wire.told()[0].contains("Layout(23)"), "{rest:?}");
-        assert!(text(&wire.got()).contains("#HY000invalid layout"));
+        assert!(
+            text(&wire.got()).contains("#HY000invalid message from the client: invalid layout")
+        );
     }
 }
 

@@ -142,7 +142,7 @@ impl<P, T: Clone> Session<P, T> {
     }
 
     /// Tells whether the client has sent a command, or a part of one, and waits for its answer.
-    fn client_waits(&self) -> bool {
+    pub(super) fn client_waits(&self) -> bool {
         let busy =
             matches!(&self.current, Some(current) if matches!(current.kind, Kind::Client(_)));
         busy || self.refused.is_some() || self.front.is_some() || self.client_rest.is_some()
