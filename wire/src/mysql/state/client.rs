@@ -32,6 +32,8 @@ impl<P, T: Clone> Session<P, T> {
             }
             let step = if self.client_rest.is_some() {
                 self.stream_command()?
+            } else if self.current.is_none() && self.server_rest.is_some() {
+                Step::Stop // the last answer is not through yet
             } else if let Some(refused) = self.refused.take() {
                 self.deliver(refused);
                 Step::Continue
