@@ -326,6 +326,7 @@ impl<P, T: Clone> Session<P, T> {
                 let payload = payload.to_vec();
                 let done = ok::ok(&payload, self.agreement.both)
                     .map_err(|_| server(Misbehaviour::Layout(0)))?;
+                self.variables.clear();
                 self.take_status(&done)?;
                 self.pass_done(packet, &done);
                 let method = self.auth.method();
