@@ -19,7 +19,7 @@ use std::{
 };
 
 use sqlward_audit_store::record::SessionId;
-use sqlward_policy::{Permit, Subject, statement::LexState};
+use sqlward_policy::{Permit, Subject, statement::PostgresLex};
 use sqlward_wire::{Action, AuthMethod, CloseReason, Event, Fatal, Leg, Negotiation, pg};
 use tokio::{net::TcpStream, time::Sleep};
 use tokio_rustls::TlsAcceptor;
@@ -73,7 +73,7 @@ pub(crate) struct Session {
     pub(crate) context: Context,
     pub(crate) record: SessionRecord,
     replication: bool,
-    lex: LexState,
+    lex: PostgresLex,
     client: Socket,
     /// What the client was shown in its TLS handshake.
     shown: Option<Arc<ServerMaterial>>,
@@ -149,7 +149,7 @@ impl Session {
             listener,
             id,
             replication: false,
-            lex: LexState::default(),
+            lex: PostgresLex::default(),
             client: Socket::new(Stream::Plain(tcp)),
             shown: None,
             server: None,
