@@ -312,6 +312,11 @@ action = "deny"
 id = "c"
 when = { function = "Pg_Sleep" }
 action = "alert"
+# In MySQL, unqualified names lie in the current database.
+[[rule]]
+id = "d"
+when = { object = ["mysql.*"], dialect = ["mysql", "mariadb"] }
+action = "deny"
 "#,
         expect![[r#"
             p.toml:4:14: warning: statements that can't be read pass, although others need an allow rule; expected `deny`

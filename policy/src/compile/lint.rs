@@ -8,9 +8,10 @@ use crate::policy::Defaults;
 use crate::rule::clause::PRIVILEGED;
 use crate::rule::object::NamePattern;
 use crate::rule::statement::StatementTest;
+use crate::rule::subject::SubjectTest;
 use crate::rule::window::Window;
 use crate::rule::{Condition, Rule, Test, When};
-use crate::vocabulary::Action;
+use crate::vocabulary::{Action, Dialect};
 
 impl Compiler {
     /// Warns of what is legal and rarely meant.
@@ -121,7 +122,11 @@ pub(super) fn mark_windows(when: &When, used: &mut [bool]) {
     }
 }
 
+/// The objects that it names, where it isn't known in which schema an unqualified name lies.
 fn names_of<'a>(when: &'a When, names: &mut Vec<&'a NamePattern>) {
+    if when.conditions.iter().any(is_mysql_only) {
+        return;
+    }
     for condition in &when.conditions {
         match condition {
             Condition::Test(test) => {
@@ -134,6 +139,14 @@ fn names_of<'a>(when: &'a When, names: &mut Vec<&'a NamePattern>) {
             Condition::Any(whens) => whens.iter().for_each(|when| names_of(when, names)),
         }
     }
+}
+
+/// Whether it holds in MySQL and MariaDB alone: their unqualified names lie in the current database.
+fn is_mysql_only(condition: &Condition) -> bool {
+    let Condition::Test(test) = condition else {
+        return false;
+    };
+    matches!(&**test, Test::Subject(SubjectTest::Dialect(set)) if !set.contains(Dialect::Postgres))
 }
 
 /// Whether a condition names a verb that only a rule can allow.
