@@ -686,6 +686,8 @@ fn clauses_that_restrict_nothing_are_known() {
         "sleep(0)=0",
         "BINARY 1",
         "1 COLLATE utf8mb4_bin",
+        "t.id = id",
+        "db.t.id = `T`.id",
     ] {
         assert_eq!(shape(clause), WhereShape::AlwaysTrue, "{clause}");
     }
@@ -715,6 +717,8 @@ fn clauses_that_restrict_nothing_are_known() {
         "name='a' AND name='b'",
         "id=@x",
         "id=1 OR id=2",
+        "t.id = u.id",
+        "db.t.id = (`u`.id)",
     ] {
         assert_eq!(shape(clause), WhereShape::Restricting, "{clause}");
     }
@@ -741,6 +745,53 @@ fn clauses_that_restrict_nothing_are_known() {
     };
     assert_eq!(shape(MYSQL), WhereShape::AlwaysTrue);
     assert_eq!(shape(pipes), WhereShape::Restricting);
+}
+
+#[test]
+fn administration_is_told_from_what_sessions_do() {
+    let facts = |sql: &str| read(sql.as_bytes(), MARIADB).facts.statements.remove(0);
+    for (sql, class) in [
+        ("KILL QUERY 7", Class::Session),
+        ("KILL SOFT QUERY ID 7", Class::Session),
+        ("KILL 7", Class::Admin),
+        ("KILL HARD CONNECTION 7", Class::Admin),
+        ("KILL QUERY USER app", Class::Admin),
+        ("SHOW BINLOG EVENTS", Class::Admin),
+        ("SHOW RELAYLOG EVENTS IN 'x'", Class::Admin),
+        ("SHOW EVENTS", Class::Session),
+        (
+            "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1",
+            Class::Admin,
+        ),
+        ("DROP EVENT IF EXISTS e", Class::Admin),
+    ] {
+        assert_eq!(facts(sql).class, class, "{sql}");
+    }
+    for (sql, account) in [
+        ("SET PASSWORD = PASSWORD('p')", "current_user"),
+        (
+            "SET PASSWORD FOR app@localhost = PASSWORD('p')",
+            "app@localhost",
+        ),
+        (
+            "SET PASSWORD FOR CURRENT_USER() = PASSWORD('p')",
+            "current_user",
+        ),
+        (
+            "ALTER USER CURRENT_USER() IDENTIFIED BY 'p'",
+            "current_user",
+        ),
+        ("ALTER USER USER() IDENTIFIED BY 'p'", "current_user"),
+    ] {
+        let facts = facts(sql);
+        let mut roles = facts.objects.iter();
+        assert!(
+            roles.any(|object| object.kind == ObjectKind::Role
+                && object.access == Access::Ddl
+                && &*object.name.name == account),
+            "{sql}: {facts:?}"
+        );
+    }
 }
 
 #[test]
@@ -802,7 +853,7 @@ fn ways_out_and_in_are_seen() {
 fn kinds_of_statements_have_their_verb_and_class() {
     for (sql, verb, class) in [
         ("KILL 5", Verb::Kill, Class::Admin),
-        ("KILL QUERY 5", Verb::Kill, Class::Admin),
+        ("KILL QUERY 5", Verb::Kill, Class::Session),
         ("FLUSH PRIVILEGES", Verb::Flush, Class::Admin),
         ("FLUSH TABLES t WITH READ LOCK", Verb::Flush, Class::Admin),
         ("RESET BINARY LOGS AND GTIDS", Verb::Reset, Class::Admin),

@@ -803,32 +803,37 @@ impl Judge<'_> {
 
     /// Whether two ranges of tokens say the same, brackets and qualifiers aside.
     fn same(&self, left: std::ops::Range<usize>, right: std::ops::Range<usize>) -> bool {
-        let (left, right) = (self.essence(left), self.essence(right));
-        left.len() == right.len()
+        let ((table, left), (other, right)) = (self.essence(left), self.essence(right));
+        let joined = table
+            .zip(other)
+            .is_some_and(|(table, other)| self.spelling(&table) != self.spelling(&other));
+        !joined
+            && left.len() == right.len()
             && !left.is_empty()
             && left.iter().zip(right).all(|(a, b)| {
                 let named =
                     |token: &Token| matches!(token.kind, Kind::Word | Kind::Name | Kind::Quoted);
-                let trimmed = |token: &Token| -> Vec<u8> {
-                    let bytes = token.bytes(self.text);
-                    bytes
-                        .iter()
-                        .filter(|byte| !matches!(byte, b'`' | b'"'))
-                        .map(u8::to_ascii_lowercase)
-                        .collect()
-                };
                 if named(a) && named(b) {
                     let volatile = VOLATILE
                         .iter()
                         .any(|known| a.bytes(self.text).eq_ignore_ascii_case(known));
-                    return !volatile && trimmed(a) == trimmed(b);
+                    return !volatile && self.spelling(a) == self.spelling(b);
                 }
                 a.kind == b.kind && a.bytes(self.text) == b.bytes(self.text)
             })
     }
 
-    /// The tokens of a range without brackets around it, and of a qualified column the last part.
-    fn essence(&self, range: std::ops::Range<usize>) -> &[Token] {
+    /// A name without quotes, in lower case.
+    fn spelling(&self, token: &Token) -> Vec<u8> {
+        let bytes = token.bytes(self.text).iter();
+        bytes
+            .filter(|byte| !matches!(byte, b'`' | b'"'))
+            .map(u8::to_ascii_lowercase)
+            .collect()
+    }
+
+    /// The tokens of a range without brackets around it; of a qualified column its table and the last part.
+    fn essence(&self, range: std::ops::Range<usize>) -> (Option<Token>, &[Token]) {
         let mut tokens = self.tokens.get(range).unwrap_or_default();
         while let [open, inner @ .., close] = tokens {
             if open.kind != Kind::Open || close.kind != Kind::Close {
@@ -841,9 +846,9 @@ impl Judge<'_> {
                 .iter()
                 .enumerate()
                 .all(|(place, token)| (token.kind == Kind::Dot) == (place % 2 == 1));
-        match tokens.split_last() {
-            Some((last, _)) if dotted => std::slice::from_ref(last),
-            _ => tokens,
+        match tokens {
+            [.., table, _, last] if dotted => (Some(*table), std::slice::from_ref(last)),
+            _ => (None, tokens),
         }
     }
 }

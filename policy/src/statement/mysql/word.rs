@@ -440,6 +440,7 @@ words! {
     Regexp "regexp" Both,
     Registration "registration" Nowhere,
     Relational "relational" Nowhere,
+    Relaylog "relaylog" Nowhere,
     Release "release" Both,
     Rename "rename" Both,
     Repair "repair" Nowhere,

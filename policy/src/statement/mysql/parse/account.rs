@@ -1,5 +1,6 @@
 //! GRANT and REVOKE, users and roles.
 
+use super::set::OWN_ACCOUNT;
 use super::{Fault, Parse, Parser};
 use crate::statement::facts::Name;
 use crate::statement::mysql::token::Kind;
@@ -265,6 +266,7 @@ impl Parser<'_> {
         if self.kind() == Kind::Open || (self.at(W::User) && self.kind_at(1) == Kind::Open) {
             self.eat(W::User);
             self.skip_brackets()?;
+            self.server_object(ObjectKind::Role, OWN_ACCOUNT, Access::Ddl);
             self.authentication()?;
             return self.account_options();
         }
@@ -276,6 +278,7 @@ impl Parser<'_> {
             if parser.at(W::User) && parser.kind_at(1) == Kind::Open {
                 parser.at += 1;
                 parser.skip_brackets()?;
+                parser.server_object(ObjectKind::Role, OWN_ACCOUNT, Access::Ddl);
             } else {
                 parser.account(Access::Ddl)?;
             }

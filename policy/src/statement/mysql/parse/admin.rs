@@ -11,8 +11,15 @@ impl Parser<'_> {
         let word = self.advance().word;
         match word {
             W::Kill => {
-                self.draft.command(Verb::Kill, Class::Admin);
                 self.eat_any(&[W::Hard, W::Soft]);
+                // KILL QUERY of one session is how drivers cancel.
+                let cancels = self.at(W::Query) && self.word_at(1) != W::User;
+                let class = if cancels {
+                    Class::Session
+                } else {
+                    Class::Admin
+                };
+                self.draft.command(Verb::Kill, class);
                 self.eat_any(&[W::Connection, W::Query]);
                 self.eat(W::Id);
                 if self.eat(W::User) {

@@ -124,7 +124,14 @@ impl Parser<'_> {
                 self.draft.command(Verb::Deallocate, Class::Session);
                 self.deallocated()
             }
-            W::Procedure | W::Function | W::Trigger | W::Event | W::Package | W::Library => {
+            W::Event => {
+                self.draft.command(Verb::Drop, Class::Admin);
+                self.if_exists();
+                let name = self.routine_name()?;
+                self.draft.object(ObjectKind::Other, name, Access::Ddl);
+                Ok(())
+            }
+            W::Procedure | W::Function | W::Trigger | W::Package | W::Library => {
                 self.draft.command(Verb::Drop, Class::Ddl);
                 self.eat(W::Body);
                 self.if_exists();
@@ -313,18 +320,19 @@ impl Parser<'_> {
     }
 
     fn event(&mut self, verb: Verb) -> Parse {
-        self.draft.command(verb, Class::Ddl);
+        // The server runs it on its own.
+        self.draft.command(verb, Class::Admin);
         self.if_not_exists();
         let name = self.routine_name()?;
         self.draft
-            .object(ObjectKind::Routine, name.clone(), Access::Ddl);
+            .object(ObjectKind::Other, name.clone(), Access::Ddl);
         while !self.at_end() && !self.at(W::Do) {
             if self.eat_any(&[W::Every, W::At, W::Starts, W::Ends]) {
                 self.expr()?;
                 self.eat_unit();
             } else if self.eat_words(&[W::Rename, W::To]) {
                 let renamed = self.routine_name()?;
-                self.draft.object(ObjectKind::Routine, renamed, Access::Ddl);
+                self.draft.object(ObjectKind::Other, renamed, Access::Ddl);
             } else if matches!(self.kind(), Kind::Word | Kind::Text) {
                 self.at += 1;
             } else {

@@ -74,6 +74,10 @@ impl Parser<'_> {
         self.draft.command(Verb::Show, Class::Session);
         self.eat_any(&[W::Full, W::Extended]);
         self.eat(W::Full);
+        if self.word_at(1) == W::Events && self.at_any(&[W::Binlog, W::Relaylog]) {
+            // They hold what every session wrote.
+            self.draft.raise(Class::Admin);
+        }
         match self.word() {
             W::Create => return self.show_create(),
             W::Columns | W::Fields | W::Index | W::Indexes | W::Keys => {

@@ -264,6 +264,8 @@ impl Parser<'_> {
         self.draft.command(Verb::Alter, Class::Dcl);
         if self.eat(W::For) {
             self.account(Access::Ddl)?;
+        } else {
+            self.server_object(ObjectKind::Role, OWN_ACCOUNT, Access::Ddl);
         }
         if self.eat(W::To) {
             self.expect(W::Random)?;
@@ -313,6 +315,9 @@ impl Parser<'_> {
             if self.kind() == Kind::Open {
                 self.skip_brackets()?;
             }
+            if access != Access::Refer {
+                self.server_object(ObjectKind::Role, OWN_ACCOUNT, access);
+            }
             return Ok(());
         }
         let mut name: String = if token.kind.is_text() {
@@ -351,6 +356,9 @@ impl Parser<'_> {
         Ok(())
     }
 }
+
+/// What the session's own account is called where a statement changes it without its name.
+pub(super) const OWN_ACCOUNT: &str = "current_user";
 
 /// Variables on which the reading of texts depends.
 pub(in crate::statement::mysql) fn is_reading(name: &str) -> bool {
