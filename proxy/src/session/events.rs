@@ -25,6 +25,7 @@ impl Session {
     /// Judge the held message; `analysed` is what an analysis elsewhere has found.
     pub(super) fn inspect(&mut self, analysed: Option<Rc<Known>>) -> Option<Next> {
         let policy = self.worker.policy();
+        let now = self.moment();
         let held = self.wire.held()?;
         if let pg::Held::Startup { replication, .. } = &held {
             self.replication = replication.is_some();
@@ -51,7 +52,7 @@ impl Session {
             lex: LexState::Postgres(self.lex),
             replication: self.replication,
             status: self.wire.tx_status(),
-            now_ns: self.now_ns,
+            now,
         };
         let verdict = match bench.judge(held, analysed) {
             Judged::Verdict(verdict) => verdict,
