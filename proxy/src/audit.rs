@@ -143,7 +143,7 @@ pub(crate) fn outcome(lane: &mut Lane, outcome: &wire::Outcome<Tag>) -> Result<(
     lane.append(&Entry::Outcome(entry)).map(drop)
 }
 
-/// If statements have passed unrecorded, say so before the next record: where the gap is, and how wide.
+/// If the journal was full or failed, say so before the next record: what has passed unrecorded, and what was refused.
 ///
 /// # Errors
 /// The journal can't take it; the gap stays to be told.
@@ -152,20 +152,27 @@ pub(crate) fn tell_gap(
     worker: &Worker,
     policy: &Policy,
 ) -> Result<(), JournalError> {
-    let dropped = worker.dropped.get();
-    if dropped == 0 {
-        return Ok(());
+    let gaps = [
+        (&worker.dropped, "records that the journal could not take"),
+        (
+            &worker.blocked,
+            "statements refused because the journal could not take their records",
+        ),
+    ];
+    for (count, detail) in gaps {
+        if count.get() > 0 {
+            lane.append(&Entry::Admin(Admin {
+                at_us: wall_us(),
+                action: AdminAction::Gap,
+                actor: "sqlward",
+                detail,
+                generation: policy.generation,
+                config_hash: None,
+                count: count.get(),
+            }))?;
+            count.set(0);
+        }
     }
-    lane.append(&Entry::Admin(Admin {
-        at_us: wall_us(),
-        action: AdminAction::Gap,
-        actor: "sqlward",
-        detail: "records that the journal could not take",
-        generation: policy.generation,
-        config_hash: None,
-        count: dropped,
-    }))?;
-    worker.dropped.set(0);
     Ok(())
 }
 

@@ -127,6 +127,8 @@ pub struct Worker {
     pub analysts: Analysts,
     /// Statements that passed unrecorded because the policy allows it.
     pub dropped: Cell<u64>,
+    /// Statements that were refused because their records could not be written.
+    pub blocked: Cell<u64>,
     /// Whether every session is to end at once.
     pub aborting: Cell<bool>,
     sleepers: RefCell<HashMap<u64, Waker>>,
@@ -193,6 +195,7 @@ async fn serve(mut seat: Seat, lane: Lane, analysts: Analysts, shared: Arc<Share
         lane: RefCell::new(lane),
         analysts,
         dropped: Cell::new(0),
+        blocked: Cell::new(0),
         aborting: Cell::new(false),
         sleepers: RefCell::default(),
         load: seat.load,
