@@ -48,7 +48,7 @@ impl Session {
             session: self.id,
             context: &mut self.context,
             record: &mut self.record,
-            lex: self.lex,
+            lex: LexState::Postgres(self.lex),
             replication: self.replication,
             status: self.wire.tx_status(),
             now_ns: self.now_ns,
@@ -76,7 +76,7 @@ impl Session {
     pub(super) fn held_text(&self) -> Option<(Box<[u8]>, LexState)> {
         match self.wire.held()? {
             pg::Held::Query { text, .. } | pg::Held::Parse { text, .. } => {
-                Some((text.into(), self.lex))
+                Some((text.into(), LexState::Postgres(self.lex)))
             }
             pg::Held::Startup { .. }
             | pg::Held::Bind { .. }

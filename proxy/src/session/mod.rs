@@ -19,7 +19,7 @@ use std::{
 };
 
 use sqlward_audit_store::record::SessionId;
-use sqlward_policy::{Permit, Subject, statement::LexState};
+use sqlward_policy::{Permit, Subject, statement::PostgresLex};
 use sqlward_wire::{Action, AuthMethod, CloseReason, Event, Fatal, Leg, Negotiation, pg};
 use tokio::{net::TcpStream, time::Sleep};
 use tokio_rustls::TlsAcceptor;
@@ -73,7 +73,7 @@ pub(crate) struct Session {
     pub(crate) context: Context,
     pub(crate) record: SessionRecord,
     replication: bool,
-    lex: LexState,
+    lex: PostgresLex,
     client: Socket,
     /// What the client was shown in its TLS handshake.
     shown: Option<Arc<ServerMaterial>>,
@@ -149,7 +149,7 @@ impl Session {
             listener,
             id,
             replication: false,
-            lex: LexState::default(),
+            lex: PostgresLex::default(),
             client: Socket::new(Stream::Plain(tcp)),
             shown: None,
             server: None,
@@ -196,7 +196,7 @@ impl Session {
 
     fn abort(&mut self, sqlstate: pg::SqlState, message: impl Into<String>) {
         self.tell(Event::Abort(Fatal {
-            sqlstate,
+            code: sqlstate.into(),
             message: message.into(),
         }));
     }
@@ -371,7 +371,7 @@ impl Session {
                 return Some(Next::Cancel(Backend { pid, key }));
             }
             Action::Authenticated { method } => self.authenticated(method),
-            Action::AuthFailed { sqlstate } => self.authentication_failed(sqlstate),
+            Action::AuthFailed { code } => self.authentication_failed(code.sqlstate),
             Action::BackendKey { pid, key } => {
                 self.record.backend(pid);
                 let backend = Backend { pid, key };
@@ -385,6 +385,12 @@ impl Session {
             }
             Action::ParameterChanged(name) => self.parameter_changed(&name),
             Action::Close(reason) => return Some(Next::Closed(reason)),
+            // MySQL's, which PostgreSQL's core never says.
+            Action::Thread(_)
+            | Action::SessionReset
+            | Action::Tracked(_)
+            | Action::Answered(_)
+            | Action::FileRefused(_) => {}
         }
         None
     }
