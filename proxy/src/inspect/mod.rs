@@ -354,6 +354,7 @@ impl Bench<'_> {
         }
         let mut run = Run::new(filing.kind, known, intent, self.now_ns);
         run.name = filing.prepared_name.into();
+        run.event = event;
         run.prepare = prepare.cloned();
         if unknown {
             return enforce::unknown_prepared(decision, event, run);

@@ -127,6 +127,23 @@ impl Session {
         tracing::info!(session = self.id.0, %sqlstate, "a pipeline's commit failed at its Sync");
     }
 
+    /// The server has taken back what a pipeline did before something in it failed: their records, which say
+    /// `done` as the server did, are told to be of no effect.
+    pub(super) fn undone(&self, sqlstate: pg::SqlState, runs: &[Tag], more: u64) {
+        let generation = self.worker.policy().generation;
+        let written = audit::undone(
+            &mut self.worker.lane.borrow_mut(),
+            &audit::Undone {
+                session: self.id,
+                sqlstate,
+                runs,
+                more,
+                generation,
+            },
+        );
+        self.unrecorded(written);
+    }
+
     pub(super) fn established(&mut self) {
         let written = {
             let subject = &self.context.subject;

@@ -326,10 +326,13 @@ impl Session {
     }
 
     async fn analyse(&mut self) {
-        let Some((text, lex)) = self.held_text() else {
+        let worker = Rc::clone(&self.worker);
+        let turn = worker.analysts.turn().await;
+        // Copied only now: of those that wait, the texts are where they were read into.
+        let (Some(turn), Some((text, lex))) = (turn, self.held_text()) else {
             return;
         };
-        let analysis = self.worker.analysts.analyse(&text, lex).await;
+        let analysis = turn.analyse(text.clone(), lex).await;
         self.tick();
         let Some(analysis) = analysis else {
             let message = "statement analysis is not available";
@@ -367,6 +370,11 @@ impl Session {
             Action::Inspect => return self.inspect(None),
             Action::Outcome(outcome) => self.outcome(&outcome),
             Action::CommitFailed { sqlstate } => self.commit_failed(sqlstate),
+            Action::Undone {
+                sqlstate,
+                tags,
+                more,
+            } => self.undone(sqlstate, &tags, more),
             Action::Cancel { pid, key } => {
                 return Some(Next::Cancel(Backend { pid, key }));
             }
