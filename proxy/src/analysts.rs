@@ -6,7 +6,9 @@ use std::{
     thread,
 };
 
-use sqlward_policy::statement::{ANALYSIS_STACK_BYTES, Analysis, LexState, Limits, analyse};
+use sqlward_policy::statement::{
+    ANALYSIS_STACK_BYTES, Analysis, LexState, Limits, analyse, analyse_replication,
+};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 /// Texts up to this length are analysed on the worker's own thread.
@@ -16,7 +18,28 @@ pub(crate) const INLINE_BYTES: usize = 8 << 10;
 struct Job {
     text: Box<[u8]>,
     lex: LexState,
+    channel: Channel,
     reply: oneshot::Sender<Analysis>,
+}
+
+/// Over what kind of connection a text comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// One for SQL.
+    Sql,
+    /// One for replication, which has commands of its own.
+    Replication,
+}
+
+impl Channel {
+    /// Analyse `text` as the server reads it there.
+    #[must_use]
+    pub fn analyse(self, text: &[u8], lex: &LexState) -> Analysis {
+        match self {
+            Self::Sql => analyse(text, lex, &Limits::default()),
+            Self::Replication => analyse_replication(text, lex, &Limits::default()),
+        }
+    }
 }
 
 /// How many texts a thread may have before it, the one that it reads included; only so many are copied.
@@ -74,9 +97,20 @@ impl Turn<'_> {
     /// Analyse `text`. `None`: the threads are gone, and the statement stays unread.
     ///
     /// Cancel safe: a dropped call wastes an analysis.
-    pub async fn analyse(self, text: Box<[u8]>, lex: LexState) -> Option<Analysis> {
+    pub async fn analyse(
+        self,
+        text: Box<[u8]>,
+        lex: LexState,
+        channel: Channel,
+    ) -> Option<Analysis> {
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(Job { text, lex, reply }).ok()?;
+        let job = Job {
+            text,
+            lex,
+            channel,
+            reply,
+        };
+        self.jobs.send(job).ok()?;
         answer.await.ok()
     }
 }
@@ -88,7 +122,7 @@ fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
             Err(_) => return,
         };
         let Ok(job) = job else { return };
-        let analysis = analyse(&job.text, &job.lex, &Limits::default());
+        let analysis = job.channel.analyse(&job.text, &job.lex);
         if job.reply.send(analysis).is_err() {
             tracing::debug!("a session ended before its statement was analysed");
         }
@@ -126,7 +160,8 @@ mod tests {
         for _ in 0..3 * TURNS_PER_THREAD {
             let turn = analysts.turn().await.unwrap();
             let text = b"SELECT 1".as_slice().into();
-            assert!(turn.analyse(text, LexState::default()).await.is_some());
+            let analysis = turn.analyse(text, LexState::default(), Channel::Sql).await;
+            assert!(analysis.is_some());
         }
     }
 }

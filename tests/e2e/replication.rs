@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use sqlward_tests::paths::postgres_program;
 use sqlward_tests::process::{run, until};
 use sqlward_tests::proxy::{self, Policy, Proxy};
+use sqlward_tests::raw::{Raw, tags};
 use sqlward_tests::server::{DATABASE, Options, Server, TRUSTED_USER};
 
 /// Everything passes that a rule needn't name.
@@ -167,5 +168,28 @@ fn pg_basebackup_brings_a_cluster_that_verifies() -> Result<()> {
     run(command.arg(&copy))?;
     run(Command::new(postgres_program("pg_verifybackup")).arg(&copy))?;
     recorded(&proxy, "pg_basebackup", "BASE_BACKUP")?;
+    Ok(())
+}
+
+/// However long it is, what comes over a replication connection is read as the server reads it there.
+#[test]
+fn a_long_command_is_read_as_one() -> Result<()> {
+    let (_server, proxy) = setup(Policy::RecordAll)?;
+    let mut raw = Raw::login(proxy.port(), TRUSTED_USER, &[("replication", "database")])?;
+    for padding in [0, 20_000] {
+        let answer = raw.query(&format!("IDENTIFY_SYSTEM{}", " ".repeat(padding)))?;
+        ensure!(tags(&answer) == "TDCZ", "{padding}: {answer:?}");
+    }
+    let sql = "SELECT verb FROM statements WHERE text LIKE 'IDENTIFY_SYSTEM%'";
+    let rows = until("both records", Duration::from_secs(10), || {
+        let rows = proxy.audit(&["sql", sql])?;
+        Ok((rows.len() == 2).then_some(rows))
+    })?;
+    let verb = |row: &serde_json::Value| row.get("verb").cloned();
+    ensure!(
+        rows.iter()
+            .all(|row| verb(row) == Some("replication".into())),
+        "{rows:?}"
+    );
     Ok(())
 }

@@ -16,13 +16,13 @@ use sqlward_audit_store::{
 };
 use sqlward_policy::{
     Cause, Decision, Policy, Request,
-    statement::{Analysis, Facts, Known, LexState, Limits, Slot, analyse, analyse_replication},
+    statement::{Analysis, Facts, Known, LexState, Limits, Slot, analyse},
     vocabulary::Unreadable,
 };
 use sqlward_wire::{self as wire, pg};
 
 use crate::{
-    analysts::INLINE_BYTES,
+    analysts::{Channel, INLINE_BYTES},
     audit::{self, Run, Secrecy},
     end_user,
     enforce::{self, Verdict},
@@ -48,7 +48,7 @@ pub(crate) struct Bench<'a> {
     pub(crate) context: &'a mut Context,
     pub(crate) record: &'a mut SessionRecord,
     pub(crate) lex: LexState,
-    pub(crate) replication: bool,
+    pub(crate) channel: Channel,
     pub(crate) status: Option<wire::TxStatus>,
     pub(crate) now_ns: u64,
 }
@@ -163,11 +163,14 @@ impl Bench<'_> {
         text: &[u8],
         analysed: Option<Rc<Known>>,
     ) -> Option<(Rc<Known>, Option<Range<usize>>)> {
-        let mut reader = self.worker.reader.borrow_mut();
-        if self.replication && text.len() <= INLINE_BYTES {
-            let analysis = analyse_replication(text, &self.lex, &Limits::default());
-            return Some((fresh(analysis), None));
+        if self.channel == Channel::Replication {
+            // Nothing is kept: the same text is another statement elsewhere.
+            let inline = text.len() <= INLINE_BYTES;
+            let known =
+                analysed.or_else(|| inline.then(|| fresh(self.channel.analyse(text, &self.lex))));
+            return known.map(|known| (known, None));
         }
+        let mut reader = self.worker.reader.borrow_mut();
         let recall = reader.recall(text, &self.lex);
         if let Some(known) = recall.known.or(analysed) {
             return Some((known, recall.comment));
@@ -417,7 +420,7 @@ fn quoted(name: &[u8]) -> String {
 }
 
 /// An analysis that no cache holds.
-fn fresh(analysis: Analysis) -> Rc<Known> {
+pub(crate) fn fresh(analysis: Analysis) -> Rc<Known> {
     Rc::new(Known {
         analysis: Arc::new(analysis),
         slot: Slot::default(),

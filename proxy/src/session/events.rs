@@ -15,6 +15,7 @@ use super::{
     names::{Renamed, renamed},
 };
 use crate::{
+    analysts::Channel,
     audit, enforce,
     inspect::{Bench, Judged},
     record::SessionRecord,
@@ -27,7 +28,10 @@ impl Session {
         let policy = self.worker.policy();
         let held = self.wire.held()?;
         if let pg::Held::Startup { replication, .. } = &held {
-            self.replication = replication.is_some();
+            self.channel = match replication {
+                Some(_) => Channel::Replication,
+                None => Channel::Sql,
+            };
             if !self.placed {
                 let message = "sorry, too many clients already";
                 self.abort(pg::SqlState::TOO_MANY_CONNECTIONS, message);
@@ -49,7 +53,7 @@ impl Session {
             context: &mut self.context,
             record: &mut self.record,
             lex: LexState::Postgres(self.lex),
-            replication: self.replication,
+            channel: self.channel,
             status: self.wire.tx_status(),
             now_ns: self.now_ns,
         };
@@ -171,7 +175,10 @@ impl Session {
                     tell_context(&self.worker, &self.context, &self.record);
                 }
             }
-            b"session_authorization" => self.context.session_user(&String::from_utf8_lossy(value)),
+            b"session_authorization" if self.timing.established => {
+                self.context.session_user(&String::from_utf8_lossy(value));
+            }
+            b"session_authorization" => self.context.begins_as(&String::from_utf8_lossy(value)),
             // Reported for the client's sake; nothing here depends on it.
             _ => {}
         }

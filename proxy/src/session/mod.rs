@@ -28,9 +28,11 @@ pub(crate) use context::{Context, effects};
 use pump::Socket;
 
 use crate::{
+    analysts::Channel,
     audit::Run,
     cancel::{Backend, Registered},
     config::TlsMode,
+    inspect::fresh,
     listener::{Accepted, Listener, Place},
     metrics::Open,
     record::SessionRecord,
@@ -72,7 +74,7 @@ pub(crate) struct Session {
     pub(crate) wire: Wire,
     pub(crate) context: Context,
     pub(crate) record: SessionRecord,
-    replication: bool,
+    channel: Channel,
     lex: PostgresLex,
     client: Socket,
     /// What the client was shown in its TLS handshake.
@@ -148,7 +150,7 @@ impl Session {
             worker,
             listener,
             id,
-            replication: false,
+            channel: Channel::Sql,
             lex: PostgresLex::default(),
             client: Socket::new(Stream::Plain(tcp)),
             shown: None,
@@ -332,18 +334,17 @@ impl Session {
         let (Some(turn), Some((text, lex))) = (turn, self.held_text()) else {
             return;
         };
-        let analysis = turn.analyse(text.clone(), lex).await;
+        let analysis = turn.analyse(text.clone(), lex, self.channel).await;
         self.tick();
         let Some(analysis) = analysis else {
             let message = "statement analysis is not available";
             return self.abort(pg::SqlState::INTERNAL_ERROR, message);
         };
         self.worker.shared.metrics.analyses_total.inc();
-        let known = self
-            .worker
-            .reader
-            .borrow_mut()
-            .remember(&text, &lex, analysis);
+        let known = match self.channel {
+            Channel::Sql => worker.reader.borrow_mut().remember(&text, &lex, analysis),
+            Channel::Replication => fresh(analysis),
+        };
         // It is given, so it is not asked for again.
         let _judged = self.inspect(Some(known));
     }
