@@ -25,7 +25,13 @@ use tokio::{
     task::LocalSet,
 };
 
-use crate::{analysts::Analysts, audit::Shapes, listener::Accepted, session, shared::Shared};
+use crate::{
+    analysts::Analysts,
+    audit::{self, Shapes},
+    listener::Accepted,
+    session,
+    shared::Shared,
+};
 
 /// Memory for a worker's statement cache.
 const CACHE_BYTES: usize = 32 << 20;
@@ -166,6 +172,16 @@ impl Worker {
 
     fn wake_all(&self) {
         self.sleepers.borrow().values().for_each(Waker::wake_by_ref);
+    }
+}
+
+impl Drop for Worker {
+    /// What the journal could not take is told at the latest when the worker ends.
+    fn drop(&mut self) {
+        let told = audit::tell_gap(&mut self.lane.borrow_mut(), self, &self.policy());
+        if let Err(error) = told {
+            tracing::error!(%error, "the journal's gap could not be told");
+        }
     }
 }
 

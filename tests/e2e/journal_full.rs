@@ -156,3 +156,18 @@ fn a_full_journal_lets_pass_what_the_policy_says_and_tells_the_gap() -> Result<(
     ensure!(found.is_empty(), "{found:?}");
     verified(&mut setup.proxy)
 }
+
+#[test]
+fn a_gap_is_told_at_the_end_at_the_latest() -> Result<()> {
+    let mut setup = setup("allow")?;
+    let locked = Locked::new(&setup.proxy)?;
+    fill(&mut setup, "sqlward_audit_dropped_total")?;
+    drop(locked);
+    // No further statement comes.
+    setup.proxy.stop()?;
+    let sql = "SELECT sum(count) AS count FROM administration WHERE action = 'gap'";
+    let told = setup.proxy.audit(&["sql", sql])?;
+    let count = told.first().and_then(|row| row.get("count")?.as_u64());
+    ensure!(count == Some(1), "{told:?}");
+    sqlward_tests::audit::verify(&setup.proxy.data())
+}
