@@ -2,8 +2,8 @@
 #![allow(clippy::panic, clippy::expect_used, reason = "tests")]
 
 use sqlward_policy::statement::{
-    ANALYSIS_STACK_BYTES, Analysis, LexState, Limits, Name, ObjectAccess, PostgresLex, StatementFacts,
-    analyse,
+    ANALYSIS_STACK_BYTES, Analysis, LexState, Limits, Name, ObjectAccess, PostgresLex,
+    StatementFacts, analyse,
 };
 use sqlward_policy::vocabulary::{Access, Egress, ObjectKind, Unreadable, Verb, WhereShape};
 

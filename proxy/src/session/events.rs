@@ -26,6 +26,7 @@ impl Session {
     /// Judge the held message; `analysed` is what an analysis elsewhere has found.
     pub(super) fn inspect(&mut self, analysed: Option<Rc<Known>>) -> Option<Next> {
         let policy = self.worker.policy();
+        let now = self.moment();
         let held = self.wire.held()?;
         if let pg::Held::Startup { replication, .. } = &held {
             self.channel = match replication {
@@ -55,7 +56,7 @@ impl Session {
             lex: LexState::Postgres(self.lex),
             channel: self.channel,
             status: self.wire.tx_status(),
-            now_ns: self.now_ns,
+            now,
         };
         let verdict = match bench.judge(held, analysed) {
             Judged::Verdict(verdict) => verdict,
