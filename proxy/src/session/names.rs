@@ -88,7 +88,6 @@ impl Names {
                 | SessionEffect::Reset(_)
                 | SessionEffect::Discard
                 | SessionEffect::Deallocate(_)
-                | SessionEffect::Use(_)
                 | SessionEffect::MayChangeSettings => {}
             }
         }
@@ -109,7 +108,6 @@ impl Names {
                 | SessionEffect::Execute(_)
                 | SessionEffect::Cursor(_)
                 | SessionEffect::Deallocate(_)
-                | SessionEffect::Use(_)
                 | SessionEffect::MayChangeSettings => {}
             }
         }
