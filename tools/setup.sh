@@ -34,7 +34,8 @@ need_build() {
   need build-essential have_command cc
   need make have_command make
   need pkg-config have_command pkg-config
-  have_file '/usr/lib/llvm-*/lib/libclang*.so*' || have_file '/usr/lib/*/libclang*.so*' \
+  # Not libclang-cpp, which is another library.
+  have_file '/usr/lib/llvm-*/lib/libclang[-.][s0-9]*' || have_file '/usr/lib/*/libclang[-.][s0-9]*' \
     || needs+=(libclang-dev)
 }
 

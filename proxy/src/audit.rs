@@ -124,8 +124,8 @@ pub(crate) fn outcome(lane: &mut Lane, outcome: &wire::Outcome<Tag>) -> Result<(
         return Ok(());
     };
     let since = |at: u64| at.saturating_sub(run.started_ns) / 1_000;
-    let refused = run.refusal.as_ref().map(|refusal| refusal.sqlstate);
-    let sqlstate = match outcome.completion {
+    let refused = run.refusal.as_ref().map(|refusal| refusal.code);
+    let error = match outcome.completion {
         wire::Completion::Refused => refused,
         _ => outcome.error,
     };
@@ -135,7 +135,7 @@ pub(crate) fn outcome(lane: &mut Lane, outcome: &wire::Outcome<Tag>) -> Result<(
         rows: outcome.rows,
         affected: outcome.affected,
         bytes: outcome.bytes,
-        sqlstate: sqlstate.map(code),
+        sqlstate: error.map(|error| code(error.sqlstate)),
         first_byte_us: outcome.first_byte.map(since),
         duration_us: since(outcome.ended),
         statements: u32::try_from(run.known.analysis.facts.statements.len()).unwrap_or(u32::MAX),
@@ -240,15 +240,20 @@ pub(crate) fn parameters(
 pub struct Shapes(HashSet<[u8; 16]>);
 
 impl Shapes {
-    /// The key of `analysis`, its shape being in the journal from now on.
+    /// The key of a statement's shape, which is in the journal from now on.
     ///
     /// # Errors
     /// The journal can't take it.
     pub(crate) fn write(
         &mut self,
         lane: &mut Lane,
-        analysis: &Analysis,
+        known: &Known,
     ) -> Result<[u8; 16], JournalError> {
+        // What is known belongs to this worker, as the lane does: a key that it has was written here.
+        if let Some(key) = known.slot.key() {
+            return Ok(key);
+        }
+        let analysis = &known.analysis;
         let key = key(analysis);
         if !self.0.contains(&key) {
             let functions = functions(analysis);
@@ -260,6 +265,7 @@ impl Shapes {
             }
             self.0.insert(key);
         }
+        known.slot.set_key(key);
         Ok(key)
     }
 }

@@ -4,7 +4,8 @@
 //! here. Codec crates such as `pgwire` decode into messages and encode them again; this core
 //! inspects the very bytes that it forwards, which is why it is written anew.
 //!
-//! The caller (the proxy) drives a [`pg::Session`] like this:
+//! The caller (the proxy) drives a [`pg::Session`] like this, and a [`mysql::Session`] but for what its
+//! module says:
 //!
 //! 1. read from a socket into [`Pipe::space`] of that direction, then
 //!    [`handle`](pg::Session::handle) `ClientBytes(n)` or `ServerBytes(n)`;
@@ -27,13 +28,17 @@
 pub mod cursor;
 pub mod error;
 pub mod fuzzing;
+
+pub mod mysql;
 pub mod pg;
 pub mod pipe;
 pub mod session;
+pub mod sqlstate;
 
 pub use error::Error;
 pub use pipe::Pipe;
 pub use session::{
-    Action, AfterRefusal, AuthMethod, CancelKey, CloseReason, Completion, Event, Fatal, Leg,
-    Negotiation, Outcome, Refusal, TxStatus, Verdict,
+    Action, AfterRefusal, Answer, AuthMethod, CancelKey, CloseReason, Completion, Event, Fatal,
+    Leg, Negotiation, Outcome, Refusal, Tracked, TxStatus, Verdict,
 };
+pub use sqlstate::{ErrorCode, SqlState};

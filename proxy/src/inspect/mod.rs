@@ -4,7 +4,6 @@ mod protocol;
 
 use std::{ops::Range, rc::Rc, sync::Arc};
 
-use jiff::Timestamp;
 use smallvec::SmallVec;
 use sqlward_audit_store::{
     journal::JournalError,
@@ -28,7 +27,7 @@ use crate::{
     enforce::{self, Verdict},
     record::SessionRecord,
     session::{Context, Tag, effects},
-    shared::wall_us,
+    shared::Moment,
     worker::Worker,
 };
 
@@ -50,7 +49,7 @@ pub(crate) struct Bench<'a> {
     pub(crate) lex: LexState,
     pub(crate) replication: bool,
     pub(crate) status: Option<wire::TxStatus>,
-    pub(crate) now_ns: u64,
+    pub(crate) now: Moment,
 }
 
 /// A statement on its way to the journal.
@@ -281,7 +280,12 @@ impl Bench<'_> {
 
     /// Something behind a message that was refused in the same pipeline: the server will skip it.
     fn behind(&self, refused: &Tag, refusal: &Rc<wire::Refusal>) -> Verdict {
-        let mut run = Run::new(refused.kind, Rc::clone(&refused.known), None, self.now_ns);
+        let mut run = Run::new(
+            refused.kind,
+            Rc::clone(&refused.known),
+            None,
+            self.now.mono_ns,
+        );
         run.refusal = Some(Rc::clone(refusal));
         Verdict::Refuse {
             refusal: wire::Refusal::clone(refusal),
@@ -297,12 +301,12 @@ impl Bench<'_> {
         let request = Request {
             statement: known,
             standing: self.context.standing(self.policy),
-            now: Timestamp::now(),
+            now: self.now.timestamp(),
             also: &bodies,
             unreadable_override: doubt.or(unknown),
         };
         let decision = sqlward_policy::decide(self.policy, &request);
-        if decision.refusal().is_some() {
+        if decision.refusal().is_some() && before.is_some() {
             self.context.role(before);
         }
         decision
@@ -346,13 +350,13 @@ impl Bench<'_> {
         let (intent, event) = match self.file(&known, judgement, &filing) {
             Ok((seq, event)) => (Some(seq), Some(event)),
             Err(error) if enforce::may_go_unrecorded(policy, self.worker, &error) => (None, None),
-            Err(_) => return enforce::unrecordable(filing.kind, known, self.now_ns),
+            Err(_) => return enforce::unrecordable(filing.kind, known, self.now.mono_ns),
         };
         if decision.refusal().is_none() && filing.kind != IntentKind::Startup {
             let referred = self.context.names.referred(effects(&known));
             self.context.announce(&known, &referred);
         }
-        let mut run = Run::new(filing.kind, known, intent, self.now_ns);
+        let mut run = Run::new(filing.kind, known, intent, self.now.mono_ns);
         run.name = filing.prepared_name.into();
         run.prepare = prepare.cloned();
         if unknown {
@@ -370,11 +374,8 @@ impl Bench<'_> {
         let worker = self.worker;
         let mut lane = worker.lane.borrow_mut();
         audit::tell_gap(&mut lane, worker, self.policy)?;
-        let shape = worker
-            .shapes
-            .borrow_mut()
-            .write(&mut lane, &known.analysis)?;
-        let wall_us = wall_us();
+        let shape = worker.shapes.borrow_mut().write(&mut lane, known)?;
+        let wall_us = self.now.wall_us;
         let event = lane.next_event_id(wall_us / 1_000);
         self.record.statements = self.record.statements.saturating_add(1);
         let status = status(self.status);
@@ -395,7 +396,7 @@ impl Bench<'_> {
             prepared_name: filing.prepared_name,
             portal: filing.portal,
             wall_us,
-            mono_ns: self.now_ns,
+            mono_ns: self.now.mono_ns,
             transaction: self.record.transactions,
             status,
             judgement,

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use jiff::Timestamp;
 use sqlward_audit_store::{
     record::{IntentKind, Judgement, List, Text},
     redact,
@@ -37,7 +36,7 @@ impl Bench<'_> {
             self.policy,
             &self.context.subject,
             replication.is_some(),
-            Timestamp::now(),
+            self.now.timestamp(),
         );
         let (text, known) = if replication.is_some() {
             let text = "replication connection";
@@ -47,7 +46,7 @@ impl Bench<'_> {
         };
         if decision.judged == Action::Allow && replication.is_none() {
             // The session's own records tell of it.
-            let run = Run::new(IntentKind::Startup, known, None, self.now_ns);
+            let run = Run::new(IntentKind::Startup, known, None, self.now.mono_ns);
             return enforce::verdict(decision, None, run);
         }
         let filing = Filing::new(IntentKind::Startup, Text::whole(text.as_bytes()));
@@ -70,7 +69,7 @@ impl Bench<'_> {
             ..Filing::new(IntentKind::FunctionCall, Text::whole(text.as_bytes()))
         };
         let standing = self.context.standing(self.policy);
-        let decision = decide_function_call(self.policy, standing, Timestamp::now());
+        let decision = decide_function_call(self.policy, standing, self.now.timestamp());
         self.conclude(known, decision, filing, None)
     }
 
@@ -110,14 +109,14 @@ impl Bench<'_> {
         let filed = self.file(&known, judgement, &Filing::new(kind, text));
         let limit = self.worker.shared.config.limits.max_statement_bytes;
         let refusal = wire::Refusal {
-            sqlstate: pg::SqlState::PROGRAM_LIMIT_EXCEEDED,
+            code: pg::SqlState::PROGRAM_LIMIT_EXCEEDED.into(),
             message: format!("a message of {length} bytes is too long for sqlward to judge"),
             detail: format!("max_statement_bytes is {limit}"),
             hint: "raise limits.max_statement_bytes in sqlward's configuration".to_owned(),
             then: wire::AfterRefusal::Continue,
         };
         let intent = filed.ok().map(|(seq, _)| seq);
-        let mut run = Run::new(kind, known, intent, self.now_ns);
+        let mut run = Run::new(kind, known, intent, self.now.mono_ns);
         run.refusal = Some(Rc::new(refusal.clone()));
         Verdict::Refuse {
             refusal,

@@ -27,6 +27,8 @@ pub(crate) struct Context {
     pub(crate) names: Names,
     identity: Identity,
     standing: Option<(u64, Standing)>,
+    /// The end user that the application's name tells.
+    application_user: Option<String>,
     source: EndUserSource,
     /// A statement that may have changed how texts are read has been forwarded, and the server has not reported yet.
     may_read_differently: bool,
@@ -49,6 +51,7 @@ impl Context {
             names: Names::default(),
             identity: Identity::default(),
             standing: None,
+            application_user: None,
             source: EndUserSource::Setting,
             may_read_differently: false,
         }
@@ -72,6 +75,8 @@ impl Context {
         let subject = &mut self.subject;
         subject.database = text(b"database").unwrap_or_else(|| user.clone());
         subject.application = text(b"application_name").unwrap_or_default();
+        self.application_user =
+            end_user::in_application_name(&subject.application).map(String::from);
         subject.role = self.identity.role().map(String::from);
         subject.user = user;
         self.standing = None;
@@ -100,13 +105,14 @@ impl Context {
     }
 
     /// The role, while a text is judged that may change it before its later statements run: it is not known then.
-    /// Returns what it was.
+    /// Returns what it was, if it is not known any more.
     pub(crate) fn doubt_role(&mut self, known: &Known, referred: &Referred) -> Option<String> {
-        let before = self.subject.role.clone();
         let several = known.analysis.facts.statements.len() > 1;
-        if several && may_change_role(effects(known).chain(referred.effects())) {
-            self.role(None);
+        if !several || !may_change_role(effects(known).chain(referred.effects())) {
+            return None;
         }
+        let before = self.subject.role.clone();
+        self.role(None);
         before
     }
 
@@ -166,10 +172,10 @@ impl Context {
         let set = self.identity.end_user().filter(|_| sources.setting);
         let found = match set {
             Some(name) => Some((name, EndUserSource::Setting)),
-            None if sources.application_name => {
-                end_user::in_application_name(&self.subject.application)
-                    .map(|name| (name, EndUserSource::Application))
-            }
+            None if sources.application_name => self
+                .application_user
+                .as_deref()
+                .map(|name| (name, EndUserSource::Application)),
             None => None,
         };
         let same_role = self.subject.role.as_deref() == self.identity.role();
@@ -195,6 +201,7 @@ impl Context {
         if self.subject.application == name {
             return false;
         }
+        self.application_user = end_user::in_application_name(&name).map(String::from);
         self.subject.application = name.into_owned();
         self.standing = None;
         true
@@ -229,6 +236,7 @@ fn may_change_reading(effect: &SessionEffect) -> bool {
         | SessionEffect::MayChangeSettings => true,
         SessionEffect::Prepare { .. }
         | SessionEffect::Declare { .. }
+        | SessionEffect::Use(_)
         | SessionEffect::Deallocate(_) => false,
     }
 }

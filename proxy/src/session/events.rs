@@ -25,6 +25,7 @@ impl Session {
     /// Judge the held message; `analysed` is what an analysis elsewhere has found.
     pub(super) fn inspect(&mut self, analysed: Option<Rc<Known>>) -> Option<Next> {
         let policy = self.worker.policy();
+        let now = self.moment();
         let held = self.wire.held()?;
         if let pg::Held::Startup { replication, .. } = &held {
             self.replication = replication.is_some();
@@ -48,10 +49,10 @@ impl Session {
             session: self.id,
             context: &mut self.context,
             record: &mut self.record,
-            lex: self.lex,
+            lex: LexState::Postgres(self.lex),
             replication: self.replication,
             status: self.wire.tx_status(),
-            now_ns: self.now_ns,
+            now,
         };
         let verdict = match bench.judge(held, analysed) {
             Judged::Verdict(verdict) => verdict,
@@ -76,7 +77,7 @@ impl Session {
     pub(super) fn held_text(&self) -> Option<(Box<[u8]>, LexState)> {
         match self.wire.held()? {
             pg::Held::Query { text, .. } | pg::Held::Parse { text, .. } => {
-                Some((text.into(), self.lex))
+                Some((text.into(), LexState::Postgres(self.lex)))
             }
             pg::Held::Startup { .. }
             | pg::Held::Bind { .. }

@@ -12,7 +12,7 @@ struct Tracked<T> {
     pending: Option<T>,
 }
 
-impl<T: Clone> Tracked<T> {
+impl<T: Clone + PartialEq> Tracked<T> {
     fn of(value: T) -> Self {
         Self {
             session: value.clone(),
@@ -32,7 +32,10 @@ impl<T: Clone> Tracked<T> {
         if let (Some(value), true) = (self.pending.take(), committed) {
             self.session = value;
         }
-        self.current = self.session.clone();
+        // Nearly always they are the same, and nothing has to be copied.
+        if self.current != self.session {
+            self.current = self.session.clone();
+        }
     }
 }
 
@@ -108,6 +111,7 @@ impl Identity {
                 | SessionEffect::Execute(_)
                 | SessionEffect::Cursor(_)
                 | SessionEffect::Deallocate(_)
+                | SessionEffect::Use(_)
                 | SessionEffect::MayChangeSettings => {}
             }
         }
@@ -168,6 +172,7 @@ pub(crate) fn may_change_role<'a>(mut effects: impl Iterator<Item = &'a SessionE
         | SessionEffect::Execute(_)
         | SessionEffect::Cursor(_)
         | SessionEffect::Deallocate(_)
+        | SessionEffect::Use(_)
         | SessionEffect::MayChangeSettings => false,
     })
 }

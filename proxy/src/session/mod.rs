@@ -14,12 +14,12 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::Poll,
+    task::{Poll, Waker},
     time::{Duration, Instant},
 };
 
 use sqlward_audit_store::record::SessionId;
-use sqlward_policy::{Permit, Subject, statement::LexState};
+use sqlward_policy::{Permit, Subject, statement::PostgresLex};
 use sqlward_wire::{Action, AuthMethod, CloseReason, Event, Fatal, Leg, Negotiation, pg};
 use tokio::{net::TcpStream, time::Sleep};
 use tokio_rustls::TlsAcceptor;
@@ -34,6 +34,7 @@ use crate::{
     listener::{Accepted, Listener, Place},
     metrics::Open,
     record::SessionRecord,
+    shared::{Moment, wall_us},
     tls::{ServerMaterial, Stream},
     worker::Worker,
 };
@@ -73,17 +74,21 @@ pub(crate) struct Session {
     pub(crate) context: Context,
     pub(crate) record: SessionRecord,
     replication: bool,
-    lex: LexState,
+    lex: PostgresLex,
     client: Socket,
     /// What the client was shown in its TLS handshake.
     shown: Option<Arc<ServerMaterial>>,
     server: Option<Socket>,
     clock: Instant,
     now_ns: u64,
+    /// The wall-clock time at `now_ns`, if anybody has asked for it.
+    wall_us: Option<u64>,
     timing: Timing,
     cancel_key: Option<Registered>,
     /// Whether a place among the connections was free.
     placed: bool,
+    /// How the worker wakes this session.
+    waker: Option<Waker>,
 }
 
 /// When the session was last busy, and how far it has come.
@@ -149,12 +154,13 @@ impl Session {
             listener,
             id,
             replication: false,
-            lex: LexState::default(),
+            lex: PostgresLex::default(),
             client: Socket::new(Stream::Plain(tcp)),
             shown: None,
             server: None,
             clock: Instant::now(),
             now_ns: 0,
+            wall_us: None,
             timing: Timing {
                 established: false,
                 active_ns: 0,
@@ -163,6 +169,7 @@ impl Session {
             },
             cancel_key: None,
             placed: place.is_some(),
+            waker: None,
         }
     }
 
@@ -188,6 +195,15 @@ impl Session {
 
     fn tick(&mut self) {
         self.now_ns = u64::try_from(self.clock.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.wall_us = None;
+    }
+
+    /// The time of the last [`Self::tick`], on both clocks.
+    fn moment(&mut self) -> Moment {
+        Moment {
+            mono_ns: self.now_ns,
+            wall_us: *self.wall_us.get_or_insert_with(wall_us),
+        }
     }
 
     pub(crate) fn tell(&mut self, event: Event<Permit, Tag>) {
@@ -196,7 +212,7 @@ impl Session {
 
     fn abort(&mut self, sqlstate: pg::SqlState, message: impl Into<String>) {
         self.tell(Event::Abort(Fatal {
-            sqlstate,
+            code: sqlstate.into(),
             message: message.into(),
         }));
     }
@@ -367,7 +383,7 @@ impl Session {
                 return Some(Next::Cancel(Backend { pid, key }));
             }
             Action::Authenticated { method } => self.authenticated(method),
-            Action::AuthFailed { sqlstate } => self.authentication_failed(sqlstate),
+            Action::AuthFailed { code } => self.authentication_failed(code.sqlstate),
             Action::BackendKey { pid, key } => {
                 self.record.backend(pid);
                 let backend = Backend { pid, key };
@@ -381,6 +397,12 @@ impl Session {
             }
             Action::ParameterChanged(name) => self.parameter_changed(&name),
             Action::Close(reason) => return Some(Next::Closed(reason)),
+            // MySQL's, which PostgreSQL's core never says.
+            Action::Thread(_)
+            | Action::SessionReset
+            | Action::Tracked(_)
+            | Action::Answered(_)
+            | Action::FileRefused(_) => {}
         }
         None
     }

@@ -84,9 +84,11 @@ impl Names {
                     referred.unknown |= self.overflowed;
                 }
                 SessionEffect::Set { .. }
+                | SessionEffect::Use(_)
                 | SessionEffect::Reset(_)
                 | SessionEffect::Discard
                 | SessionEffect::Deallocate(_)
+                | SessionEffect::Use(_)
                 | SessionEffect::MayChangeSettings => {}
             }
         }
@@ -101,11 +103,13 @@ impl Names {
                 SessionEffect::Prepare { name, body } => self.prepare(name, only(body)),
                 SessionEffect::Declare { name, body } => self.open(name, only(body)),
                 SessionEffect::Set { .. }
+                | SessionEffect::Use(_)
                 | SessionEffect::Reset(_)
                 | SessionEffect::Discard
                 | SessionEffect::Execute(_)
                 | SessionEffect::Cursor(_)
                 | SessionEffect::Deallocate(_)
+                | SessionEffect::Use(_)
                 | SessionEffect::MayChangeSettings => {}
             }
         }
@@ -123,6 +127,7 @@ impl Names {
                 // It may have been freed and defined anew in one text.
                 SessionEffect::Prepare { name, body } => self.prepare(name, only(body)),
                 SessionEffect::Set { .. }
+                | SessionEffect::Use(_)
                 | SessionEffect::Reset(_)
                 | SessionEffect::Declare { .. }
                 | SessionEffect::Execute(_)
@@ -202,6 +207,7 @@ pub(crate) fn renamed(known: &Known) -> impl Iterator<Item = Renamed<'_>> {
             SessionEffect::Cursor(name) => [Some(Renamed::Fetched(name)), None],
             SessionEffect::Discard => [Some(Renamed::Prepared(None)), Some(Renamed::Portal(None))],
             SessionEffect::Set { .. }
+            | SessionEffect::Use(_)
             | SessionEffect::Reset(_)
             | SessionEffect::Execute(_)
             | SessionEffect::MayChangeSettings => [None, None],

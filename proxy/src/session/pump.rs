@@ -1,6 +1,6 @@
 //! The pump: reads, feeds the core, does what it says, writes; one wake-up, as few system calls as there are bytes to move.
 
-use std::task::{Context as Task, Poll};
+use std::task::{Context as Task, Poll, Waker};
 
 use sqlward_wire::{Event, Pipe, TxStatus, pg};
 use tokio::time::Instant;
@@ -112,7 +112,7 @@ impl Session {
                 continue;
             }
             if self.must_end(cx) == Step::Waiting {
-                self.worker.sleep(self.id.0, cx.waker());
+                self.sleep(cx.waker());
                 for pipe in [&mut self.wire.client, &mut self.wire.server] {
                     if pipe.capacity() > Pipe::SMALL {
                         pipe.release_idle();
@@ -120,6 +120,15 @@ impl Session {
                 }
                 return Poll::Pending;
             }
+        }
+    }
+
+    /// Let the worker wake this session, too. The waker stays the same as long as the task does.
+    fn sleep(&mut self, waker: &Waker) {
+        let known = self.waker.as_ref();
+        if !known.is_some_and(|known| known.will_wake(waker)) {
+            self.worker.sleep(self.id.0, waker);
+            self.waker = Some(waker.clone());
         }
     }
 

@@ -1,9 +1,4 @@
-//! The bodies of the fuzz targets, and of the test that runs them over mutated conversations.
-//!
-//! Each plays a session against `data` and asserts what must hold whatever the peers send:
-//! what goes to the server is well-formed, every verdict has at most one outcome and at the end
-//! exactly one (but for Binds that were executed), memory is bounded, and the cuts don't matter.
-#![doc(hidden)]
+//! PostgreSQL's.
 
 use std::collections::BTreeSet;
 
@@ -245,7 +240,12 @@ impl Player {
             | Action::BackendKey { .. }
             | Action::CommitFailed { .. }
             | Action::Established
-            | Action::ParameterChanged(_) => {}
+            | Action::ParameterChanged(_)
+            | Action::Thread(_)
+            | Action::SessionReset
+            | Action::Tracked(_)
+            | Action::Answered(_)
+            | Action::FileRefused(_) => {}
         }
     }
 
@@ -258,7 +258,7 @@ impl Player {
             }
             (Judged::Statement, _) => Verdict::Refuse {
                 refusal: Refusal {
-                    sqlstate: SqlState::INSUFFICIENT_PRIVILEGE,
+                    code: SqlState::INSUFFICIENT_PRIVILEGE.into(),
                     message: "refused".into(),
                     detail: String::new(),
                     hint: String::new(),

@@ -1,4 +1,4 @@
-//! The five-character error codes of SQL.
+//! The error codes of both protocols: SQLSTATE, and MySQL's error number beside it.
 
 use std::fmt;
 
@@ -27,6 +27,8 @@ impl SqlState {
     pub const ADMIN_SHUTDOWN: Self = Self(*b"57P01");
     /// 57P05: idle for too long.
     pub const IDLE_SESSION_TIMEOUT: Self = Self(*b"57P05");
+    /// HY000: an error of MySQL's that has no SQLSTATE of its own.
+    pub const GENERAL_ERROR: Self = Self(*b"HY000");
     /// XX000: the error carried no usable code.
     pub const INTERNAL_ERROR: Self = Self(*b"XX000");
 
@@ -37,6 +39,10 @@ impl SqlState {
         code.iter()
             .all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
             .then_some(Self(code))
+    }
+
+    pub(crate) const fn from_bytes(code: [u8; 5]) -> Self {
+        Self(code)
     }
 
     /// Shows the code as text.
@@ -55,6 +61,37 @@ impl fmt::Display for SqlState {
 impl fmt::Debug for SqlState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// The code of an error, as the protocol at hand has it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ErrorCode {
+    /// The five characters of SQL.
+    pub sqlstate: SqlState,
+    /// MySQL's error number; 0 where there is none, as always in PostgreSQL. A `Refusal` or `Fatal`
+    /// for a MySQL session may leave it 0: the nearest one is sent.
+    pub errno: u16,
+}
+
+impl From<SqlState> for ErrorCode {
+    fn from(sqlstate: SqlState) -> Self {
+        Self { sqlstate, errno: 0 }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.errno {
+            0 => self.sqlstate.fmt(f),
+            errno => write!(f, "{errno} ({})", self.sqlstate),
+        }
+    }
+}
+
+impl fmt::Debug for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
