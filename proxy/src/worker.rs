@@ -24,7 +24,13 @@ use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-use crate::{analysts::Analysts, audit::Shapes, listener::Accepted, session, shared::Shared};
+use crate::{
+    analysts::Analysts,
+    audit::{self, Shapes},
+    listener::Accepted,
+    session,
+    shared::Shared,
+};
 
 /// Memory for a worker's statement cache.
 const CACHE_BYTES: usize = 32 << 20;
@@ -126,6 +132,8 @@ pub struct Worker {
     pub analysts: Analysts,
     /// Statements that passed unrecorded because the policy allows it.
     pub dropped: Cell<u64>,
+    /// Statements that were refused because their records could not be written.
+    pub blocked: Cell<u64>,
     /// Whether every session is to end at once.
     pub aborting: Cell<bool>,
     sleepers: RefCell<HashMap<u64, Waker>>,
@@ -158,6 +166,16 @@ impl Worker {
 
     fn wake_all(&self) {
         self.sleepers.borrow().values().for_each(Waker::wake_by_ref);
+    }
+}
+
+impl Drop for Worker {
+    /// What the journal could not take is told at the latest when the worker ends.
+    fn drop(&mut self) {
+        let told = audit::tell_gap(&mut self.lane.borrow_mut(), self, &self.policy());
+        if let Err(error) = told {
+            tracing::error!(%error, "the journal's gap could not be told");
+        }
     }
 }
 
@@ -202,6 +220,7 @@ async fn serve(mut seat: Seat, lane: Lane, analysts: Analysts, shared: Arc<Share
         lane: RefCell::new(lane),
         analysts,
         dropped: Cell::new(0),
+        blocked: Cell::new(0),
         aborting: Cell::new(false),
         sleepers: RefCell::default(),
         load: seat.load,

@@ -15,13 +15,13 @@ use sqlward_audit_store::{
 };
 use sqlward_policy::{
     Cause, Decision, Policy, Request,
-    statement::{Analysis, Facts, Known, LexState, Limits, Slot, analyse, analyse_replication},
+    statement::{Analysis, Facts, Known, LexState, Limits, Slot, analyse},
     vocabulary::Unreadable,
 };
 use sqlward_wire::{self as wire, pg};
 
 use crate::{
-    analysts::INLINE_BYTES,
+    analysts::{Channel, INLINE_BYTES},
     audit::{self, Run, Secrecy},
     end_user,
     enforce::{self, Verdict},
@@ -47,7 +47,7 @@ pub(crate) struct Bench<'a> {
     pub(crate) context: &'a mut Context,
     pub(crate) record: &'a mut SessionRecord,
     pub(crate) lex: LexState,
-    pub(crate) replication: bool,
+    pub(crate) channel: Channel,
     pub(crate) status: Option<wire::TxStatus>,
     pub(crate) now: Moment,
 }
@@ -162,11 +162,14 @@ impl Bench<'_> {
         text: &[u8],
         analysed: Option<Rc<Known>>,
     ) -> Option<(Rc<Known>, Option<Range<usize>>)> {
-        let mut reader = self.worker.reader.borrow_mut();
-        if self.replication && text.len() <= INLINE_BYTES {
-            let analysis = analyse_replication(text, &self.lex, &Limits::default());
-            return Some((fresh(analysis), None));
+        if self.channel == Channel::Replication {
+            // Nothing is kept: the same text is another statement elsewhere.
+            let inline = text.len() <= INLINE_BYTES;
+            let known =
+                analysed.or_else(|| inline.then(|| fresh(self.channel.analyse(text, &self.lex))));
+            return known.map(|known| (known, None));
         }
+        let mut reader = self.worker.reader.borrow_mut();
         let recall = reader.recall(text, &self.lex);
         if let Some(known) = recall.known.or(analysed) {
             return Some((known, recall.comment));
@@ -358,6 +361,7 @@ impl Bench<'_> {
         }
         let mut run = Run::new(filing.kind, known, intent, self.now.mono_ns);
         run.name = filing.prepared_name.into();
+        run.event = event;
         run.prepare = prepare.cloned();
         if unknown {
             return enforce::unknown_prepared(decision, event, run);
@@ -417,7 +421,7 @@ fn quoted(name: &[u8]) -> String {
 }
 
 /// An analysis that no cache holds.
-fn fresh(analysis: Analysis) -> Rc<Known> {
+pub(crate) fn fresh(analysis: Analysis) -> Rc<Known> {
     Rc::new(Known {
         analysis: Arc::new(analysis),
         slot: Slot::default(),

@@ -57,7 +57,7 @@ impl Context {
         }
     }
 
-    /// Take in who the client says it is (PostgreSQL manual, StartupMessage): the database defaults to the user.
+    /// Take in who the client says it is (PostgreSQL manual, StartupMessage): no database, or an empty name, is the user's.
     pub(crate) fn introduce(&mut self, parameters: &pg::StartupParameters<'_>) {
         let text = |name: &[u8]| {
             let value = parameters.value(name);
@@ -70,10 +70,13 @@ impl Context {
             name.eq_ignore_ascii_case(b"role")
                 || name.eq_ignore_ascii_case(b"session_authorization")
         });
-        let known = !guessed && !options.contains("role") && !options.contains("session_auth");
+        // The server undoes backslashes in options before it reads them.
+        let named = ["role", "session_auth", "session-auth", "\\"];
+        let known = !guessed && !named.iter().any(|word| options.contains(word));
         self.identity = Identity::of(&user, known.then_some(user.as_str()));
         let subject = &mut self.subject;
-        subject.database = text(b"database").unwrap_or_else(|| user.clone());
+        let database = text(b"database").filter(|name| !name.is_empty());
+        subject.database = database.unwrap_or_else(|| user.clone());
         subject.application = text(b"application_name").unwrap_or_default();
         self.application_user =
             end_user::in_application_name(&subject.application).map(String::from);
@@ -160,6 +163,11 @@ impl Context {
     /// The server reports the state of the transaction.
     pub(crate) fn observe(&mut self, status: TxStatus) {
         self.identity.observe(status);
+    }
+
+    /// The server reports the user of a session that begins.
+    pub(crate) fn begins_as(&mut self, user: &str) {
+        self.identity.begins_as(user);
     }
 
     /// The server reports another session user.

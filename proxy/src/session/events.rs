@@ -15,6 +15,7 @@ use super::{
     names::{Renamed, renamed},
 };
 use crate::{
+    analysts::Channel,
     audit, enforce,
     inspect::{Bench, Judged},
     record::SessionRecord,
@@ -28,7 +29,10 @@ impl Session {
         let now = self.moment();
         let held = self.wire.held()?;
         if let pg::Held::Startup { replication, .. } = &held {
-            self.replication = replication.is_some();
+            self.channel = match replication {
+                Some(_) => Channel::Replication,
+                None => Channel::Sql,
+            };
             if !self.placed {
                 let message = "sorry, too many clients already";
                 self.abort(pg::SqlState::TOO_MANY_CONNECTIONS, message);
@@ -50,7 +54,7 @@ impl Session {
             context: &mut self.context,
             record: &mut self.record,
             lex: LexState::Postgres(self.lex),
-            replication: self.replication,
+            channel: self.channel,
             status: self.wire.tx_status(),
             now,
         };
@@ -128,6 +132,23 @@ impl Session {
         tracing::info!(session = self.id.0, %sqlstate, "a pipeline's commit failed at its Sync");
     }
 
+    /// The server has taken back what a pipeline did before something in it failed: their records, which say
+    /// `done` as the server did, are told to be of no effect.
+    pub(super) fn undone(&self, sqlstate: pg::SqlState, runs: &[Tag], more: u64) {
+        let generation = self.worker.policy().generation;
+        let written = audit::undone(
+            &mut self.worker.lane.borrow_mut(),
+            &audit::Undone {
+                session: self.id,
+                sqlstate,
+                runs,
+                more,
+                generation,
+            },
+        );
+        self.unrecorded(written);
+    }
+
     pub(super) fn established(&mut self) {
         let written = {
             let subject = &self.context.subject;
@@ -155,7 +176,10 @@ impl Session {
                     tell_context(&self.worker, &self.context, &self.record);
                 }
             }
-            b"session_authorization" => self.context.session_user(&String::from_utf8_lossy(value)),
+            b"session_authorization" if self.timing.established => {
+                self.context.session_user(&String::from_utf8_lossy(value));
+            }
+            b"session_authorization" => self.context.begins_as(&String::from_utf8_lossy(value)),
             // Reported for the client's sake; nothing here depends on it.
             _ => {}
         }

@@ -28,9 +28,11 @@ pub(crate) use context::{Context, effects};
 use pump::Socket;
 
 use crate::{
+    analysts::Channel,
     audit::Run,
     cancel::{Backend, Registered},
     config::TlsMode,
+    inspect::fresh,
     listener::{Accepted, Listener, Place},
     metrics::Open,
     record::SessionRecord,
@@ -73,7 +75,7 @@ pub(crate) struct Session {
     pub(crate) wire: Wire,
     pub(crate) context: Context,
     pub(crate) record: SessionRecord,
-    replication: bool,
+    channel: Channel,
     lex: PostgresLex,
     client: Socket,
     /// What the client was shown in its TLS handshake.
@@ -153,7 +155,7 @@ impl Session {
             worker,
             listener,
             id,
-            replication: false,
+            channel: Channel::Sql,
             lex: PostgresLex::default(),
             client: Socket::new(Stream::Plain(tcp)),
             shown: None,
@@ -238,8 +240,12 @@ impl Session {
         let handshake =
             TlsAcceptor::from(Arc::clone(&material.config)).accept_with(tcp, |connection| {
                 let mut unread = preamble.as_slice();
-                // What does not fit or does not parse fails the handshake itself.
-                while !unread.is_empty() && matches!(connection.read_tls(&mut unread), Ok(1..)) {}
+                // Processed here, since the handshake waits for the socket first. What does not fit or does not parse
+                // fails the handshake itself.
+                while !unread.is_empty()
+                    && matches!(connection.read_tls(&mut unread), Ok(1..))
+                    && connection.process_new_packets().is_ok()
+                {}
             });
         let limit = self.worker.shared.config.limits.authentication_timeout;
         match tokio::time::timeout(limit, handshake).await {
@@ -338,21 +344,23 @@ impl Session {
     }
 
     async fn analyse(&mut self) {
-        let Some((text, lex)) = self.held_text() else {
+        let worker = Rc::clone(&self.worker);
+        let turn = worker.analysts.turn().await;
+        // Copied only now: of those that wait, the texts are where they were read into.
+        let (Some(turn), Some((text, lex))) = (turn, self.held_text()) else {
             return;
         };
-        let analysis = self.worker.analysts.analyse(&text, lex).await;
+        let analysis = turn.analyse(text.clone(), lex, self.channel).await;
         self.tick();
         let Some(analysis) = analysis else {
             let message = "statement analysis is not available";
             return self.abort(pg::SqlState::INTERNAL_ERROR, message);
         };
         self.worker.shared.metrics.analyses_total.inc();
-        let known = self
-            .worker
-            .reader
-            .borrow_mut()
-            .remember(&text, &lex, analysis);
+        let known = match self.channel {
+            Channel::Sql => worker.reader.borrow_mut().remember(&text, &lex, analysis),
+            Channel::Replication => fresh(analysis),
+        };
         // It is given, so it is not asked for again.
         let _judged = self.inspect(Some(known));
     }
@@ -379,6 +387,11 @@ impl Session {
             Action::Inspect => return self.inspect(None),
             Action::Outcome(outcome) => self.outcome(&outcome),
             Action::CommitFailed { sqlstate } => self.commit_failed(sqlstate),
+            Action::Undone {
+                sqlstate,
+                tags,
+                more,
+            } => self.undone(sqlstate, &tags, more),
             Action::Cancel { pid, key } => {
                 return Some(Next::Cancel(Backend { pid, key }));
             }
