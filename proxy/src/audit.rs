@@ -124,8 +124,8 @@ pub(crate) fn outcome(lane: &mut Lane, outcome: &wire::Outcome<Tag>) -> Result<(
         return Ok(());
     };
     let since = |at: u64| at.saturating_sub(run.started_ns) / 1_000;
-    let refused = run.refusal.as_ref().map(|refusal| refusal.sqlstate);
-    let sqlstate = match outcome.completion {
+    let refused = run.refusal.as_ref().map(|refusal| refusal.code);
+    let error = match outcome.completion {
         wire::Completion::Refused => refused,
         _ => outcome.error,
     };
@@ -135,7 +135,7 @@ pub(crate) fn outcome(lane: &mut Lane, outcome: &wire::Outcome<Tag>) -> Result<(
         rows: outcome.rows,
         affected: outcome.affected,
         bytes: outcome.bytes,
-        sqlstate: sqlstate.map(code),
+        sqlstate: error.map(|error| code(error.sqlstate)),
         first_byte_us: outcome.first_byte.map(since),
         duration_us: since(outcome.ended),
         statements: u32::try_from(run.known.analysis.facts.statements.len()).unwrap_or(u32::MAX),

@@ -54,8 +54,9 @@ pub(crate) fn unknown_prepared(
         },
         Outcome::Refused(text) => {
             let refusal = wire::Refusal {
-                sqlstate: pg::SqlState::new(INVALID_STATEMENT_NAME)
-                    .unwrap_or(pg::SqlState::INSUFFICIENT_PRIVILEGE),
+                code: pg::SqlState::new(INVALID_STATEMENT_NAME)
+                    .unwrap_or(pg::SqlState::INSUFFICIENT_PRIVILEGE)
+                    .into(),
                 message: "the prepared statement does not exist, or was prepared where sqlward \
                           could not see it"
                     .to_owned(),
@@ -94,8 +95,9 @@ pub(crate) fn tag(verdict: &Verdict) -> &Tag {
 /// What the client of a refused statement is told, event id included.
 pub(crate) fn refusal(text: &RefusalText, event: Option<EventId>) -> wire::Refusal {
     wire::Refusal {
-        sqlstate: pg::SqlState::new(text.sqlstate.as_bytes())
-            .unwrap_or(pg::SqlState::INSUFFICIENT_PRIVILEGE),
+        code: pg::SqlState::new(text.sqlstate.as_bytes())
+            .unwrap_or(pg::SqlState::INSUFFICIENT_PRIVILEGE)
+            .into(),
         message: text.message.to_string(),
         detail: text.detail.to_string(),
         hint: event
@@ -131,7 +133,9 @@ pub(crate) fn may_go_unrecorded(policy: &Policy, worker: &Worker, error: &Journa
 /// The verdict for a statement whose intent can't be written.
 pub(crate) fn unrecordable(kind: IntentKind, known: Rc<Known>, now_ns: u64) -> Verdict {
     let refusal = wire::Refusal {
-        sqlstate: pg::SqlState::new(AUDIT_UNAVAILABLE).unwrap_or(pg::SqlState::INTERNAL_ERROR),
+        code: pg::SqlState::new(AUDIT_UNAVAILABLE)
+            .unwrap_or(pg::SqlState::INTERNAL_ERROR)
+            .into(),
         message: "sqlward can't record this statement, so it may not run".to_owned(),
         detail: "the audit journal is full or fails, and the policy says audit_failure = \"block\""
             .to_owned(),

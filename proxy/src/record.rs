@@ -137,7 +137,7 @@ impl SessionRecord {
             at_us: wall_us(),
             subject: of(subject),
             role: role(subject),
-            method: self.method.map_or("unknown", method),
+            method: self.method.as_ref().map_or("unknown", method),
             backend_pid: self.backend_pid,
             protocol: &self.protocol,
             tls: self.tls(),
@@ -192,14 +192,14 @@ impl SessionRecord {
             CloseReason::CancelRequest => EndCause::Cancel,
             CloseReason::Refused if self.authenticated => EndCause::Terminated,
             CloseReason::Refused => EndCause::Refused,
-            CloseReason::Aborted(pg::SqlState::ADMIN_SHUTDOWN) if self.authenticated => {
-                EndCause::Shutdown
-            }
-            CloseReason::Aborted(pg::SqlState::ADMIN_SHUTDOWN) => EndCause::AuthTimeout,
-            CloseReason::Aborted(pg::SqlState::IDLE_SESSION_TIMEOUT) => EndCause::IdleTimeout,
-            CloseReason::Aborted(pg::SqlState::TOO_MANY_CONNECTIONS) => EndCause::Limit,
-            CloseReason::Aborted(pg::SqlState::CONNECTION_FAILURE) => EndCause::UpstreamUnreachable,
-            CloseReason::Aborted(_) => EndCause::Internal,
+            CloseReason::Aborted(code) => match code.sqlstate {
+                pg::SqlState::ADMIN_SHUTDOWN if self.authenticated => EndCause::Shutdown,
+                pg::SqlState::ADMIN_SHUTDOWN => EndCause::AuthTimeout,
+                pg::SqlState::IDLE_SESSION_TIMEOUT => EndCause::IdleTimeout,
+                pg::SqlState::TOO_MANY_CONNECTIONS => EndCause::Limit,
+                pg::SqlState::CONNECTION_FAILURE => EndCause::UpstreamUnreachable,
+                _ => EndCause::Internal,
+            },
             CloseReason::Violation(Error::Unsupported(_)) => EndCause::Refused,
             CloseReason::Violation(_) => EndCause::ProtocolViolation,
         }
@@ -209,7 +209,7 @@ impl SessionRecord {
 /// The code that the client was told, where the reason tells it.
 fn told(reason: &CloseReason) -> Option<pg::SqlState> {
     match reason {
-        CloseReason::ServerFatal(sqlstate) | CloseReason::Aborted(sqlstate) => Some(*sqlstate),
+        CloseReason::ServerFatal(code) | CloseReason::Aborted(code) => Some(code.sqlstate),
         CloseReason::Violation(_) => Some(pg::SqlState::PROTOCOL_VIOLATION),
         CloseReason::Refused => Some(pg::SqlState::INSUFFICIENT_PRIVILEGE),
         CloseReason::ClientTerminated
@@ -231,8 +231,8 @@ fn role(subject: &Subject) -> Option<&str> {
     subject.role.as_deref().filter(|role| *role != subject.user)
 }
 
-/// The authentication method's word (PostgreSQL manual, pg_hba.conf).
-fn method(method: AuthMethod) -> &'static str {
+/// The authentication method's word (PostgreSQL manual, pg_hba.conf), or the plugin's name.
+fn method(method: &AuthMethod) -> &str {
     match method {
         AuthMethod::Trust => "trust",
         AuthMethod::Cleartext => "password",
@@ -242,6 +242,13 @@ fn method(method: AuthMethod) -> &'static str {
         AuthMethod::Sasl => "sasl",
         AuthMethod::Gss => "gss",
         AuthMethod::Sspi => "sspi",
+        AuthMethod::MysqlNative => "mysql_native_password",
+        AuthMethod::CachingSha2 => "caching_sha2_password",
+        AuthMethod::Sha256 => "sha256_password",
+        AuthMethod::Ed25519 => "client_ed25519",
+        AuthMethod::Parsec => "parsec",
+        AuthMethod::MysqlClear => "mysql_clear_password",
+        AuthMethod::Plugin(name) => name,
     }
 }
 

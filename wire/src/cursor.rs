@@ -94,6 +94,57 @@ impl<'a> Cursor<'a> {
         self.array().map(i32::from_be_bytes)
     }
 
+    /// Takes a 16-bit integer, its lowest byte first.
+    ///
+    /// # Errors
+    /// `Need` when fewer than two bytes are there.
+    pub fn u16_le(&mut self) -> Result<u16, CursorError> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    /// Takes an unsigned 32-bit integer, its lowest byte first.
+    ///
+    /// # Errors
+    /// `Need` when fewer than four bytes are there.
+    pub fn u32_le(&mut self) -> Result<u32, CursorError> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    /// Takes an unsigned 64-bit integer, its lowest byte first.
+    ///
+    /// # Errors
+    /// `Need` when fewer than eight bytes are there.
+    pub fn u64_le(&mut self) -> Result<u64, CursorError> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    /// Takes MySQL's length-encoded integer: one byte, or 2, 3 or 8 behind 0xfc, 0xfd or 0xfe.
+    ///
+    /// # Errors
+    /// `Need` when bytes are missing, `Invalid` for 0xfb (NULL) and 0xff.
+    pub fn lenenc(&mut self) -> Result<u64, CursorError> {
+        match self.u8()? {
+            0xfb | 0xff => Err(CursorError::Invalid),
+            0xfc => self.u16_le().map(u64::from),
+            0xfd => {
+                let [a, b, c] = self.array()?;
+                Ok(u64::from(u32::from_le_bytes([a, b, c, 0])))
+            }
+            0xfe => self.u64_le(),
+            small => Ok(small.into()),
+        }
+    }
+
+    /// Takes bytes with a length-encoded integer in front.
+    ///
+    /// # Errors
+    /// `Need` when bytes are missing, `Invalid` for a length that can't be one.
+    pub fn lenenc_bytes(&mut self) -> Result<&'a [u8], CursorError> {
+        let length = self.lenenc()?;
+        let length = usize::try_from(length).map_err(|_| CursorError::Invalid)?;
+        self.take(length)
+    }
+
     /// Takes the bytes before the next NUL, and the NUL.
     ///
     /// # Errors
@@ -152,6 +203,21 @@ mod tests {
         assert_eq!(cursor.u32(), Err(CursorError::Need(4)));
         assert_eq!(cursor.cstr(), Err(CursorError::Need(1)));
         assert_eq!(cursor.finish(), Ok(()));
+    }
+
+    #[test]
+    fn reads_length_encoded_integers() {
+        let mut cursor =
+            Cursor::new(b"\xfa\xfc\x01\x02\xfd\x01\x02\x03\xfe\0\0\0\0\0\0\0\x80\x02ab");
+        assert_eq!(cursor.lenenc(), Ok(0xfa));
+        assert_eq!(cursor.lenenc(), Ok(0x201));
+        assert_eq!(cursor.lenenc(), Ok(0x0003_0201));
+        assert_eq!(cursor.lenenc(), Ok(1 << 63));
+        assert_eq!(cursor.lenenc_bytes(), Ok(&b"ab"[..]));
+        let huge = b"\xfe\xff\xff\xff\xff\xff\xff\xff\xffx";
+        assert!(Cursor::new(huge).lenenc_bytes().is_err());
+        assert_eq!(Cursor::new(b"\xfb").lenenc(), Err(CursorError::Invalid));
+        assert_eq!(Cursor::new(b"\xff").lenenc(), Err(CursorError::Invalid));
     }
 
     #[test]

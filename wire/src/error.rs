@@ -61,6 +61,9 @@ pub enum InvalidMessage {
     /// The body doesn't have the form that its type demands.
     #[error("invalid layout of frontend message type `{}`", shown(.0))]
     Layout(u8),
+    /// A MySQL client's login doesn't have the form that its capabilities demand.
+    #[error("invalid layout of the login")]
+    Login,
 }
 
 /// What an end did that it may not do.
@@ -87,6 +90,15 @@ pub enum Misbehaviour {
     /// Commands were sent behind one that turned out to be COPY FROM STDIN.
     #[error("commands pipelined behind COPY FROM STDIN")]
     PipelinedBehindCopy,
+    /// A MySQL packet without the next sequence number.
+    #[error("packets out of order")]
+    Sequence,
+    /// A MySQL capability that was not offered.
+    #[error("a capability that was not offered")]
+    Capabilities,
+    /// A MySQL server asked for a file when no statement may have one.
+    #[error("a request for a file that no statement names")]
+    FileRequest,
 }
 
 /// What is asked for and not offered.
@@ -113,6 +125,13 @@ pub enum Unsupported {
     /// A name that SQL may know by other bytes than the client sends.
     #[error("non-ASCII statement names need client_encoding UTF8")]
     NonAsciiName,
+    /// A MySQL server or client with a handshake older than that of 4.1.
+    #[error("a handshake older than that of MySQL 4.1")]
+    OldHandshake,
+    /// A way to authenticate that sends the password in another form over TLS than without, or that
+    /// would show it: and only one of the legs has TLS.
+    #[error("authentication that needs TLS on both legs, or on neither")]
+    MixedTls,
 }
 
 /// What a limit counts.
@@ -124,4 +143,10 @@ pub enum Limit {
     /// Parameters that the server reported.
     #[error("number of reported parameters")]
     Parameters,
+    /// Packets of a MySQL handshake, or bytes of one of them.
+    #[error("length of the handshake")]
+    Handshake,
+    /// Bytes of a MySQL server's answer that has to be read whole.
+    #[error("length of an answer")]
+    Answer,
 }

@@ -245,7 +245,12 @@ impl Player {
             | Action::BackendKey { .. }
             | Action::CommitFailed { .. }
             | Action::Established
-            | Action::ParameterChanged(_) => {}
+            | Action::ParameterChanged(_)
+            | Action::Thread(_)
+            | Action::SessionReset
+            | Action::Tracked(_)
+            | Action::Answered(_)
+            | Action::FileRefused(_) => {}
         }
     }
 
@@ -258,7 +263,7 @@ impl Player {
             }
             (Judged::Statement, _) => Verdict::Refuse {
                 refusal: Refusal {
-                    sqlstate: SqlState::INSUFFICIENT_PRIVILEGE,
+                    code: SqlState::INSUFFICIENT_PRIVILEGE.into(),
                     message: "refused".into(),
                     detail: String::new(),
                     hint: String::new(),

@@ -27,13 +27,17 @@
 pub mod cursor;
 pub mod error;
 pub mod fuzzing;
+#[expect(dead_code, reason = "the states behind the interface follow")]
+pub mod mysql;
 pub mod pg;
 pub mod pipe;
 pub mod session;
+pub mod sqlstate;
 
 pub use error::Error;
 pub use pipe::Pipe;
 pub use session::{
-    Action, AfterRefusal, AuthMethod, CancelKey, CloseReason, Completion, Event, Fatal, Leg,
-    Negotiation, Outcome, Refusal, TxStatus, Verdict,
+    Action, AfterRefusal, Answer, AuthMethod, CancelKey, CloseReason, Completion, Event, Fatal,
+    Leg, Negotiation, Outcome, Refusal, Tracked, TxStatus, Verdict,
 };
+pub use sqlstate::{ErrorCode, SqlState};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::Error;
-use crate::pg::sqlstate::SqlState;
+use crate::sqlstate::ErrorCode;
 
 /// An end of the proxied connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,8 +47,8 @@ pub enum Verdict<P, T> {
 /// What a client is told about a message that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The error code, usually [`SqlState::INSUFFICIENT_PRIVILEGE`].
-    pub sqlstate: SqlState,
+    /// The error code, usually [`SqlState::INSUFFICIENT_PRIVILEGE`](crate::SqlState::INSUFFICIENT_PRIVILEGE).
+    pub code: ErrorCode,
     /// The primary message.
     pub message: String,
     /// The detail line; left out when empty. Names the rule.
@@ -64,7 +64,7 @@ pub struct Refusal {
 pub enum AfterRefusal {
     /// It goes on.
     Continue,
-    /// It ends with 57P01 after the error.
+    /// It ends: in PostgreSQL with 57P01 after the error, in MySQL with 1053 in place of the code.
     Terminate,
 }
 
@@ -72,7 +72,7 @@ pub enum AfterRefusal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fatal {
     /// The error code.
-    pub sqlstate: SqlState,
+    pub code: ErrorCode,
     /// The primary message.
     pub message: String,
 }
@@ -116,16 +116,20 @@ pub struct Outcome<T> {
     pub tag: T,
     /// How it ended.
     pub completion: Completion,
-    /// Rows returned to the client: DataRow messages or COPY OUT rows.
+    /// Rows returned to the client: DataRow messages, COPY OUT rows, rows of all result sets.
     pub rows: u64,
-    /// Rows written, as the command tags say.
+    /// Rows written, as the command tags or OK packets say.
     pub affected: u64,
+    /// Warnings that the OK and EOF packets counted (MySQL; PostgreSQL has none).
+    pub warnings: u64,
+    /// Results that came to their end: OK packets and result sets (MySQL; PostgreSQL counts none).
+    pub results: u64,
     /// Bytes of rows, COPY data and function results sent to the client.
     pub bytes: u64,
     /// Bytes of the message and of the COPY data that the client sent for it.
     pub request_bytes: u64,
     /// The code of the error that the server answered with.
-    pub error: Option<SqlState>,
+    pub error: Option<ErrorCode>,
     /// When the first byte of the answer came, in the caller's nanoseconds.
     pub first_byte: Option<u64>,
     /// When it ended, in the caller's nanoseconds.
@@ -156,7 +160,7 @@ pub enum Event<P, T> {
 }
 
 /// How the client proved who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum AuthMethod {
     /// Nothing was asked.
     Trust,
@@ -174,6 +178,21 @@ pub enum AuthMethod {
     Gss,
     /// SSPI.
     Sspi,
+    /// `mysql_native_password`.
+    MysqlNative,
+    /// `caching_sha2_password`.
+    CachingSha2,
+    /// `sha256_password`.
+    Sha256,
+    /// `client_ed25519`.
+    Ed25519,
+    /// `parsec`.
+    Parsec,
+    /// `mysql_clear_password`.
+    MysqlClear,
+    /// Another plugin of MySQL or MariaDB, by the name that the client knows it by; several of a
+    /// multi-factor authentication are joined by `+`.
+    Plugin(Box<str>),
 }
 
 /// The secret that permits to cancel what a session runs. Its debug form hides it.
@@ -221,7 +240,7 @@ pub enum Action<T> {
     /// is undone, unless it ran in a transaction block.
     CommitFailed {
         /// The server's error code.
-        sqlstate: SqlState,
+        sqlstate: crate::SqlState,
     },
     /// The connection is a cancel request: find the server and pass the key on.
     Cancel {
@@ -238,7 +257,7 @@ pub enum Action<T> {
     /// The server refused the client; a close follows.
     AuthFailed {
         /// The server's error code.
-        sqlstate: SqlState,
+        code: ErrorCode,
     },
     /// The server told the key that cancels this session.
     BackendKey {
@@ -251,8 +270,48 @@ pub enum Action<T> {
     Established,
     /// The server reported another value for the parameter of this name.
     ParameterChanged(Box<[u8]>),
+    /// MySQL: the server told the number of the thread that serves this session, as KILL knows it.
+    Thread(u32),
+    /// MySQL: COM_CHANGE_USER or COM_RESET_CONNECTION has succeeded: prepared statements are gone and
+    /// variables have their first values again. As behind `Established`, the client's next command
+    /// waits for what is asked before the next `poll`.
+    SessionReset,
+    /// MySQL: the server told of a change of the session's state.
+    Tracked(Tracked),
+    /// MySQL: the answer to the oldest question that has none yet.
+    Answered(Answer),
+    /// MySQL: the server asked for a client's file that the statement in flight may not read; it got an
+    /// empty one, and the client an error. Up to 4096 bytes of the name.
+    FileRefused(Box<[u8]>),
     /// Write what is ready to both legs, then close them. Nothing follows.
     Close(CloseReason),
+}
+
+/// What a MySQL server told of its session's state in an OK packet, besides system variables
+/// (those are [`Action::ParameterChanged`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tracked {
+    /// The default database has this name now; empty for none.
+    Schema(Box<[u8]>),
+    /// Something of the session's state has changed (`session_track_state_change`).
+    Changed,
+    /// The transaction's state (`session_track_transaction_info`): eight characters, such as `T___W___`.
+    Transaction([u8; 8]),
+    /// The statements that would begin the transaction anew, cut off behind 4096 bytes.
+    Characteristics(Box<[u8]>),
+    /// The identities of the transactions that were committed, cut off behind 4096 bytes.
+    Gtids(Box<[u8]>),
+}
+
+/// The server's answer to a question of the caller's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Rows of values, in text; `None` for NULL.
+    Rows(Vec<Vec<Option<Box<[u8]>>>>),
+    /// The server's error.
+    Failed(ErrorCode),
+    /// More than a thousand values or 64 KiB; they were thrown away.
+    TooLarge,
 }
 
 /// Why a session ended.
@@ -265,13 +324,13 @@ pub enum CloseReason {
     /// The server's end closed without a word.
     ServerClosed,
     /// The server ended the session with this error.
-    ServerFatal(SqlState),
+    ServerFatal(ErrorCode),
     /// The connection was a cancel request.
     CancelRequest,
     /// The startup was refused by verdict, or a refusal said to terminate.
     Refused,
     /// The caller asked for it.
-    Aborted(SqlState),
+    Aborted(ErrorCode),
     /// An end broke the protocol, a limit or a requirement.
     Violation(Error),
 }

@@ -110,7 +110,7 @@ impl Bench<'_> {
         let filed = self.file(&known, judgement, &Filing::new(kind, text));
         let limit = self.worker.shared.config.limits.max_statement_bytes;
         let refusal = wire::Refusal {
-            sqlstate: pg::SqlState::PROGRAM_LIMIT_EXCEEDED,
+            code: pg::SqlState::PROGRAM_LIMIT_EXCEEDED.into(),
             message: format!("a message of {length} bytes is too long for sqlward to judge"),
             detail: format!("max_statement_bytes is {limit}"),
             hint: "raise limits.max_statement_bytes in sqlward's configuration".to_owned(),

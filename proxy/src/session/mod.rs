@@ -196,7 +196,7 @@ impl Session {
 
     fn abort(&mut self, sqlstate: pg::SqlState, message: impl Into<String>) {
         self.tell(Event::Abort(Fatal {
-            sqlstate,
+            code: sqlstate.into(),
             message: message.into(),
         }));
     }
@@ -367,7 +367,7 @@ impl Session {
                 return Some(Next::Cancel(Backend { pid, key }));
             }
             Action::Authenticated { method } => self.authenticated(method),
-            Action::AuthFailed { sqlstate } => self.authentication_failed(sqlstate),
+            Action::AuthFailed { code } => self.authentication_failed(code.sqlstate),
             Action::BackendKey { pid, key } => {
                 self.record.backend(pid);
                 let backend = Backend { pid, key };
@@ -381,6 +381,12 @@ impl Session {
             }
             Action::ParameterChanged(name) => self.parameter_changed(&name),
             Action::Close(reason) => return Some(Next::Closed(reason)),
+            // MySQL's, which PostgreSQL's core never says.
+            Action::Thread(_)
+            | Action::SessionReset
+            | Action::Tracked(_)
+            | Action::Answered(_)
+            | Action::FileRefused(_) => {}
         }
         None
     }

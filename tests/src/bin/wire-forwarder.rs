@@ -182,7 +182,12 @@ async fn session(mut client: TcpStream, upstream: u16, mut notes: Notes) -> Resu
                 | Action::AuthFailed { .. }
                 | Action::Established
                 | Action::CommitFailed { .. }
-                | Action::ParameterChanged(_) => {}
+                | Action::ParameterChanged(_)
+                | Action::Thread(_)
+                | Action::SessionReset
+                | Action::Tracked(_)
+                | Action::Answered(_)
+                | Action::FileRefused(_) => {}
             }
         }
         flush(&mut client, &mut core.server).await?;

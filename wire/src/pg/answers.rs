@@ -6,8 +6,8 @@ use crate::pg::commands::{Commands, Out, Reading, Stage, Then};
 use crate::pg::copy::CopyMode;
 use crate::pg::frontend::Target;
 use crate::pg::pending::{CopyEnd, Kind};
-use crate::pg::sqlstate::SqlState;
 use crate::session::{Action, Completion, Refusal, TxStatus};
+use crate::sqlstate::SqlState;
 
 /// Why an answer can't be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,7 +183,7 @@ impl<T: Clone> Commands<T> {
                 let Some(refusal) = refusal else {
                     return Err(misplaced(Backend::ErrorResponse));
                 };
-                self.answer.error = Some(refusal.sqlstate);
+                self.answer.error = Some(refusal.code.sqlstate);
                 if kind == Kind::Substitute {
                     let first = self.complete(Completion::Refused, out);
                     return Ok(Errored::Rewrite(

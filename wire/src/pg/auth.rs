@@ -17,7 +17,7 @@ pub(crate) enum Answer {
 }
 
 /// The state of an authentication exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Auth {
     method: AuthMethod,
     reply: Reply,
@@ -72,7 +72,7 @@ impl Auth {
         match (code, data.len()) {
             (0, 0) => {
                 self.reply = Reply::NotAsked;
-                return Ok(Request::Accepted(self.method));
+                return Ok(Request::Accepted(self.method.clone()));
             }
             (3, 0) => self.method = AuthMethod::Cleartext,
             (5, 4) => self.method = AuthMethod::Md5,

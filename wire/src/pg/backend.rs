@@ -3,8 +3,8 @@
 use crate::cursor::{Cursor, CursorError};
 use crate::error::Misbehaviour;
 use crate::pg::frame::LARGE_BODY;
-use crate::pg::sqlstate::SqlState;
 use crate::session::TxStatus;
+use crate::sqlstate::SqlState;
 
 /// The type of a server's message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -10,8 +10,8 @@ use crate::pg::frontend::Target;
 use crate::pg::meanings::{Portal, RefusedNames};
 use crate::pg::names::{Names, Resolution};
 use crate::pg::pending::{Entry, Kind, Pending, Used};
-use crate::pg::sqlstate::SqlState;
 use crate::session::{Action, AfterRefusal, Completion, Outcome, Refusal, TxStatus};
+use crate::sqlstate::SqlState;
 
 /// Where actions go, and the time that they bear.
 #[derive(Debug)]
@@ -218,9 +218,11 @@ impl<T: Clone> Commands<T> {
                 completion,
                 rows: answer.rows,
                 affected: answer.affected,
+                warnings: 0,
+                results: 0,
                 bytes: answer.bytes,
                 request_bytes: entry.request,
-                error: answer.error,
+                error: answer.error.map(Into::into),
                 first_byte: answer.first_byte,
                 ended: out.now,
                 tx,
@@ -410,9 +412,11 @@ impl<T> Out<T> {
             completion,
             rows: 0,
             affected: 0,
+            warnings: 0,
+            results: 0,
             bytes: 0,
             request_bytes,
-            error,
+            error: error.map(Into::into),
             first_byte: None,
             ended: self.now,
             tx: None,

@@ -1,6 +1,6 @@
 //! Messages as bytes: the few that the core itself sends, and the others for those who test it.
 
-use crate::pg::sqlstate::SqlState;
+use crate::sqlstate::SqlState;
 
 /// The request for TLS.
 pub const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];

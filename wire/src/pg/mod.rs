@@ -17,13 +17,13 @@ mod pending;
 mod refuse;
 pub mod session;
 pub mod settings;
-pub mod sqlstate;
+
 mod startup;
 mod state;
 
+pub use crate::sqlstate::SqlState;
 pub use held::{
     Format, Held, HeldKind, ParameterTypes, Parameters, Replication, StartupParameters,
 };
 pub use session::Session;
 pub use settings::{ChannelBinding, ClientTls, ServerTls, Settings};
-pub use sqlstate::SqlState;

@@ -45,7 +45,7 @@ pub(crate) fn error(refusal: &Refusal, encoding: Encoding) -> Vec<u8> {
         (b'D', detail.as_str()),
         (b'H', hint.as_str()),
     ];
-    encode::error_response("ERROR", refusal.sqlstate, &fields)
+    encode::error_response("ERROR", refusal.code.sqlstate, &fields)
 }
 
 /// The error that a client gets at the end of its session.
@@ -58,7 +58,7 @@ pub(crate) fn fatal(fatal: &Fatal, detail: &str, hint: &str, encoding: Encoding)
         (b'D', detail.as_str()),
         (b'H', hint.as_str()),
     ];
-    encode::error_response("FATAL", fatal.sqlstate, &fields)
+    encode::error_response("FATAL", fatal.code.sqlstate, &fields)
 }
 
 /// What the client reads text in.
@@ -87,12 +87,12 @@ fn client_text(text: &str, encoding: Encoding) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pg::sqlstate::SqlState;
     use crate::session::AfterRefusal;
+    use crate::sqlstate::SqlState;
 
     fn refusal(message: &str) -> Refusal {
         Refusal {
-            sqlstate: SqlState::INSUFFICIENT_PRIVILEGE,
+            code: SqlState::INSUFFICIENT_PRIVILEGE.into(),
             message: message.into(),
             detail: "rule no-drop".into(),
             hint: String::new(),

@@ -152,7 +152,7 @@ fn a_server_that_takes_no_plaintext() {
     assert_eq!(
         wire.told(),
         [
-            "AuthFailed { sqlstate: 28000 }",
+            "AuthFailed { code: 28000 }",
             "[startup (3, 0) user=ann database=db None] Failed 28000",
             "close ServerFatal(28000)"
         ]

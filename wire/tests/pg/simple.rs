@@ -225,7 +225,7 @@ fn the_caller_ends_a_session() {
     wire.client(&q("a"));
     wire.sent();
     let fatal = Fatal {
-        sqlstate: sqlward_wire::pg::SqlState::ADMIN_SHUTDOWN,
+        code: sqlward_wire::pg::SqlState::ADMIN_SHUTDOWN.into(),
         message: "shutting down".into(),
     };
     wire.event(Event::Abort(fatal));

@@ -371,7 +371,7 @@ fn a_failed_authentication() {
     assert_eq!(
         wire.told(),
         [
-            "AuthFailed { sqlstate: 28P01 }",
+            "AuthFailed { code: 28P01 }",
             "[startup (3, 0) user=ann None] Failed 28P01",
             "close ServerFatal(28P01)"
         ]
@@ -435,7 +435,7 @@ fn the_caller_ends_a_session_that_has_no_server() {
     wire.judging = false;
     wire.client(&startup());
     let fatal = Fatal {
-        sqlstate: SqlState::CONNECTION_FAILURE,
+        code: SqlState::CONNECTION_FAILURE.into(),
         message: "the server can't be reached".into(),
     };
     wire.event(Event::Abort(fatal));

@@ -253,7 +253,12 @@ impl Wire {
             | Action::AuthFailed { .. }
             | Action::BackendKey { .. }
             | Action::CommitFailed { .. }
-            | Action::Established) => self.log.push(format!("{action:?}")),
+            | Action::Established
+            | Action::Thread(_)
+            | Action::SessionReset
+            | Action::Tracked(_)
+            | Action::Answered(_)
+            | Action::FileRefused(_)) => self.log.push(format!("{action:?}")),
         }
     }
 
@@ -298,7 +303,7 @@ impl Wire {
 
 pub(crate) fn refusal(tag: &str) -> Refusal {
     Refusal {
-        sqlstate: SqlState::INSUFFICIENT_PRIVILEGE,
+        code: SqlState::INSUFFICIENT_PRIVILEGE.into(),
         message: "refused by policy".into(),
         detail: "rule r".into(),
         hint: "event e".into(),

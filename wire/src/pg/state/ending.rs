@@ -4,9 +4,9 @@ use crate::error::{Error, Misbehaviour, Unsupported};
 use crate::pg::encode;
 use crate::pg::refuse::{self, Encoding};
 use crate::pg::session::{JudgedStartup, Session};
-use crate::pg::sqlstate::SqlState;
 use crate::pg::state::{Ending, Phase, Rest};
 use crate::session::{Action, CloseReason, Completion, Fatal, Leg};
+use crate::sqlstate::SqlState;
 
 impl<P, T: Clone> Session<P, T> {
     /// Ends the session for a violation, a limit or a requirement.
@@ -16,7 +16,7 @@ impl<P, T: Clone> Session<P, T> {
 
     /// Ends the session at the caller's wish.
     pub(in crate::pg) fn abort(&mut self, fatal: Fatal) {
-        self.close(CloseReason::Aborted(fatal.sqlstate), Some((fatal, "")));
+        self.close(CloseReason::Aborted(fatal.code), Some((fatal, "")));
     }
 
     /// Ends the session as soon as the message that the server is sending is through.
@@ -26,7 +26,7 @@ impl<P, T: Clone> Session<P, T> {
             (Rest::Nothing, Ending::Close(reason)) => self.close(reason, None),
             (Rest::Nothing, Ending::Terminate) => {
                 let fatal = Fatal {
-                    sqlstate: SqlState::ADMIN_SHUTDOWN,
+                    code: SqlState::ADMIN_SHUTDOWN.into(),
                     message: "terminating connection due to sqlward policy".into(),
                 };
                 self.close(CloseReason::Refused, Some((fatal, "")));
@@ -146,9 +146,12 @@ fn client_error(error: Error) -> Option<(Fatal, &'static str)> {
                 "the client expects channel binding, which sqlward can't pass on".into(),
                 "set channel_binding=disable in the client, or give sqlward's listener the server's own certificate",
             ),
-            // the client expects TLS and would read anything else as garbage
-            Unsupported::ClientTlsDisabled => return None,
+            // the client expects TLS and would read anything else as garbage; the others are MySQL's
+            Unsupported::ClientTlsDisabled | Unsupported::OldHandshake | Unsupported::MixedTls => {
+                return None;
+            }
         },
     };
-    Some((Fatal { sqlstate, message }, hint))
+    let code = sqlstate.into();
+    Some((Fatal { code, message }, hint))
 }

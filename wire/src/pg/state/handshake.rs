@@ -307,7 +307,7 @@ impl<P, T: Clone> Session<P, T> {
         match self.phase {
             Phase::ExpectTlsAnswer | Phase::ExpectServerTls | Phase::ExpectSameOffer => {
                 let fatal = Fatal {
-                    sqlstate: crate::pg::sqlstate::SqlState::CONNECTION_FAILURE,
+                    code: crate::sqlstate::SqlState::CONNECTION_FAILURE.into(),
                     message: "the server closed the connection".into(),
                 };
                 self.close(CloseReason::ServerClosed, Some((fatal, "")));

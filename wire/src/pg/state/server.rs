@@ -7,9 +7,9 @@ use crate::pg::backend::{self, Backend, Completeness, ERROR_PREFIX, Severity, Wa
 use crate::pg::frame;
 use crate::pg::refuse;
 use crate::pg::session::Session;
-use crate::pg::sqlstate::SqlState;
 use crate::pg::state::{Ending, Phase, Rest, Step};
 use crate::session::{Action, CancelKey, CloseReason, Completion, Leg};
+use crate::sqlstate::SqlState;
 
 impl<P, T: Clone> Session<P, T> {
     /// Reads the server's messages until bytes are missing, then goes on with the client's.
@@ -144,7 +144,9 @@ impl<P, T: Clone> Session<P, T> {
 
     pub(in crate::pg) fn authentication_failed(&mut self, total: usize) -> Result<(), Error> {
         let (_, sqlstate) = self.read_error(total)?;
-        self.out.push(Action::AuthFailed { sqlstate });
+        self.out.push(Action::AuthFailed {
+            code: sqlstate.into(),
+        });
         self.startup_ended(Completion::Failed, Some(sqlstate));
         self.end_with_error(sqlstate, total);
         Ok(())
@@ -285,7 +287,7 @@ impl<P, T: Clone> Session<P, T> {
 
     fn end_with_error(&mut self, sqlstate: SqlState, total: usize) {
         self.pass_answer(total);
-        self.end(Ending::Close(CloseReason::ServerFatal(sqlstate)));
+        self.end(Ending::Close(CloseReason::ServerFatal(sqlstate.into())));
     }
 
     fn parameter_status(&mut self, total: usize) -> Result<(), Error> {

@@ -9,9 +9,9 @@ use crate::pg::held::HeldKind;
 use crate::pg::pending::{Entry, Kind};
 use crate::pg::refuse;
 use crate::pg::session::{JudgedStartup, Session};
-use crate::pg::sqlstate::SqlState;
 use crate::pg::state::{Ending, Front, Phase, Rest};
 use crate::session::{Action, AfterRefusal, CloseReason, Completion, Fatal, Refusal, Verdict};
+use crate::sqlstate::SqlState;
 
 impl<P, T: Clone> Session<P, T> {
     pub(in crate::pg) fn judged(&mut self, verdict: Verdict<P, T>) -> Result<(), Error> {
@@ -59,12 +59,12 @@ impl<P, T: Clone> Session<P, T> {
             refusal.message.clone()
         };
         let fatal = Fatal {
-            sqlstate: refusal.sqlstate,
+            code: refusal.code,
             message,
         };
         let bytes = refuse::fatal(&fatal, &refusal.detail, &refusal.hint, self.encoding());
         self.tell_client(&bytes);
-        self.startup_ended(Completion::Refused, Some(refusal.sqlstate));
+        self.startup_ended(Completion::Refused, Some(refusal.code.sqlstate));
         self.close(CloseReason::Refused, None);
     }
 
@@ -135,7 +135,7 @@ impl<P, T: Clone> Session<P, T> {
 
     fn too_large(&self, front: &Front) -> Refusal {
         Refusal {
-            sqlstate: SqlState::PROGRAM_LIMIT_EXCEEDED,
+            code: SqlState::PROGRAM_LIMIT_EXCEEDED.into(),
             message: format!(
                 "a message of {} bytes exceeds max_statement_bytes ({})",
                 front.body_length(),

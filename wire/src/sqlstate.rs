@@ -1,4 +1,4 @@
-//! The five-character error codes of SQL.
+//! The error codes of both protocols: SQLSTATE, and MySQL's error number beside it.
 
 use std::fmt;
 
@@ -39,6 +39,10 @@ impl SqlState {
             .then_some(Self(code))
     }
 
+    pub(crate) const fn from_bytes(code: [u8; 5]) -> Self {
+        Self(code)
+    }
+
     /// Shows the code as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -55,6 +59,37 @@ impl fmt::Display for SqlState {
 impl fmt::Debug for SqlState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// The code of an error, as the protocol at hand has it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ErrorCode {
+    /// The five characters of SQL.
+    pub sqlstate: SqlState,
+    /// MySQL's error number; 0 where there is none, as always in PostgreSQL. A `Refusal` or `Fatal`
+    /// for a MySQL session may leave it 0: the nearest one is sent.
+    pub errno: u16,
+}
+
+impl From<SqlState> for ErrorCode {
+    fn from(sqlstate: SqlState) -> Self {
+        Self { sqlstate, errno: 0 }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.errno {
+            0 => self.sqlstate.fmt(f),
+            errno => write!(f, "{errno} ({})", self.sqlstate),
+        }
+    }
+}
+
+impl fmt::Debug for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
