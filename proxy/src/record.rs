@@ -106,8 +106,8 @@ impl SessionRecord {
     }
 
     /// The protocol version that the client asked for.
-    pub(crate) fn protocol(&mut self, (major, minor): (u16, u16)) {
-        self.protocol = format!("{major}.{minor}");
+    pub(crate) fn protocol(&mut self, version: String) {
+        self.protocol = version;
     }
 
     /// The server has accepted the client.

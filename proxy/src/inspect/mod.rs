@@ -1,5 +1,8 @@
 //! Wire's held message → a judged one: read it, ask the policy, write the intent, give the verdict.
+//!
+//! Which text or request a message stands for is the protocol's business ([`pg`]); the way from there is one.
 
+mod pg;
 mod protocol;
 
 use std::{ops::Range, rc::Rc, sync::Arc};
@@ -16,14 +19,14 @@ use sqlward_audit_store::{
 };
 use sqlward_policy::{
     Cause, Decision, Policy, Request,
-    statement::{Analysis, Facts, Known, LexState, Limits, Slot, analyse, analyse_replication},
+    statement::{Analysis, Facts, Known, LexState, Limits, Slot, analyse},
     vocabulary::Unreadable,
 };
-use sqlward_wire::{self as wire, pg};
+use sqlward_wire as wire;
 
 use crate::{
     analysts::INLINE_BYTES,
-    audit::{self, Run, Secrecy},
+    audit::{self, Run},
     end_user,
     enforce::{self, Verdict},
     record::SessionRecord,
@@ -48,7 +51,6 @@ pub(crate) struct Bench<'a> {
     pub(crate) context: &'a mut Context,
     pub(crate) record: &'a mut SessionRecord,
     pub(crate) lex: LexState,
-    pub(crate) replication: bool,
     pub(crate) status: Option<wire::TxStatus>,
     pub(crate) now_ns: u64,
 }
@@ -79,72 +81,14 @@ impl<'a> Filing<'a> {
 }
 
 impl Bench<'_> {
-    /// Judge `held`; `analysed` is what an analysis elsewhere has found.
-    pub(crate) fn judge(&mut self, held: pg::Held<'_, Tag>, analysed: Option<Rc<Known>>) -> Judged {
-        let verdict = match held {
-            pg::Held::Startup {
-                protocol,
-                parameters,
-                replication,
-            } => self.startup(protocol, &parameters, replication),
-            pg::Held::Query { text, unsettled } => {
-                return self.statement(IntentKind::Simple, b"", text, unsettled, analysed);
-            }
-            pg::Held::Parse {
-                name,
-                text,
-                unsettled,
-                ..
-            } => {
-                return self.statement(IntentKind::Prepare, name, text, unsettled, analysed);
-            }
-            pg::Held::Bind {
-                portal,
-                name,
-                prepared,
-                parameters,
-            } => match prepared {
-                Some(prepare) => self.bind(portal, name, prepare, parameters),
-                None => self.named(
-                    &format!("EXECUTE {}", quoted(name)),
-                    name,
-                    portal,
-                    Some(parameters),
-                ),
-            },
-            pg::Held::Execute {
-                portal,
-                bound,
-                first,
-                ..
-            } => match bound {
-                Some(bound) => self.execute(portal, bound, first),
-                None => self.named(&format!("FETCH FROM {}", quoted(portal)), b"", portal, None),
-            },
-            pg::Held::FunctionCall { oid, arguments } => self.function_call(oid, arguments),
-            pg::Held::TooLarge {
-                kind,
-                length,
-                prefix,
-            } => self.too_large(kind, length, prefix),
-        };
-        Judged::Verdict(verdict)
-    }
-
-    /// A text to run (Query) or to prepare (Parse).
+    /// Judge a text to run or to prepare, having read it: `known` is what it says, `comment` where its context may be.
     fn statement(
         &mut self,
-        kind: IntentKind,
-        name: &[u8],
+        (kind, name): (IntentKind, &[u8]),
         text: &[u8],
-        unsettled: bool,
-        analysed: Option<Rc<Known>>,
-    ) -> Judged {
-        let (known, comment) = match self.read(text, analysed) {
-            Some(found) => found,
-            None => return Judged::Long,
-        };
-        let doubt = self.context.doubt(unsettled, text);
+        (known, comment): (Rc<Known>, Option<Range<usize>>),
+        doubt: Option<Unreadable>,
+    ) -> Verdict {
         let comment = comment.and_then(|range| text.get(range));
         let text = redact::redact(text, &known.analysis.secrets);
         let limit = self.worker.shared.config.max_text_bytes;
@@ -154,7 +98,7 @@ impl Bench<'_> {
             ..Filing::new(kind, Text::cut(&text, limit))
         };
         let decision = self.decide(&known, doubt);
-        Judged::Verdict(self.conclude(known, decision, filing, None))
+        self.conclude(known, decision, filing, None)
     }
 
     /// What `text` says: known already, short enough to be analysed here, or given. `None`: it is long.
@@ -164,10 +108,6 @@ impl Bench<'_> {
         analysed: Option<Rc<Known>>,
     ) -> Option<(Rc<Known>, Option<Range<usize>>)> {
         let mut reader = self.worker.reader.borrow_mut();
-        if self.replication && text.len() <= INLINE_BYTES {
-            let analysis = analyse_replication(text, &self.lex, &Limits::default());
-            return Some((fresh(analysis), None));
-        }
         let recall = reader.recall(text, &self.lex);
         if let Some(known) = recall.known.or(analysed) {
             return Some((known, recall.comment));
@@ -178,115 +118,6 @@ impl Bench<'_> {
         self.worker.shared.metrics.analyses_total.inc();
         let analysis = analyse(text, &self.lex, &Limits::default());
         Some((reader.remember(text, &self.lex, analysis), recall.comment))
-    }
-
-    fn bind(
-        &mut self,
-        portal: &[u8],
-        name: &[u8],
-        prepare: &Tag,
-        parameters: pg::Parameters<'_>,
-    ) -> Verdict {
-        if let Some(refusal) = &prepare.refusal {
-            return self.behind(prepare, refusal);
-        }
-        let known = Rc::clone(&prepare.known);
-        let limit = self
-            .worker
-            .shared
-            .config
-            .limits
-            .max_recorded_parameter_bytes;
-        let secrecy = Secrecy::of(&known);
-        let parameters = audit::parameters(parameters, limit, secrecy);
-        let continues = prepare.takeable();
-        let filing = Filing {
-            continues,
-            parameters: &parameters,
-            prepared_name: name,
-            portal,
-            ..Filing::new(IntentKind::Execute, text_of(prepare))
-        };
-        let decision = self.decide(&known, None);
-        let verdict = self.conclude(known, decision, filing, Some(prepare));
-        let run = enforce::tag(&verdict);
-        if continues.is_some() && run.intent.is_some() {
-            prepare.taken_over_by(run);
-        }
-        if run.refusal.is_none() {
-            self.context.names.bound(portal, &run.known.analysis.facts);
-        }
-        verdict
-    }
-
-    fn execute(&mut self, portal: &[u8], bound: &Tag, first: bool) -> Verdict {
-        if let Some(refusal) = &bound.refusal {
-            return self.behind(bound, refusal);
-        }
-        let decision = self.decide(&bound.known, None);
-        if first && decision.refusal().is_none() {
-            // The Bind's intent speaks for its first execution.
-            return enforce::again(decision, bound);
-        }
-        let kind = if first {
-            IntentKind::Execute
-        } else {
-            IntentKind::Fetch
-        };
-        let text = text_of(bound.prepare.as_ref().unwrap_or(bound));
-        let filing = Filing {
-            portal,
-            ..Filing::new(kind, text)
-        };
-        self.conclude(
-            Rc::clone(&bound.known),
-            decision,
-            filing,
-            bound.prepare.as_ref(),
-        )
-    }
-
-    /// A prepared statement or a portal that no message of the protocol has made: SQL has, or nobody. It is judged as the
-    /// SQL that names it.
-    fn named(
-        &mut self,
-        text: &str,
-        name: &[u8],
-        portal: &[u8],
-        parameters: Option<pg::Parameters<'_>>,
-    ) -> Verdict {
-        let known = fresh(analyse(
-            text.as_bytes(),
-            &LexState::default(),
-            &Limits::default(),
-        ));
-        let limit = self
-            .worker
-            .shared
-            .config
-            .limits
-            .max_recorded_parameter_bytes;
-        // What runs under the name is in its own record; whether it takes secrets is not known here.
-        let parameters =
-            parameters.map(|parameters| audit::parameters(parameters, limit, Secrecy::Secret));
-        let filing = Filing {
-            prepared_name: name,
-            portal,
-            parameters: parameters.as_deref().unwrap_or_default(),
-            ..Filing::new(IntentKind::Execute, Text::whole(text.as_bytes()))
-        };
-        let decision = self.decide(&known, None);
-        self.conclude(known, decision, filing, None)
-    }
-
-    /// Something behind a message that was refused in the same pipeline: the server will skip it.
-    fn behind(&self, refused: &Tag, refusal: &Rc<wire::Refusal>) -> Verdict {
-        let mut run = Run::new(refused.kind, Rc::clone(&refused.known), None, self.now_ns);
-        run.refusal = Some(Rc::clone(refusal));
-        Verdict::Refuse {
-            refusal: wire::Refusal::clone(refusal),
-            tag: Rc::new(run),
-        }
     }
 
     fn decide(&mut self, known: &Rc<Known>, doubt: Option<Unreadable>) -> Decision {
@@ -408,11 +239,6 @@ impl Bench<'_> {
         };
         Ok((lane.append(&Entry::Intent(intent))?, event))
     }
-}
-
-/// A name as SQL quotes it.
-fn quoted(name: &[u8]) -> String {
-    format!("\"{}\"", String::from_utf8_lossy(name).replace('"', "\"\""))
 }
 
 /// An analysis that no cache holds.

@@ -7,7 +7,7 @@ use sqlward_policy::{
     statement::{Known, facts::SessionEffect},
     vocabulary::Unreadable,
 };
-use sqlward_wire::{TxStatus, pg};
+use sqlward_wire::TxStatus;
 
 use super::{
     identity::{Identity, may_change_role},
@@ -32,6 +32,28 @@ pub(crate) struct Context {
     may_read_differently: bool,
 }
 
+/// Who a client says it is.
+#[derive(Debug)]
+pub(crate) struct Introduction {
+    /// The user that it logs in as.
+    pub(crate) user: String,
+    /// The database; empty for none.
+    pub(crate) database: String,
+    /// The application's name; empty if it gives none.
+    pub(crate) application: String,
+    /// The role whose rights hold at first.
+    pub(crate) role: FirstRole,
+}
+
+/// The role whose rights hold at the start of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FirstRole {
+    /// The user's own.
+    User,
+    /// The client asks for another one; which one is for the server to say.
+    Unknown,
+}
+
 /// Where end users are looked for, besides comments.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EndUserSources {
@@ -54,24 +76,18 @@ impl Context {
         }
     }
 
-    /// Take in who the client says it is (PostgreSQL manual, StartupMessage): the database defaults to the user.
-    pub(crate) fn introduce(&mut self, parameters: &pg::StartupParameters<'_>) {
-        let text = |name: &[u8]| {
-            let value = parameters.value(name);
-            value.map(|value| String::from_utf8_lossy(value).into_owned())
-        };
-        let user = text(b"user").unwrap_or_default();
-        // A role can be set from the start; which one is for the server to say.
-        let options = text(b"options").unwrap_or_default().to_lowercase();
-        let guessed = parameters.clone().any(|(name, _)| {
-            name.eq_ignore_ascii_case(b"role")
-                || name.eq_ignore_ascii_case(b"session_authorization")
-        });
-        let known = !guessed && !options.contains("role") && !options.contains("session_auth");
-        self.identity = Identity::of(&user, known.then_some(user.as_str()));
+    /// Take in who the client says it is.
+    pub(crate) fn introduce(&mut self, introduction: Introduction) {
+        let Introduction {
+            user,
+            database,
+            application,
+            role,
+        } = introduction;
+        self.identity = Identity::of(&user, (role == FirstRole::User).then_some(user.as_str()));
         let subject = &mut self.subject;
-        subject.database = text(b"database").unwrap_or_else(|| user.clone());
-        subject.application = text(b"application_name").unwrap_or_default();
+        subject.database = database;
+        subject.application = application;
         subject.role = self.identity.role().map(String::from);
         subject.user = user;
         self.standing = None;
