@@ -27,7 +27,7 @@
 pub mod cursor;
 pub mod error;
 pub mod fuzzing;
-#[expect(dead_code, reason = "the states behind the interface follow")]
+
 pub mod mysql;
 pub mod pg;
 pub mod pipe;

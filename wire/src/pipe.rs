@@ -172,6 +172,15 @@ impl Pipe {
         self.sent(0);
     }
 
+    /// Writes over unjudged bytes, from the `at`th on, as far as they are there.
+    pub(crate) fn overwrite(&mut self, at: usize, bytes: &[u8]) {
+        let start = self.passed.saturating_add(at);
+        let there = self.buffer.get_mut(start..self.end).unwrap_or_default();
+        for (to, from) in there.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+    }
+
     /// Forgets the bytes that wait for the peer.
     pub(crate) fn drop_unsent(&mut self) {
         self.sent(self.unsent());

@@ -25,14 +25,24 @@
 //! the password to the server (`mysql_clear_password`, `dialog`, unknown ones) where the client has TLS
 //! and the server's leg has not.
 
+mod auth;
 pub mod capabilities;
 pub mod command;
+pub mod encode;
 pub mod errcode;
 pub mod held;
+mod login;
+mod ok;
+mod packet;
+mod refuse;
+mod response;
 pub mod session;
 pub mod settings;
 mod state;
+mod statements;
 pub mod values;
+mod variables;
+mod view;
 
 pub use capabilities::Capabilities;
 pub use command::{Command, Fate};

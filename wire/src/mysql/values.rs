@@ -163,16 +163,21 @@ impl<'a> Parameters<'a> {
         Ok(all)
     }
 
-    /// Copies the types into `to`, if the message has them; tells whether it has.
-    pub(crate) fn sent_types(&self, to: &mut Vec<Type>) -> bool {
-        match &self.types {
-            Types::Remembered(_) => false,
-            Types::Sent { .. } => {
-                to.clear();
-                to.extend(self.clone().map(|parameter| parameter.kind));
-                true
-            }
-        }
+    /// Tells whether the types are in the message.
+    pub(crate) fn sends_types(&self) -> bool {
+        matches!(self.types, Types::Sent { .. })
+    }
+
+    /// Tells whether the types are these.
+    pub(crate) fn has_same_types(&self, types: &[Type]) -> bool {
+        self.clone()
+            .map(|parameter| parameter.kind)
+            .eq(types.iter().copied())
+    }
+
+    /// Copies the types into `to`.
+    pub(crate) fn copy_types(&self, to: &mut Vec<Type>) {
+        to.extend(self.clone().map(|parameter| parameter.kind));
     }
 
     fn step(&mut self) -> Result<Parameter<'a>, CursorError> {
