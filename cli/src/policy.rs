@@ -18,7 +18,7 @@ use sqlward_policy::{
     explain::{Question, explain},
     judge::{Batch, judge},
     rule::subject::EndUser,
-    statement::LexState,
+    statement::ReadingOptions,
     vocabulary::Dialect,
 };
 
@@ -48,7 +48,8 @@ pub(crate) enum Policy {
     #[command(after_help = "\
 Examples:
   sqlward policy explain --sql 'DELETE FROM t WHERE 1=1' --user app rules/baseline
-  sqlward policy explain --sql-file q.sql --client 10.1.2.3 --json rules/baseline")]
+  sqlward policy explain --sql-file q.sql --client 10.1.2.3 --json rules/baseline
+  sqlward policy explain --dialect mysql --sql-mode ANSI_QUOTES --sql 'DELETE FROM \"t\"' rules/baseline")]
     Explain(Box<Explain>),
     /// Judge a batch of statements: JSON lines {\"id\", \"sql\", …} in, JSON lines {\"id\", \"decision\", …} out.
     #[command(after_help = "\
@@ -56,7 +57,8 @@ Examples:
   sqlward policy judge --dialect postgres --policy rules/baseline --in statements.jsonl
   jq -c '{id, sql}' log.json | sqlward policy judge --dialect postgres --policy rules/baseline --in -
 
-A line may also say who asks: user, role, database, application, listener, client, end_user, at.
+A line may also say who asks: user, role, database, application, listener, client, end_user, at;
+and for MySQL and MariaDB how the session reads it: dialect, sql_mode, charset, server_version.
 Lines that can't be judged get an \"error\" in the output, and the exit code is then 2.")]
     Judge {
         /// The language of the statements.
@@ -114,6 +116,18 @@ pub(crate) struct Explain {
     /// Time of the decision, RFC 3339; now if not given.
     #[arg(long)]
     at: Option<Timestamp>,
+    /// The language of the statement.
+    #[arg(long, default_value = "postgres", value_parser = dialect)]
+    dialect: Dialect,
+    /// The session's sql_mode (MySQL and MariaDB).
+    #[arg(long)]
+    sql_mode: Option<String>,
+    /// The session's character_set_client (MySQL and MariaDB).
+    #[arg(long)]
+    charset: Option<String>,
+    /// The server's version (MySQL and MariaDB).
+    #[arg(long)]
+    server_version: Option<String>,
     /// Read it as a replication connection would.
     #[arg(long)]
     replication: bool,
@@ -192,7 +206,17 @@ impl Explain {
             }
             (None, None) => Vec::new(),
         };
+        let options = ReadingOptions {
+            sql_mode: self.sql_mode,
+            charset: self.charset,
+            server_version: self.server_version,
+        };
+        let lex = match options.lex_state(self.dialect) {
+            Ok(lex) => lex,
+            Err(error) => anyhow::bail!(error),
+        };
         let subject = Subject {
+            dialect: self.dialect,
             role: Some(self.role.unwrap_or_else(|| self.user.clone())),
             user: self.user,
             database: self.database,
@@ -210,7 +234,7 @@ impl Explain {
                 sql: &sql,
                 subject: &subject,
                 now: self.at.unwrap_or_else(Timestamp::now),
-                lex: LexState::default(),
+                lex,
                 replication: self.replication,
             };
             let explanation = explain(policy, &question)?;
@@ -243,8 +267,7 @@ fn open(path: &PathBuf) -> Result<Box<dyn io::BufRead>> {
 
 fn dialect(word: &str) -> Result<Dialect, String> {
     match Dialect::from_word(word) {
-        Some(Dialect::Postgres) => Ok(Dialect::Postgres),
-        Some(other) => Err(format!("{other} can't be read yet, only postgres")),
-        None => Err("expected postgres".to_owned()),
+        Some(dialect) => Ok(dialect),
+        None => Err("expected postgres, mysql or mariadb".to_owned()),
     }
 }

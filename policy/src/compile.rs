@@ -12,7 +12,7 @@ use self::lint::mark_windows;
 pub use self::load::load;
 use crate::decision::{RefusalText, SQLSTATE_REFUSED};
 use crate::file::{At, File, RawDefaults, RawRule};
-use crate::policy::{Answers, Defaults, Policy};
+use crate::policy::{Answers, Defaults, Policy, SearchPath};
 use crate::problem::{Problem, Problems, Source, Span};
 use crate::rule::clause::{Clause, clauses};
 use crate::rule::index::Index;
@@ -202,7 +202,10 @@ impl Compiler {
             unreadable: unreadable.unwrap_or(closed.unreadable),
             audit_failure: audit_failure.unwrap_or(closed.audit_failure),
             mode: mode.unwrap_or(closed.mode),
-            search_path,
+            search_path: search_path.map(|schemas: Vec<Box<str>>| SearchPath {
+                schemas: schemas.into(),
+                catalog: Some("pg_catalog"),
+            }),
         };
         let place = files
             .iter()

@@ -162,7 +162,7 @@ impl Decision {
 /// Decides about one message.
 pub fn decide(policy: &Policy, request: &Request<'_>) -> Decision {
     let Known { analysis, slot } = request.statement;
-    let print = Some(analysis.fingerprint.0);
+    let (print, path) = (Some(analysis.fingerprint.0), request.standing.path.as_ref());
     let Some(mut tally) = Tally::new(policy, request.standing, request.now) else {
         return Decision::stale(policy);
     };
@@ -170,17 +170,20 @@ pub fn decide(policy: &Policy, request: &Request<'_>) -> Decision {
         .unreadable_override
         .filter(|_| analysis.facts.unreadable.is_none())
     {
-        let matches = statement_matches(policy, &analysis.facts, Some(reason), print);
+        let matches = statement_matches(policy, &analysis.facts, Some(reason), (print, path));
         tally.add(&matches, Some(reason));
         return tally.finish_with(request.also);
     }
     let unreadable = analysis.facts.unreadable;
-    let kept = slot.with(policy.generation, |matches| tally.add(matches, unreadable));
+    let kept = slot.with(policy.generation, path, |matches| {
+        tally.add(matches, unreadable)
+    });
     if kept.is_none() {
-        let rules = statement_matches(policy, &analysis.facts, unreadable, print);
+        let rules = statement_matches(policy, &analysis.facts, unreadable, (print, path));
         tally.add(&rules, unreadable);
         slot.set(SlotEntry {
             generation: policy.generation,
+            path: path.cloned(),
             rules,
         });
     }
@@ -208,7 +211,8 @@ pub(crate) fn decide_parts(
     let Some(mut tally) = Tally::new(policy, standing, now) else {
         return Decision::stale(policy);
     };
-    let matches = statement_matches(policy, facts, facts.unreadable, fingerprint);
+    let path = standing.path.as_ref();
+    let matches = statement_matches(policy, facts, facts.unreadable, (fingerprint, path));
     tally.add(&matches, facts.unreadable);
     tally.finish()
 }

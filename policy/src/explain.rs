@@ -104,7 +104,7 @@ pub fn explain_analysis<'p>(
         &analysis.facts,
         analysis.facts.unreadable,
         print,
-        policy.search_path(),
+        standing.path.as_ref(),
     )
     .take(MOST_STATEMENTS)
     .collect();

@@ -17,7 +17,7 @@ use crate::rule::statement::show;
 use crate::rule::subject::{EndUser, Subject};
 use crate::statement::facts::Facts;
 use crate::statement::{
-    ANALYSIS_STACK_BYTES, LexState, Limits, Reader, analyse, analyse_replication,
+    ANALYSIS_STACK_BYTES, LexState, Limits, Reader, ReadingOptions, analyse, analyse_replication,
 };
 use crate::vocabulary::{Action, Dialect, Verb};
 
@@ -57,6 +57,9 @@ struct Line {
     end_user: Option<String>,
     tls_identity: Option<String>,
     at: Option<String>,
+    sql_mode: Option<String>,
+    charset: Option<String>,
+    server_version: Option<String>,
     #[serde(default)]
     replication: bool,
 }
@@ -258,7 +261,15 @@ impl<'p> Worker<'p> {
             Some((last, standing)) if last == subject => standing,
             _ => self.policy.standing(&subject),
         };
-        self.judge_sql(&line, &standing, now, output);
+        let options = ReadingOptions {
+            sql_mode: line.sql_mode.clone(),
+            charset: line.charset.clone(),
+            server_version: line.server_version.clone(),
+        };
+        let lex = options
+            .lex_state(subject.dialect)
+            .map_err(|error| complain(&line.id, error))?;
+        self.judge_sql((&line, &lex), &standing, now, output);
         self.last = Some((subject, standing));
         Ok(())
     }
@@ -271,9 +282,6 @@ impl<'p> Worker<'p> {
                 Dialect::from_word(word).ok_or_else(|| format!("`{word}` is no dialect"))?
             }
         };
-        if dialect != Dialect::Postgres {
-            return Err(format!("the dialect {dialect} can't be read yet"));
-        }
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let user = text(&line.user);
         let mut subject = Subject {
@@ -300,22 +308,22 @@ impl<'p> Worker<'p> {
 
     fn judge_sql(
         &mut self,
-        line: &Line,
+        (line, lex): (&Line, &LexState),
         standing: &Standing,
         now: Timestamp,
         output: &mut Vec<u8>,
     ) {
-        let (text, lex) = (line.sql.as_bytes(), LexState::default());
+        let text = line.sql.as_bytes();
         if line.replication {
-            let facts = analyse_replication(text, &lex, self.reader.limits()).facts;
+            let facts = analyse_replication(text, lex, self.reader.limits()).facts;
             let decision = decide_facts(self.policy, standing, now, &facts);
             return write_line(output, &Judgement::of(self.policy, line, &decision, &facts));
         }
-        let known = match self.reader.recall(text, &lex).known {
+        let known = match self.reader.recall(text, lex).known {
             Some(known) => known,
             None => {
-                let analysis = analyse(text, &lex, self.reader.limits());
-                self.reader.remember(text, &lex, analysis)
+                let analysis = analyse(text, lex, self.reader.limits());
+                self.reader.remember(text, lex, analysis)
             }
         };
         let request = Request {

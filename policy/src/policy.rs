@@ -10,7 +10,7 @@ use crate::rule::index::Index;
 use crate::rule::subject::Subject;
 use crate::rule::window::Window;
 use crate::test_table::Case;
-use crate::vocabulary::{Action, Mode, Unreadable};
+use crate::vocabulary::{Action, Dialect, Mode, Unreadable};
 
 /// What a failing part of the audit does to statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct Defaults {
     /// Whether decisions are carried out.
     pub mode: Mode,
     /// The schemas that an unqualified name may lie in; without them, any.
-    pub search_path: Option<Vec<Box<str>>>,
+    pub search_path: Option<SearchPath>,
 }
 
 impl Default for Defaults {
@@ -102,6 +102,17 @@ pub struct Standing {
     pub(crate) list: Box<[u32]>,
     /// Clauses without conditions on the statement, whose subject side holds.
     pub(crate) free: Box<[u32]>,
+    /// Where the session's unqualified names lie.
+    pub(crate) path: Option<SearchPath>,
+}
+
+/// The schemas (databases, in MySQL) that an unqualified name may lie in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SearchPath {
+    /// Their names.
+    pub schemas: Arc<[Box<str>]>,
+    /// The schema that routines and catalogs are found in whatever the path says.
+    pub catalog: Option<&'static str>,
 }
 
 impl Standing {
@@ -159,6 +170,7 @@ impl Policy {
             bits: bits.into_boxed_slice(),
             list: list.into_boxed_slice(),
             free: free.into_boxed_slice(),
+            path: self.search_path(subject),
         }
     }
 
@@ -174,8 +186,15 @@ impl Policy {
         self.rules.iter().find(|rule| *rule.id == *id)
     }
 
-    pub(crate) fn search_path(&self) -> Option<&[Box<str>]> {
-        self.defaults.search_path.as_deref()
+    /// Where a subject's unqualified names lie: in MySQL, in the current database and nowhere else.
+    pub(crate) fn search_path(&self, subject: &Subject) -> Option<SearchPath> {
+        match subject.dialect {
+            Dialect::Postgres => self.defaults.search_path.clone(),
+            Dialect::Mysql | Dialect::Mariadb => Some(SearchPath {
+                schemas: Arc::from([subject.database.as_str().into()]),
+                catalog: None,
+            }),
+        }
     }
 
     pub(crate) fn clause(&self, number: u32) -> Option<(&Clause, &Rule)> {

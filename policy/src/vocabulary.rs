@@ -121,7 +121,7 @@ words! {
         Fetch = "fetch",
         /// CLOSE of a cursor.
         Close = "close",
-        /// DO block.
+        /// DO: a block, or expressions for their effects.
         Do = "do",
         /// CALL.
         Call = "call",
@@ -143,10 +143,30 @@ words! {
         Refresh = "refresh",
         /// CHECKPOINT.
         Checkpoint = "checkpoint",
-        /// IMPORT FOREIGN SCHEMA.
+        /// IMPORT FOREIGN SCHEMA, IMPORT TABLE.
         Import = "import",
         /// ALTER SYSTEM.
         AlterSystem = "alter-system",
+        /// KILL.
+        Kill = "kill",
+        /// FLUSH.
+        Flush = "flush",
+        /// HANDLER.
+        Handler = "handler",
+        /// INSTALL and UNINSTALL of plugins, components and libraries.
+        Install = "install",
+        /// SHUTDOWN, RESTART.
+        Shutdown = "shutdown",
+        /// PURGE of logs.
+        Purge = "purge",
+        /// CHANGE REPLICATION and CHANGE MASTER, START and STOP of replication.
+        ChangeReplication = "change-replication",
+        /// CHECK, REPAIR, OPTIMIZE and CHECKSUM TABLE, CACHE INDEX.
+        Check = "check",
+        /// BINLOG.
+        Binlog = "binlog",
+        /// CLONE.
+        Clone = "clone",
         /// A replication command, or the start of a replication connection.
         Replication = "replication",
         /// A message that holds no statement.

@@ -2,7 +2,8 @@
 #![allow(clippy::panic, clippy::expect_used, reason = "tests")]
 
 use sqlward_policy::statement::{
-    ANALYSIS_STACK_BYTES, Analysis, LexState, Limits, ObjectAccess, StatementFacts, analyse,
+    ANALYSIS_STACK_BYTES, Analysis, LexState, Limits, ObjectAccess, PostgresLex, StatementFacts,
+    analyse,
 };
 use sqlward_policy::vocabulary::{Access, Egress, ObjectKind, Unreadable, Verb, WhereShape};
 
@@ -19,10 +20,10 @@ fn on_stack<R: Send>(f: impl FnOnce() -> R + Send) -> R {
 }
 
 fn read(sql: &[u8], conforming: bool) -> Analysis {
-    let lex = LexState {
+    let lex = LexState::Postgres(PostgresLex {
         standard_conforming_strings: conforming,
-        ..LexState::default()
-    };
+        ..PostgresLex::default()
+    });
     on_stack(|| analyse(sql, &lex, &Limits::default()))
 }
 

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use sqlward_policy::statement::{
-    ANALYSIS_STACK_BYTES, Encoding, LexState, Limits, Name, Reader, analyse, fuzzing,
+    ANALYSIS_STACK_BYTES, Encoding, LexState, Limits, Name, PostgresLex, Reader, analyse, fuzzing,
 };
 use sqlward_policy::vocabulary::{Unreadable, WhereShape};
 
@@ -353,10 +353,10 @@ fn damaged_texts_do_no_harm() {
 fn other_encodings_are_read_strictly() {
     let limits = Limits::default();
     let read = |name: &str, text: &'static [u8]| {
-        let lex = LexState {
+        let lex = LexState::Postgres(PostgresLex {
             standard_conforming_strings: true,
             encoding: Encoding::from_postgres_name(name),
-        };
+        });
         on_stack(|| analyse(text, &lex, &limits))
     };
     let name = |name: &str, text: &'static [u8]| {

@@ -228,7 +228,7 @@ expect = { action = "alert", rule = "after-hours" }
         shop.toml:34:7: expected deny, found allow by `shop`
             SELECT 1 FROM t (postgres)
         rules that no test shows to decide: shop
-        3 passed, 2 failed, 2 skipped (their dialect can't be read yet)
+        3 passed, 2 failed
     "#]].assert_eq(&results.to_string());
 }
 

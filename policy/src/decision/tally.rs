@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 
 use super::{Cause, Decision, Permit, RefusalText, RuleIndex, Verdict};
-use crate::policy::{Policy, Standing};
+use crate::policy::{Policy, SearchPath, Standing};
 use crate::rule::clause::PRIVILEGED;
 use crate::rule::index::ClauseList;
 use crate::rule::statement::StatementView;
@@ -23,15 +23,15 @@ pub(super) fn statement_matches(
     policy: &Policy,
     facts: &Facts,
     unreadable: Option<Unreadable>,
-    fingerprint: Option<[u8; 16]>,
+    (fingerprint, path): (Option<[u8; 16]>, Option<&SearchPath>),
 ) -> ClauseList {
-    let mut views = StatementView::of(facts, unreadable, fingerprint, policy.search_path());
+    let mut views = StatementView::of(facts, unreadable, fingerprint, path);
     if let (Some(view), 1) = (views.next(), facts.statements.len()) {
         return one_statement(policy, &view);
     }
     let mut seen = hashbrown::HashSet::new();
     let mut all = ClauseList::new();
-    for view in StatementView::of(facts, unreadable, fingerprint, policy.search_path()) {
+    for view in StatementView::of(facts, unreadable, fingerprint, path) {
         let one = one_statement(policy, &view);
         if !seen.contains(&one) {
             all.extend_from_slice(&one);
@@ -264,7 +264,12 @@ impl<'a> Tally<'a> {
     /// Adds the bodies that the message runs, and decides.
     pub(super) fn finish_with(mut self, also: &[&Facts]) -> Decision {
         for facts in also {
-            let matches = statement_matches(self.policy, facts, facts.unreadable, None);
+            let matches = statement_matches(
+                self.policy,
+                facts,
+                facts.unreadable,
+                (None, self.standing.path.as_ref()),
+            );
             self.add(&matches, facts.unreadable);
         }
         self.finish()

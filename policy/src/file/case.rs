@@ -8,6 +8,7 @@ use super::fields::{EXPECT, TEST};
 use super::reader::{At, Reader, Value};
 use crate::rule::subject::{EndUser, Subject};
 use crate::rule::words::Words;
+use crate::statement::ReadingOptions;
 use crate::test_table::Channel;
 use crate::vocabulary::{Action, Dialect};
 
@@ -21,6 +22,8 @@ impl Reader<'_> {
         let (listener, client) = (text("listener"), text("client"));
         let (end_user, trust) = (text("end_user"), text("end_user_trust"));
         let (tls_identity, title) = (text("tls_identity"), text("title"));
+        let (sql_mode, charset) = (text("sql_mode"), text("charset"));
+        let server_version = text("server_version");
         let channel = self.channel(table)?;
         let sql = match channel {
             Channel::FunctionCall => vec![self.at(item.span(), String::new())],
@@ -73,13 +76,27 @@ impl Reader<'_> {
         subject.tls_identity = value(tls_identity);
         let trust = value(trust).unwrap_or_default();
         subject.end_user = value(end_user).map(|name| EndUser { name, trust });
-        let subjects = dialects
-            .iter()
-            .map(|dialect| Subject {
-                dialect,
-                ..subject.clone()
-            })
-            .collect();
+        let options = ReadingOptions {
+            sql_mode: value(sql_mode),
+            charset: value(charset),
+            server_version: value(server_version),
+        };
+        let mut subjects = Vec::new();
+        for dialect in dialects.iter() {
+            match options.lex_state(dialect) {
+                Ok(lex) => subjects.push((
+                    Subject {
+                        dialect,
+                        ..subject.clone()
+                    },
+                    lex,
+                )),
+                Err(error) => {
+                    let problem = self.problem(item.span(), error);
+                    self.report(problem);
+                }
+            }
+        }
         let case = RawCase {
             span: self.at(item.span(), ()).span,
             title: value(title),

@@ -339,6 +339,21 @@ pub const TEST: &[Field] = &[
         Form::Words(words::<Dialect>),
         "The dialects to read it in; postgres without it.",
     ),
+    field(
+        "sql_mode",
+        Form::Text,
+        "The sql_mode to read it in; MySQL and MariaDB only.",
+    ),
+    field(
+        "charset",
+        Form::Text,
+        "The character_set_client to read it in; utf8mb4 without it.",
+    ),
+    field(
+        "server_version",
+        Form::Text,
+        "The version of the MySQL or MariaDB server.",
+    ),
     field("user", Form::Text, "The session's user."),
     field(
         "role",

@@ -16,6 +16,7 @@ use crate::problem::{Problem, Source, Span};
 use crate::rule::Title;
 use crate::rule::subject::Subject;
 use crate::rule::window::Window;
+use crate::statement::LexState;
 use crate::test_table::Channel;
 use crate::vocabulary::{Action, Mode, Severity};
 
@@ -84,7 +85,7 @@ pub struct RawCase {
     /// `sql`, with the place of each statement.
     pub sql: Vec<At<String>>,
     /// One subject for each dialect.
-    pub subjects: Vec<Subject>,
+    pub subjects: Vec<(Subject, LexState)>,
     /// `at`.
     pub at: Timestamp,
     /// `replication` and `function_call`.

@@ -406,6 +406,16 @@ fn accesses_of(verb: Verb) -> Words<Access> {
         | Verb::Checkpoint
         | Verb::Import
         | Verb::AlterSystem
+        | Verb::Kill
+        | Verb::Flush
+        | Verb::Handler
+        | Verb::Install
+        | Verb::Shutdown
+        | Verb::Purge
+        | Verb::ChangeReplication
+        | Verb::Check
+        | Verb::Binlog
+        | Verb::Clone
         | Verb::Replication
         | Verb::Unknown => Access::ALL,
     };

@@ -208,6 +208,16 @@ const fn can_hold_where(verb: Verb) -> bool {
         | Verb::Checkpoint
         | Verb::Import
         | Verb::AlterSystem
+        | Verb::Kill
+        | Verb::Flush
+        | Verb::Handler
+        | Verb::Install
+        | Verb::Shutdown
+        | Verb::Purge
+        | Verb::ChangeReplication
+        | Verb::Check
+        | Verb::Binlog
+        | Verb::Clone
         | Verb::Replication
         | Verb::Empty => false,
     }

@@ -9,6 +9,7 @@ use super::Test;
 use super::clause::{Clause, Literal};
 use super::object::{NamePattern, settings_of};
 use super::statement::{StatementTest, StatementView};
+use crate::policy::SearchPath;
 use crate::statement::facts::Name;
 use crate::vocabulary::{ObjectKind, Verb};
 
@@ -160,7 +161,7 @@ impl Index {
         found: &mut ClauseList,
         kind: ObjectKind,
         name: &Name,
-        path: Option<&[Box<str>]>,
+        path: Option<&SearchPath>,
     ) {
         if kind == ObjectKind::Schema {
             add(found, self.schemas.get(&*name.name));
@@ -168,10 +169,12 @@ impl Index {
         match (&name.schema, path) {
             (Some(schema), _) => add(found, self.schemas.get(&**schema)),
             (None, Some(path)) => {
-                for schema in path {
+                for schema in path.schemas.iter() {
                     add(found, self.schemas.get(&**schema));
                 }
-                add(found, self.schemas.get("pg_catalog"));
+                if let Some(catalog) = path.catalog {
+                    add(found, self.schemas.get(catalog));
+                }
             }
             (None, None) => found.extend_from_slice(&self.any_schema),
         }

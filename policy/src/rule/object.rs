@@ -7,6 +7,7 @@ use super::glob::{Glob, GlobError, split_parts};
 use super::statement::StatementView;
 use super::subject::join;
 use super::words::Words;
+use crate::policy::SearchPath;
 use crate::statement::facts::{ColumnAccess, Name, ObjectAccess, SessionEffect};
 use crate::vocabulary::{Access, ColumnUse, ObjectKind};
 
@@ -83,7 +84,7 @@ impl NamePattern {
 
     /// Whether `name` fits. An unqualified name fits a qualified pattern if the schemas it may lie in do:
     /// any of them in `Sense::Any`, each of them in `Sense::All`.
-    fn fits(&self, kind: ObjectKind, name: &Name, sense: Sense, path: Option<&[Box<str>]>) -> bool {
+    fn fits(&self, kind: ObjectKind, name: &Name, sense: Sense, path: Option<&SearchPath>) -> bool {
         let Some(schema) = &self.schema else {
             return self.name.matches(&name.name);
         };
@@ -112,11 +113,10 @@ impl NamePattern {
             return sense == Sense::Any;
         };
         // Relations of pg_catalog all begin with `pg_`; its routines and types have any name.
-        let catalog = kind != ObjectKind::Relation || name.name.starts_with("pg_");
-        let mut schemas = path
-            .iter()
-            .map(|schema| &**schema)
-            .chain(catalog.then_some("pg_catalog"));
+        let catalog = path
+            .catalog
+            .filter(|_| kind != ObjectKind::Relation || name.name.starts_with("pg_"));
+        let mut schemas = path.schemas.iter().map(|schema| &**schema).chain(catalog);
         match sense {
             Sense::Any => schemas.any(|candidate| schema.matches(candidate)),
             Sense::All => schemas.all(|candidate| schema.matches(candidate)),
@@ -355,6 +355,7 @@ pub fn settings_of<'a>(
         SessionEffect::Set { name, value, .. } => Some((&**name, value.as_deref())),
         SessionEffect::Reset(Some(name)) => Some((&**name, None)),
         SessionEffect::Reset(None)
+        | SessionEffect::Use(_)
         | SessionEffect::Discard
         | SessionEffect::Prepare { .. }
         | SessionEffect::Execute(_)

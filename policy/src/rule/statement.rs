@@ -6,6 +6,7 @@ use super::object::{
 };
 use super::subject::join;
 use super::words::Words;
+use crate::policy::SearchPath;
 use crate::statement::facts::{Facts, Name, StatementFacts};
 use crate::vocabulary::{Class, Egress, LimitShape, Unreadable, Verb, WhereShape};
 
@@ -20,8 +21,8 @@ pub struct StatementView<'a> {
     pub unreadable: Option<Unreadable>,
     /// The fingerprint of the message's text, where it has one.
     pub fingerprint: Option<[u8; 16]>,
-    /// The schemas that an unqualified name may lie in, where the policy says so.
-    pub search_path: Option<&'a [Box<str>]>,
+    /// The schemas that an unqualified name may lie in, where that is known.
+    pub search_path: Option<&'a SearchPath>,
 }
 
 impl<'a> StatementView<'a> {
@@ -30,7 +31,7 @@ impl<'a> StatementView<'a> {
         facts: &'a Facts,
         unreadable: Option<Unreadable>,
         fingerprint: Option<[u8; 16]>,
-        search_path: Option<&'a [Box<str>]>,
+        search_path: Option<&'a SearchPath>,
     ) -> impl Iterator<Item = StatementView<'a>> {
         let statements = facts.statements.len();
         facts.statements.iter().map(move |statement| StatementView {

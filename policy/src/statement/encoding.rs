@@ -25,6 +25,18 @@ pub enum Encoding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Charset(&'static encoding_rs::Encoding);
 
+impl Charset {
+    /// The character set that a decoder is for.
+    pub(crate) const fn of(encoding: &'static encoding_rs::Encoding) -> Self {
+        Charset(encoding)
+    }
+
+    /// Its decoder.
+    pub(crate) const fn encoding(self) -> &'static encoding_rs::Encoding {
+        self.0
+    }
+}
+
 impl Encoding {
     /// The encoding that PostgreSQL calls `name`; spelling is as lenient as the server's.
     #[must_use]

@@ -107,6 +107,8 @@ pub enum SessionEffect {
     },
     /// RESET of one setting, or of all (`None`).
     Reset(Option<Box<str>>),
+    /// USE of a database: unqualified names lie in it from here on.
+    Use(Box<str>),
     /// DISCARD ALL; the other DISCARDs change nothing that is followed.
     Discard,
     /// SQL-level PREPARE of the named statement, with the facts of its body.
@@ -136,6 +138,20 @@ pub enum SessionEffect {
     /// DELETE, MERGE and COPY FROM change, functions inside views, functions behind operators and casts. What they set is
     /// noticed when the server reports it.
     MayChangeSettings,
+}
+
+/// How strong a class is: what a statement does at most.
+pub(crate) fn strength(class: Class) -> u8 {
+    match class {
+        Class::Utility => 0,
+        Class::Tcl => 1,
+        Class::Session => 2,
+        Class::Read => 3,
+        Class::Write => 4,
+        Class::Ddl => 5,
+        Class::Dcl => 6,
+        Class::Admin => 7,
+    }
 }
 
 /// Roughly what the facts of a statement take in memory.
@@ -170,7 +186,9 @@ pub(crate) fn size(facts: &StatementFacts) -> usize {
                     SessionEffect::Reset(name) | SessionEffect::Deallocate(name) => {
                         name.as_ref().map_or(0, |name| name.len())
                     }
-                    SessionEffect::Execute(name) | SessionEffect::Cursor(name) => name.len(),
+                    SessionEffect::Execute(name)
+                    | SessionEffect::Cursor(name)
+                    | SessionEffect::Use(name) => name.len(),
                     SessionEffect::Discard | SessionEffect::MayChangeSettings => 0,
                 }
         })

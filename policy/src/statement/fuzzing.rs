@@ -1,6 +1,6 @@
 //! Bodies of the fuzz targets.
 
-use super::{Encoding, LexState, Limits, Reader, analyse, analyse_replication};
+use super::{Encoding, LexState, Limits, PostgresLex, Reader, analyse, analyse_replication};
 
 /// Reads arbitrary bytes as a statement; recalled and fresh analyses must agree.
 pub fn statement(data: &[u8]) {
@@ -20,10 +20,10 @@ pub fn statement(data: &[u8]) {
     let name = encodings
         .get(usize::from(first >> 1) % encodings.len())
         .copied();
-    let lex = LexState {
+    let lex = LexState::Postgres(PostgresLex {
         standard_conforming_strings: first & 1 == 0,
         encoding: Encoding::from_postgres_name(name.unwrap_or_default()),
-    };
+    });
     let limits = Limits::default();
     let fresh = analyse(text, &lex, &limits);
     assert!(!fresh.facts.statements.is_empty(), "no statement");

@@ -9,15 +9,18 @@ pub mod facts;
 mod fingerprint;
 #[doc(hidden)]
 pub mod fuzzing;
+mod mysql;
 mod pg;
 mod reader;
 
 use std::ops::Range;
 
+use crate::vocabulary::Dialect;
+
 pub use encoding::{Charset, Encoding};
 pub use facts::{ColumnAccess, Facts, Name, ObjectAccess, SessionEffect, StatementFacts};
 pub use fingerprint::Fingerprint;
-pub use pg::{analyse, analyse_replication};
+pub use mysql::{ClientCharset, Flavour, MultiByte, MysqlLex, SqlMode};
 pub use reader::{Known, Reader, Recall, Slot, SlotEntry};
 
 /// The stack that [`analyse`] needs, in bytes: run it on a thread of at least this size.
@@ -28,19 +31,106 @@ pub const ANALYSIS_STACK_BYTES: usize = 192 * 1024 * 1024;
 
 /// The session state on which the reading of a text depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct LexState {
+pub enum LexState {
+    /// PostgreSQL.
+    Postgres(PostgresLex),
+    /// MySQL or MariaDB.
+    Mysql(MysqlLex),
+}
+
+/// How a PostgreSQL session reads its texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PostgresLex {
     /// `standard_conforming_strings`: whether backslashes in plain strings are ordinary characters.
     pub standard_conforming_strings: bool,
     /// `client_encoding`.
     pub encoding: Encoding,
 }
 
-impl Default for LexState {
+impl LexState {
+    /// The state of a fresh session of this dialect.
+    #[must_use]
+    pub fn of_dialect(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Postgres => LexState::Postgres(PostgresLex::default()),
+            Dialect::Mysql => LexState::Mysql(MysqlLex::new(Flavour::Mysql)),
+            Dialect::Mariadb => LexState::Mysql(MysqlLex::new(Flavour::Mariadb)),
+        }
+    }
+}
+
+/// The reading state that people give by hand: in `[[test]]`, on the command line, in lines to be judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadingOptions {
+    /// `sql_mode`.
+    pub sql_mode: Option<String>,
+    /// `character_set_client`.
+    pub charset: Option<String>,
+    /// The server's version: `9.7.4`, `10.11.6`.
+    pub server_version: Option<String>,
+}
+
+impl ReadingOptions {
+    /// The state of a session of this dialect.
+    ///
+    /// # Errors
+    /// A value is unknown, or the dialect has no such thing.
+    pub fn lex_state(&self, dialect: Dialect) -> Result<LexState, String> {
+        let mut lex = match LexState::of_dialect(dialect) {
+            LexState::Mysql(lex) => lex,
+            LexState::Postgres(_) if *self != ReadingOptions::default() => {
+                return Err(format!(
+                    "sql_mode, charset and server_version are no matter of {dialect}"
+                ));
+            }
+            postgres => return Ok(postgres),
+        };
+        if let Some(mode) = &self.sql_mode {
+            let mode = SqlMode::parse(mode).ok_or_else(|| format!("`{mode}` is no sql_mode"))?;
+            lex.sql_mode = Some(mode);
+        }
+        if let Some(name) = &self.charset {
+            lex.charset = Some(ClientCharset::from_name(name));
+        }
+        if let Some(text) = &self.server_version {
+            let version = MysqlLex::of_server(text.as_bytes());
+            let (_, version) = version.ok_or_else(|| format!("`{text}` is no server version"))?;
+            lex.version = version;
+        }
+        Ok(LexState::Mysql(lex))
+    }
+}
+
+impl Default for PostgresLex {
     fn default() -> Self {
-        LexState {
+        PostgresLex {
             standard_conforming_strings: true,
             encoding: Encoding::Utf8,
         }
+    }
+}
+
+impl Default for LexState {
+    fn default() -> Self {
+        LexState::Postgres(PostgresLex::default())
+    }
+}
+
+/// Reads a text from scratch. Pure and total; needs [`ANALYSIS_STACK_BYTES`] of stack.
+#[must_use]
+pub fn analyse(text: &[u8], lex: &LexState, limits: &Limits) -> Analysis {
+    match lex {
+        LexState::Postgres(lex) => pg::analyse(text, lex, limits),
+        LexState::Mysql(lex) => mysql::analyse(text, lex, limits),
+    }
+}
+
+/// Reads a text that came over a replication connection of PostgreSQL: its commands first, SQL otherwise.
+#[must_use]
+pub fn analyse_replication(text: &[u8], lex: &LexState, limits: &Limits) -> Analysis {
+    match lex {
+        LexState::Postgres(lex) => pg::analyse_replication(text, lex, limits),
+        LexState::Mysql(lex) => mysql::analyse(text, lex, limits),
     }
 }
 

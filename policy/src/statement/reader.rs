@@ -10,8 +10,9 @@ use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
 use super::cache::Cache;
-use super::pg;
-use super::{Analysis, Encoding, LexState, Limits};
+use super::{Analysis, Encoding, LexState, Limits, PostgresLex};
+use super::{mysql, pg};
+use crate::policy::SearchPath;
 
 /// Remembers analyses by normal form, or by exact text where literals matter.
 #[derive(Debug)]
@@ -49,16 +50,23 @@ pub struct Slot(RefCell<Option<SlotEntry>>);
 pub struct SlotEntry {
     /// The generation of the policy that the rules belong to.
     pub generation: u64,
+    /// Where unqualified names lie in the sessions that they were found for.
+    pub path: Option<SearchPath>,
     /// Indexes of the rules.
     pub rules: SmallVec<[u32; 8]>,
 }
 
 impl Slot {
-    /// Runs `f` on the rules kept for `generation`; `None` if there are none for it.
-    pub fn with<R>(&self, generation: u64, f: impl FnOnce(&[u32]) -> R) -> Option<R> {
+    /// Runs `f` on the rules kept for `generation` and `path`; `None` if there are none for them.
+    pub fn with<R>(
+        &self,
+        generation: u64,
+        path: Option<&SearchPath>,
+        f: impl FnOnce(&[u32]) -> R,
+    ) -> Option<R> {
         let slot = self.0.borrow();
         slot.as_ref()
-            .filter(|entry| entry.generation == generation)
+            .filter(|entry| entry.generation == generation && entry.path.as_ref() == path)
             .map(|entry| f(&entry.rules))
     }
 
@@ -162,13 +170,22 @@ impl Reader {
     fn look(&mut self, text: &[u8], lex: &LexState) -> Looked {
         self.key.clear();
         self.key.shrink_to(MAX_SCRATCH_BYTES);
+        match lex {
+            LexState::Postgres(lex) => self.look_postgres(text, lex),
+            LexState::Mysql(lex) => {
+                let sketch = mysql::key(text, lex, &self.limits, &mut self.key);
+                lex.write_key(&mut self.key);
+                self.key.push(MYSQL_KEY | NORMAL_KEY);
+                Looked::of(sketch.exact, sketch.comment)
+            }
+        }
+    }
+
+    fn look_postgres(&mut self, text: &[u8], lex: &PostgresLex) -> Looked {
         let ascii = text.is_ascii();
         let utf8 = matches!(lex.encoding, Encoding::Utf8 | Encoding::SqlAscii);
         if !ascii && !lex.encoding.is_ascii_safe() {
-            return Looked {
-                identity: Identity::Exact,
-                comment: None,
-            };
+            return Looked::of(true, None);
         }
         let keyed = ascii || (utf8 && std::str::from_utf8(text).is_ok());
         let sketch = pg::key(text, lex, &self.limits, &mut self.key);
@@ -176,23 +193,24 @@ impl Reader {
         self.key
             .push(u8::from(lex.encoding == Encoding::SqlAscii && !ascii) | NORMAL_KEY);
         let exact = !keyed || sketch.exact || sketch.error.is_some();
-        Looked {
-            identity: if exact {
-                Identity::Exact
-            } else {
-                Identity::Normal
-            },
-            comment: pg::context_comment(&sketch.comments, text),
-        }
+        Looked::of(exact, pg::context_comment(&sketch.comments, text))
     }
 
     fn exact_key(&mut self, text: &[u8], lex: &LexState) {
         self.key.clear();
         self.key.extend_from_slice(text);
-        self.key.push(u8::from(lex.standard_conforming_strings));
-        self.key
-            .extend_from_slice(lex.encoding.key_name().as_bytes());
-        self.key.push(EXACT_KEY);
+        match lex {
+            LexState::Postgres(lex) => {
+                self.key.push(u8::from(lex.standard_conforming_strings));
+                self.key
+                    .extend_from_slice(lex.encoding.key_name().as_bytes());
+                self.key.push(EXACT_KEY);
+            }
+            LexState::Mysql(lex) => {
+                lex.write_key(&mut self.key);
+                self.key.push(MYSQL_KEY | EXACT_KEY);
+            }
+        }
     }
 }
 
@@ -287,6 +305,17 @@ struct Looked {
     comment: Option<Range<usize>>,
 }
 
+impl Looked {
+    fn of(exact: bool, comment: Option<Range<usize>>) -> Self {
+        let identity = if exact {
+            Identity::Exact
+        } else {
+            Identity::Normal
+        };
+        Looked { identity, comment }
+    }
+}
+
 /// Roughly what an analysis takes in memory.
 fn size_of_analysis(analysis: &Analysis) -> usize {
     let facts: usize = analysis
@@ -305,5 +334,7 @@ fn size_of_analysis(analysis: &Analysis) -> usize {
 const NORMAL_KEY: u8 = 2;
 /// Last byte of a key that is an exact text.
 const EXACT_KEY: u8 = 4;
+/// Marks the keys of MySQL and MariaDB texts.
+const MYSQL_KEY: u8 = 8;
 /// The scratch buffer is not kept beyond this size.
 const MAX_SCRATCH_BYTES: usize = 1 << 20;

@@ -245,6 +245,7 @@ fn may_change_reading(effect: &SessionEffect) -> bool {
         | SessionEffect::MayChangeSettings => true,
         SessionEffect::Prepare { .. }
         | SessionEffect::Declare { .. }
+        | SessionEffect::Use(_)
         | SessionEffect::Deallocate(_) => false,
     }
 }

@@ -108,6 +108,7 @@ impl Identity {
                 | SessionEffect::Execute(_)
                 | SessionEffect::Cursor(_)
                 | SessionEffect::Deallocate(_)
+                | SessionEffect::Use(_)
                 | SessionEffect::MayChangeSettings => {}
             }
         }
@@ -168,6 +169,7 @@ pub(crate) fn may_change_role<'a>(mut effects: impl Iterator<Item = &'a SessionE
         | SessionEffect::Execute(_)
         | SessionEffect::Cursor(_)
         | SessionEffect::Deallocate(_)
+        | SessionEffect::Use(_)
         | SessionEffect::MayChangeSettings => false,
     })
 }

@@ -87,6 +87,7 @@ impl Names {
                 | SessionEffect::Reset(_)
                 | SessionEffect::Discard
                 | SessionEffect::Deallocate(_)
+                | SessionEffect::Use(_)
                 | SessionEffect::MayChangeSettings => {}
             }
         }
@@ -106,6 +107,7 @@ impl Names {
                 | SessionEffect::Execute(_)
                 | SessionEffect::Cursor(_)
                 | SessionEffect::Deallocate(_)
+                | SessionEffect::Use(_)
                 | SessionEffect::MayChangeSettings => {}
             }
         }
@@ -123,6 +125,7 @@ impl Names {
                 // It may have been freed and defined anew in one text.
                 SessionEffect::Prepare { name, body } => self.prepare(name, only(body)),
                 SessionEffect::Set { .. }
+                | SessionEffect::Use(_)
                 | SessionEffect::Reset(_)
                 | SessionEffect::Declare { .. }
                 | SessionEffect::Execute(_)
@@ -202,6 +205,7 @@ pub(crate) fn renamed(known: &Known) -> impl Iterator<Item = Renamed<'_>> {
             SessionEffect::Cursor(name) => [Some(Renamed::Fetched(name)), None],
             SessionEffect::Discard => [Some(Renamed::Prepared(None)), Some(Renamed::Portal(None))],
             SessionEffect::Set { .. }
+            | SessionEffect::Use(_)
             | SessionEffect::Reset(_)
             | SessionEffect::Execute(_)
             | SessionEffect::MayChangeSettings => [None, None],

@@ -21,7 +21,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::facts::{Facts, StatementFacts};
-use super::{Analysis, Encoding, Fingerprint, LexState, Limits};
+use super::{Analysis, Encoding, Fingerprint, Limits, PostgresLex};
 use crate::vocabulary::{Class, Unreadable, Verb};
 
 pub(crate) use normal::Sketch;
@@ -29,7 +29,7 @@ pub use replication::analyse_replication;
 
 /// Reads a text from scratch. Pure and total; needs [`super::ANALYSIS_STACK_BYTES`] of stack.
 #[must_use]
-pub fn analyse(text: &[u8], lex: &LexState, limits: &Limits) -> Analysis {
+pub fn analyse(text: &[u8], lex: &PostgresLex, limits: &Limits) -> Analysis {
     let Some(decoded) = lex.encoding.decode(text) else {
         return undecodable(text, lex, limits);
     };
@@ -59,7 +59,7 @@ pub fn analyse(text: &[u8], lex: &LexState, limits: &Limits) -> Analysis {
 }
 
 /// Writes the key of a text.
-pub(crate) fn key(text: &[u8], lex: &LexState, limits: &Limits, key: &mut Vec<u8>) -> Sketch {
+pub(crate) fn key(text: &[u8], lex: &PostgresLex, limits: &Limits, key: &mut Vec<u8>) -> Sketch {
     normal::sketch(text, lex.standard_conforming_strings, limits, key, None)
 }
 
@@ -83,7 +83,7 @@ struct Read {
 /// Reads a decoded text, by the grammar if the guard lets it through.
 fn read(
     text: &str,
-    lex: &LexState,
+    lex: &PostgresLex,
     limits: &Limits,
     sketch: &Sketch,
     cuts: &[Range<usize>],
@@ -158,7 +158,7 @@ fn is_everyday(verb: Verb) -> bool {
 }
 
 /// What the scanner alone can tell.
-fn unreadable(text: &[u8], lex: &LexState, limits: &Limits, reason: Unreadable) -> Read {
+fn unreadable(text: &[u8], lex: &PostgresLex, limits: &Limits, reason: Unreadable) -> Read {
     let statements = fallback::facts(text, lex.standard_conforming_strings, limits);
     Read {
         facts: Facts {
@@ -170,7 +170,7 @@ fn unreadable(text: &[u8], lex: &LexState, limits: &Limits, reason: Unreadable) 
 }
 
 /// A text with bytes that mean nothing in its encoding.
-fn undecodable(text: &[u8], lex: &LexState, limits: &Limits) -> Analysis {
+fn undecodable(text: &[u8], lex: &PostgresLex, limits: &Limits) -> Analysis {
     let conforming = lex.standard_conforming_strings;
     let statements = fallback::facts(text, conforming, limits);
     let mut key = Vec::new();
@@ -197,7 +197,7 @@ fn undecodable(text: &[u8], lex: &LexState, limits: &Limits) -> Analysis {
 }
 
 /// Identifiers that the server truncates by its own encoding, which is not known to be UTF-8.
-fn has_ambiguous_names(text: &str, lex: &LexState, limits: &Limits) -> bool {
+fn has_ambiguous_names(text: &str, lex: &PostgresLex, limits: &Limits) -> bool {
     if text.is_ascii() || lex.encoding == Encoding::Utf8 {
         return false;
     }
@@ -234,7 +234,7 @@ fn raw_ranges(
     found: Vec<Range<usize>>,
     text: &[u8],
     decoded: &str,
-    lex: &LexState,
+    lex: &PostgresLex,
     limits: &Limits,
 ) -> Vec<Range<usize>> {
     if found.is_empty() || decoded.as_bytes() == text {

@@ -1,14 +1,14 @@
 //! The command language of replication connections.
 
 use crate::statement::facts::{Facts, StatementFacts};
-use crate::statement::{Analysis, Fingerprint, LexState, Limits};
+use crate::statement::{Analysis, Fingerprint, Limits, PostgresLex};
 use crate::vocabulary::{Class, Verb};
 
 use super::{bytes, normal, secrets};
 
 /// Reads a text that came over a replication connection: its commands first, SQL otherwise.
 #[must_use]
-pub fn analyse_replication(text: &[u8], lex: &LexState, limits: &Limits) -> Analysis {
+pub fn analyse_replication(text: &[u8], lex: &PostgresLex, limits: &Limits) -> Analysis {
     if !is_command(text) {
         return super::analyse(text, lex, limits);
     }

@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use sqlward_policy::{
     Permit,
-    statement::{Encoding, Known, LexState},
+    statement::{Encoding, Known, LexState, PostgresLex},
 };
 use sqlward_wire::{Action, Event, Outcome, SqlState, pg};
 
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Pg {
     replication: bool,
-    lex: LexState,
+    lex: PostgresLex,
     cancel_key: Option<Registered>,
 }
 
@@ -132,7 +132,7 @@ impl Session<Pg> {
             session: self.id,
             context: &mut self.context,
             record: &mut self.record,
-            lex: self.protocol.lex,
+            lex: LexState::Postgres(self.protocol.lex),
             status: self.wire.tx_status(),
             now_ns: self.now_ns,
         };
@@ -159,7 +159,7 @@ impl Session<Pg> {
     fn held_text(&self) -> Option<(Box<[u8]>, LexState)> {
         match self.wire.held()? {
             pg::Held::Query { text, .. } | pg::Held::Parse { text, .. } => {
-                Some((text.into(), self.protocol.lex))
+                Some((text.into(), LexState::Postgres(self.protocol.lex)))
             }
             pg::Held::Startup { .. }
             | pg::Held::Bind { .. }

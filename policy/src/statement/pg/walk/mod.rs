@@ -20,6 +20,7 @@ mod visit;
 use pg_query::{NodeRef, protobuf as p};
 use smallvec::SmallVec;
 
+pub(super) use crate::statement::facts::strength;
 use crate::statement::facts::{ColumnAccess, Name, ObjectAccess, SessionEffect, StatementFacts};
 use crate::vocabulary::{
     Access, Class, ColumnUse, Egress, LimitShape, ObjectKind, Verb, WhereShape,
@@ -276,20 +277,6 @@ impl<'t> Walk<'t> {
             }
             other => self.visit(other),
         }
-    }
-}
-
-/// How strong a class is: what a statement does at most.
-pub(super) fn strength(class: Class) -> u8 {
-    match class {
-        Class::Utility => 0,
-        Class::Tcl => 1,
-        Class::Session => 2,
-        Class::Read => 3,
-        Class::Write => 4,
-        Class::Ddl => 5,
-        Class::Dcl => 6,
-        Class::Admin => 7,
     }
 }
 
