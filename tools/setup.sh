@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Installs what sqlward's build, demo, tests and benches need and this machine lacks.
 #
-#   tools/setup.sh [GROUP…]     groups: build server drivers bench conformance
-#                               without a group: build server drivers bench
+#   tools/setup.sh [GROUP…]     groups: build server mysql drivers bench conformance
+#                               without a group: build server mysql drivers bench
 #
 # Everything comes from the Debian registry that the machine's own apt names, the Python and Node
 # drivers from the registries that its pip and npm name. What is there already is left alone, no
-# service is started and no database cluster is made. Drivers and sources go to build/.
+# service is started and no database cluster is made. Drivers, sources and the MySQL and MariaDB
+# servers go to build/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -19,6 +20,10 @@ fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 have_command() { command -v "$1" >/dev/null 2>&1; }
 have_file() { compgen -G "$1" >/dev/null; }
+
+have_python_headers() {
+  python3 -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null
+}
 
 needs=()
 need() { # PACKAGE PROBE ARGUMENT
@@ -39,19 +44,38 @@ need_server() {
   need postgresql-client-15 have_file /usr/lib/postgresql/15/bin/psql
 }
 
-need_drivers() {
-  need libpq-dev have_file '/usr/include/*/libpq-fe.h'
+# MariaDB 10.11 and 11.8 and MySQL 9 run beside the system, whatever its own release has.
+need_mysql() {
+  need debian-archive-keyring have_file /usr/share/keyrings/debian-archive-keyring.gpg
+  need perl have_command perl
+  need_venv
+}
+
+need_venv() {
   need python3 have_command python3
   python3 -c 'import venv, ensurepip' 2>/dev/null || needs+=(python3-venv)
+}
+
+need_drivers() {
+  need libpq-dev have_file '/usr/include/*/libpq-fe.h'
+  need_venv
+  # mysqlclient is built here.
+  need libmariadb-dev have_file '/usr/include/mariadb/mysql.h'
+  need python3-dev have_python_headers ''
+  need build-essential have_command cc
+  need pkg-config have_command pkg-config
   need nodejs have_command node
   need npm have_command npm
   need default-jdk-headless have_command javac
   need libpostgresql-jdbc-java have_file /usr/share/java/postgresql.jar
+  need libmariadb-java have_file /usr/share/java/mariadb-java-client.jar
 }
 
 need_bench() {
   need pgbouncer have_file /usr/sbin/pgbouncer
   need postgresql-15 have_file /usr/lib/postgresql/15/bin/pgbench
+  need sysbench have_command sysbench
+  need haproxy have_file /usr/sbin/haproxy
 }
 
 need_conformance() {
@@ -59,7 +83,7 @@ need_conformance() {
   need dpkg-dev have_command dpkg-source
   need bison have_command bison
   need flex have_command flex
-  need perl have_command perl
+  need_mysql
 }
 
 # --- apt -----------------------------------------------------------------------------------------
@@ -97,6 +121,27 @@ install_missing() {
   # shellcheck disable=SC2086 # one word per package
   as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends $packages
+}
+
+# --- MySQL and MariaDB, beside the system ----------------------------------------------------------
+
+mysql_servers() {
+  tools/beside.sh build/beside/mysql-9 sid mysql-server-core=9 mysql-client-core
+  # Plugins of MariaDB (ed25519, PARSEC, server_audit) come in the package with the init scripts.
+  local release
+  for release in 10.11:bookworm 11.8:trixie; do
+    tools/beside.sh "build/beside/mariadb-${release%:*}" "${release#*:}" \
+      "mariadb-server-core=${release%:*}" mariadb-client-core libpam0g --alone mariadb-server
+  done
+}
+
+# The servers' own test suites: MariaDB's runs, and the statements of both are asked of the servers.
+mysql_suites() {
+  tools/beside.sh build/beside/mtr-10.11 bookworm \
+    mariadb-server-core=10.11 mariadb-client-core libpam0g libpcre2-posix3 \
+    --alone mariadb-server mariadb-client mariadb-test mariadb-test-data
+  tools/beside.sh build/beside/mysql-testsuite sid \
+    mysql-server-core=9 mysql-client-core --alone mysql-testsuite
 }
 
 # --- drivers -------------------------------------------------------------------------------------
@@ -183,18 +228,19 @@ apt_sources() {
 # --- main ----------------------------------------------------------------------------------------
 
 groups=("$@")
-[ ${#groups[@]} -eq 0 ] && groups=(build server drivers bench)
+[ ${#groups[@]} -eq 0 ] && groups=(build server mysql drivers bench)
 for group in "${groups[@]}"; do
   case $group in
-    build | server | drivers | bench | conformance) "need_$group" ;;
-    *) fail "unknown group \`$group\`: build, server, drivers, bench or conformance" ;;
+    build | server | mysql | drivers | bench | conformance) "need_$group" ;;
+    *) fail "unknown group \`$group\`: build, server, mysql, drivers, bench or conformance" ;;
   esac
 done
 install_missing
 for group in "${groups[@]}"; do
   case $group in
     drivers) python_drivers; node_drivers ;;
-    conformance) postgres_source ;;
+    mysql) mysql_servers ;;
+    conformance) postgres_source; mysql_suites ;;
   esac
 done
 have_command cargo || fail "no Rust toolchain: install one with rustup first"

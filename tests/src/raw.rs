@@ -2,15 +2,12 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConnection, StreamOwned};
 
-use crate::tls::client_config;
+use crate::socket::{Socket, closed};
 
 /// One message of the server.
 #[derive(Clone, PartialEq, Eq)]
@@ -81,14 +78,9 @@ pub fn tags(messages: &[Message]) -> String {
         .collect()
 }
 
-enum Stream {
-    Plain(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
-}
-
 /// A connection.
 pub struct Raw {
-    stream: Stream,
+    stream: Socket,
     /// Process id and key of the server's BackendKeyData.
     pub key: Option<(u32, Vec<u8>)>,
 }
@@ -99,12 +91,8 @@ impl Raw {
     /// # Errors
     /// When nobody listens.
     pub fn open(port: u16) -> Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(LIMIT))?;
-        stream.set_write_timeout(Some(LIMIT))?;
-        stream.set_nodelay(true)?;
         Ok(Self {
-            stream: Stream::Plain(stream),
+            stream: Socket::open(port)?,
             key: None,
         })
     }
@@ -114,22 +102,13 @@ impl Raw {
     /// # Errors
     /// When TLS is refused or the certificate is not the authority's.
     pub fn open_tls(port: u16, authority: &Path) -> Result<Self> {
-        let Self {
-            stream: Stream::Plain(mut socket),
-            ..
-        } = Self::open(port)?
-        else {
-            bail!("not a plain socket");
-        };
+        let mut socket = Socket::open(port)?;
         socket.write_all(&SSL_REQUEST)?;
         let mut answer = [0];
         socket.read_exact(&mut answer)?;
         ensure!(answer == [b'S'], "TLS refused: {answer:?}");
-        let name = ServerName::try_from("localhost")?;
-        let connection = ClientConnection::new(client_config(authority)?, name)?;
-        let stream = StreamOwned::new(connection, socket);
         Ok(Self {
-            stream: Stream::Tls(Box::new(stream)),
+            stream: socket.secure(authority)?,
             key: None,
         })
     }
@@ -168,14 +147,7 @@ impl Raw {
     /// # Errors
     /// When the socket is gone.
     pub fn local_address(&self) -> Result<SocketAddr> {
-        Ok(self.socket().local_addr()?)
-    }
-
-    fn socket(&self) -> &TcpStream {
-        match &self.stream {
-            Stream::Plain(socket) => socket,
-            Stream::Tls(stream) => &stream.sock,
-        }
+        Ok(self.stream.local_address()?)
     }
 
     /// Sends bytes as they are.
@@ -183,10 +155,8 @@ impl Raw {
     /// # Errors
     /// When the connection is gone.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match &mut self.stream {
-            Stream::Plain(socket) => socket.write_all(bytes),
-            Stream::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
-        }
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
     }
 
     /// Ends the sending direction.
@@ -194,14 +164,7 @@ impl Raw {
     /// # Errors
     /// When the connection is gone.
     pub fn finish(&mut self) -> io::Result<()> {
-        self.socket().shutdown(Shutdown::Write)
-    }
-
-    fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        match &mut self.stream {
-            Stream::Plain(socket) => socket.read_exact(buffer),
-            Stream::Tls(stream) => stream.read_exact(buffer),
-        }
+        self.stream.finish()
     }
 
     /// The next message; `None` when the server has closed the connection.
@@ -210,7 +173,7 @@ impl Raw {
     /// When none comes in time or what comes is no message.
     pub fn receive(&mut self) -> Result<Option<Message>> {
         let mut head = [0; 5];
-        match self.read_exact(&mut head) {
+        match self.stream.read_exact(&mut head) {
             Ok(()) => {}
             Err(error) if closed(&error) => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -221,7 +184,7 @@ impl Raw {
             .context("a length below 4")?;
         ensure!(size < 1 << 28, "a message of {size} bytes");
         let mut body = vec![0; usize::try_from(size)?];
-        match self.read_exact(&mut body) {
+        match self.stream.read_exact(&mut body) {
             Ok(()) => Ok(Some(Message { tag, body })),
             Err(error) if closed(&error) => Ok(None),
             Err(error) => Err(error.into()),
@@ -291,13 +254,6 @@ impl Raw {
     pub fn terminate(&mut self) -> io::Result<()> {
         self.send(&message(b'X', b""))
     }
-}
-
-fn closed(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
-    )
 }
 
 fn length(body: &[u8]) -> u32 {
@@ -446,4 +402,3 @@ pub fn extended(sql: &str) -> Vec<u8> {
 }
 
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
-const LIMIT: Duration = Duration::from_secs(20);

@@ -12,9 +12,10 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::certificates::Certificates;
-use crate::paths::{postgres_program, profile_dir};
+use crate::paths::postgres_program;
 use crate::ports;
 use crate::process::{Process, run, until};
+use crate::template;
 
 /// What a test wants of its server.
 #[derive(Clone, Debug, Default)]
@@ -73,11 +74,7 @@ impl Server {
     fn try_start(template: &Path, options: &Options) -> Result<Self> {
         let folder = private_folder()?;
         let data = folder.path().join("data");
-        run(Command::new("cp")
-            .arg("-a")
-            .arg("--reflink=auto")
-            .arg(template)
-            .arg(&data))?;
+        template::copy(template, &data)?;
         let certificates = if options.tls {
             Some(server_certificates(folder.path())?)
         } else {
@@ -202,18 +199,11 @@ fn template(bare: bool) -> Result<PathBuf> {
     let version = run(Command::new(postgres_program("postgres")).arg("--version"))
         .context("PostgreSQL's server programs are missing: run `make setup`")?;
     let stamp = format!("{version}{FIXTURE}{HBA}");
-    let cache = profile_dir()?.join("sqlward-tests");
-    fs::create_dir_all(&cache)?;
-    let lock = File::create(cache.join("template.lock"))?;
-    lock.lock()?;
     let name = if bare { "bare" } else { "template" };
-    let (ready, seal) = (cache.join(name), cache.join(format!("{name}.stamp")));
-    if fs::read_to_string(&seal).is_ok_and(|found| found == stamp) && ready.is_dir() {
-        return Ok(ready);
-    }
-    if ready.exists() {
-        fs::remove_dir_all(&ready)?;
-    }
+    template::cached(name, &stamp, |ready| initialise(ready, bare))
+}
+
+fn initialise(ready: &Path, bare: bool) -> Result<()> {
     let folder = private_folder()?;
     let data = folder.path().join("data");
     let mut initdb = as_server_user(postgres_program("initdb"))?;
@@ -230,9 +220,7 @@ fn template(bare: bool) -> Result<PathBuf> {
         single_user(&data, "postgres", CREATE)?;
         single_user(&data, DATABASE, FIXTURE)?;
     }
-    run(Command::new("cp").arg("-a").arg(&data).arg(&ready))?;
-    fs::write(&seal, stamp)?;
-    Ok(ready)
+    template::copy(&data, ready)
 }
 
 /// Runs a script in single-user mode: no port, no socket, no waiting.

@@ -1,0 +1,10 @@
+CREATE DATABASE app CHARACTER SET utf8mb4;
+USE app;
+CREATE TABLE accounts (id int PRIMARY KEY, owner varchar(100) NOT NULL, balance int NOT NULL);
+INSERT INTO accounts WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 100) SELECT n, concat('owner ', n), 1000 FROM g;
+CREATE TABLE notes (id int PRIMARY KEY, body longtext);
+CREATE TABLE users (id int PRIMARY KEY, name text);
+INSERT INTO users VALUES (1, 'ann');
+CREATE TABLE secret (v text);
+INSERT INTO secret VALUES ('marker');
+CREATE USER app_trusted;

@@ -1,0 +1,10 @@
+//! MySQL and MariaDB: throw-away servers, a raw protocol client, traffic with a known outcome, and
+//! the server's own record of it.
+
+pub mod packet;
+pub mod product;
+pub mod raw;
+pub mod server;
+
+pub use product::{Login, Product};
+pub use server::{Options, Record, Server};
