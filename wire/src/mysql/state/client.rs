@@ -120,6 +120,7 @@ impl<P, T: Clone> Session<P, T> {
                 Fate::Passed => self.pass_command(command, message),
             },
             Measured::TooLong(_) if command.fate() == Fate::Passed => {
+                self.numbers.client = 1;
                 Err(InvalidMessage::Layout(number).into())
             }
             Measured::TooLong(length) => {
@@ -135,6 +136,7 @@ impl<P, T: Clone> Session<P, T> {
                     awaits: Awaits::Notice,
                     size: Size::TooLarge,
                 });
+                self.numbers.client = 1;
                 self.out.push(Action::Inspect);
                 Ok(Step::Stop)
             }
@@ -153,6 +155,7 @@ impl<P, T: Clone> Session<P, T> {
         if message.packets > 1 {
             self.join(message);
         }
+        self.numbers.client = number_behind(message.packets);
         self.front = Some(front);
         let types = match command {
             Command::BulkExecute => self.read_bulk_types(front),
@@ -204,6 +207,7 @@ impl<P, T: Clone> Session<P, T> {
         let body = bytes.get(HEADER.saturating_add(1)..message.total);
         let mut cursor = Cursor::new(body.unwrap_or_default());
         let layout = |_| InvalidMessage::Layout(command.number());
+        self.numbers.client = 1;
         match command {
             Command::Reset | Command::Close => {
                 let id = cursor.u32_le().map_err(layout)?;
@@ -252,6 +256,7 @@ impl<P, T: Clone> Session<P, T> {
     fn long_data(&mut self, packet: packet::Packet) -> Result<Step, Error> {
         let layout = InvalidMessage::Layout(Command::SendLongData.number());
         if packet.length < LONG_DATA {
+            self.numbers.client = 1;
             return Err(layout.into());
         }
         let bytes = self.client.unjudged();
@@ -332,6 +337,11 @@ impl<P, T: Clone> Session<P, T> {
         };
         Ok(Step::Continue)
     }
+}
+
+/// The sequence number behind a command of so many packets.
+pub(super) fn number_behind(packets: usize) -> u8 {
+    u8::try_from(packets & 0xff).unwrap_or(0)
 }
 
 fn misbehaved(what: Misbehaviour) -> Error {

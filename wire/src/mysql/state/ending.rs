@@ -69,6 +69,9 @@ impl<P, T: Clone> Session<P, T> {
         self.server.drop_unjudged();
         if let Some(fatal) = fatal {
             let error = refuse::fatal(fatal, self.encoding());
+            if self.phase == Phase::ExpectCommand && !self.client_waits() {
+                self.numbers.client = 0; // it comes unasked
+            }
             self.tell_client(&error);
         }
         if self.says_goodbye(&reason) {
@@ -104,10 +107,6 @@ impl<P, T: Clone> Session<P, T> {
         if torn || self.phase == Phase::ExpectClientTls {
             return;
         }
-        let busy = self.current.is_some() || self.refused.is_some() || self.front.is_some();
-        if self.phase == Phase::ExpectCommand && !busy && self.is_between() {
-            self.numbers.client = 0; // it comes unasked
-        }
         let (bytes, next) = packet::frame(error, self.numbers.client);
         self.numbers.client = next;
         self.server.inject(&bytes);
@@ -142,9 +141,11 @@ impl<P, T: Clone> Session<P, T> {
         owed && self.phase == Phase::ExpectCommand && self.current.is_none() && !torn
     }
 
-    /// Tells whether the client waits for nothing.
-    fn is_between(&self) -> bool {
-        self.client_rest.is_none()
+    /// Tells whether the client has sent a command, or a part of one, and waits for its answer.
+    pub(super) fn client_waits(&self) -> bool {
+        let busy =
+            matches!(&self.current, Some(current) if matches!(current.kind, Kind::Client(_)));
+        busy || self.refused.is_some() || self.front.is_some() || self.client_rest.is_some()
     }
 
     /// Gives the command at the server its outcome.

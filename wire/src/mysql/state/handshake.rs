@@ -165,6 +165,7 @@ impl<P, T: Clone> Session<P, T> {
             self.client.need(packet.total());
             return Ok(());
         }
+        self.numbers.client = self.numbers.client.wrapping_add(1);
         let payload = packet.payload(bytes);
         let Some(front) = login::front(payload) else {
             return Err(Error::Unsupported(Unsupported::OldHandshake));
@@ -180,7 +181,6 @@ impl<P, T: Clone> Session<P, T> {
             if bytes.len() > packet.total() {
                 return Err(client(Misbehaviour::PlaintextBehindTls));
             }
-            self.numbers.client = self.numbers.client.wrapping_add(1);
             self.client.swallow(packet.total());
             self.phase = Phase::ExpectClientTls;
             self.out.push(Action::StartTls {
@@ -195,7 +195,6 @@ impl<P, T: Clone> Session<P, T> {
         let agreed = front.capabilities.and(self.agreement.offer);
         login::login(payload, agreed).map_err(|_| InvalidMessage::Login)?;
         self.agree(agreed, front);
-        self.numbers.client = self.numbers.client.wrapping_add(1);
         self.front = Some(Front {
             // a login of the kind that COM_CHANGE_USER is, too
             command: Command::ChangeUser,
@@ -298,8 +297,8 @@ impl<P, T: Clone> Session<P, T> {
             self.client.need(packet.total());
             return Ok(Step::Stop);
         }
-        self.auth.client(packet.payload(bytes), self.legs)?;
         self.numbers.client = self.numbers.client.wrapping_add(1);
+        self.auth.client(packet.payload(bytes), self.legs)?;
         self.client.overwrite(3, &[self.numbers.server]);
         self.numbers.server = self.numbers.server.wrapping_add(1);
         self.client.pass(packet.total());

@@ -83,13 +83,8 @@ impl<P, T: Clone> Session<P, T> {
         match self.server.unjudged().get(HEADER) {
             None if packet.length > 0 => Ok(Step::Stop),
             Some(0xff) if packet.length > 0 => {
-                let waiting = self.front.is_some() || self.refused.is_some();
-                if self.phase == Phase::ExpectCommand && !waiting && self.client_rest.is_none() {
+                if self.phase == Phase::ExpectCommand && !self.client_waits() {
                     self.numbers.client = packet.seq;
-                } else if self.phase == Phase::ExpectCommand && self.front.is_some() {
-                    self.numbers.client = self
-                        .front
-                        .map_or(1, |front| u8::try_from(front.packets & 0xff).unwrap_or(0));
                 }
                 self.refused_by_server(packet)
             }

@@ -10,6 +10,7 @@ use crate::mysql::packet::{self, HEADER};
 use crate::mysql::refuse;
 use crate::mysql::response::{Current, Kind, Way};
 use crate::mysql::session::Session;
+use crate::mysql::state::client::number_behind;
 use crate::mysql::state::own::Own;
 use crate::mysql::state::{Front, Hook, Phase, Rest, Size};
 use crate::mysql::view::{Types, Unread};
@@ -94,7 +95,7 @@ impl<P, T: Clone> Session<P, T> {
         if front.command != Command::Query {
             self.files.clear();
         }
-        let packets = u8::try_from(front.packets & 0xff).unwrap_or(0);
+        let packets = number_behind(front.packets);
         self.numbers = super::Numbers {
             client: packets,
             server: packets,
