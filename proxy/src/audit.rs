@@ -12,8 +12,8 @@ use smallvec::SmallVec;
 use sqlward_audit_store::{
     journal::{JournalError, Lane},
     record::{
-        Admin, AdminAction, Column, Completion, Entry, IntentKind, List, Object, Outcome,
-        Parameter, ParameterFormat, Seq, Shape,
+        Admin, AdminAction, Column, Completion, Entry, ErrorCode, IntentKind, List, Object,
+        Outcome, Parameter, ParameterFormat, Seq, Shape,
     },
     redact,
 };
@@ -135,7 +135,7 @@ pub(crate) fn outcome(lane: &mut Lane, outcome: &wire::Outcome<Tag>) -> Result<(
         rows: outcome.rows,
         affected: outcome.affected,
         bytes: outcome.bytes,
-        sqlstate: error.map(|error| code(error.sqlstate)),
+        sqlstate: error.map(code),
         first_byte_us: outcome.first_byte.map(since),
         duration_us: since(outcome.ended),
         statements: u32::try_from(run.known.analysis.facts.statements.len()).unwrap_or(u32::MAX),
@@ -169,9 +169,13 @@ pub(crate) fn tell_gap(
     Ok(())
 }
 
-/// A SQLSTATE as the record keeps it.
-pub(crate) fn code(sqlstate: pg::SqlState) -> [u8; 5] {
-    sqlstate.as_str().as_bytes().try_into().unwrap_or(*b"XX000")
+/// An error code as the record keeps it.
+pub(crate) fn code(code: wire::ErrorCode) -> ErrorCode {
+    let sqlstate = code.sqlstate.as_str().as_bytes();
+    ErrorCode {
+        sqlstate: sqlstate.try_into().unwrap_or(*b"XX000"),
+        errno: code.errno,
+    }
 }
 
 fn completion(completion: wire::Completion) -> Completion {

@@ -5,7 +5,7 @@ use sqlward_policy::vocabulary::{Action, Severity};
 
 use crate::chain::hex;
 use crate::record::{
-    CodecError, Completion, Entry, Intent, Parameter, ParameterFormat, Shape, Text,
+    CodecError, Completion, Entry, ErrorCode, Intent, Parameter, ParameterFormat, Shape, Text,
 };
 use crate::ship::rows::{StatementRow, TextRef};
 
@@ -146,9 +146,13 @@ pub(crate) fn rank(severity: Option<Severity>) -> i64 {
     })
 }
 
-/// An error code as text.
-pub(crate) fn sqlstate(code: [u8; 5]) -> String {
-    text(&code)
+/// An error code as text: `42501`, or `1146 (42S02)` where it has a number.
+pub(crate) fn sqlstate(code: ErrorCode) -> String {
+    let sqlstate = text(&code.sqlstate);
+    match code.errno {
+        0 => sqlstate,
+        errno => format!("{errno} ({sqlstate})"),
+    }
 }
 
 /// A count as SQLite has them.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::chain::Hash;
-use crate::record::{EndCause, Outcome, SessionEnd};
+use crate::record::{EndCause, ErrorCode, Outcome, SessionEnd};
 use crate::ship::subject::{KnownEndUser, Session, Who};
 use crate::time::Day;
 
@@ -77,7 +77,7 @@ pub(crate) struct EventRow {
     pub(crate) role: Option<Arc<str>>,
     pub(crate) end_user: Option<KnownEndUser>,
     pub(crate) cause: Option<EndCause>,
-    pub(crate) sqlstate: Option<[u8; 5]>,
+    pub(crate) sqlstate: Option<ErrorCode>,
     pub(crate) client_bytes: Option<u64>,
     pub(crate) server_bytes: Option<u64>,
 }

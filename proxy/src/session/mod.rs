@@ -23,7 +23,9 @@ use std::{
 
 use sqlward_audit_store::record::SessionId;
 use sqlward_policy::{Permit, Subject};
-use sqlward_wire::{Action, AuthMethod, CloseReason, Event, Fatal, Leg, Negotiation, SqlState};
+use sqlward_wire::{
+    Action, AuthMethod, CloseReason, ErrorCode, Event, Fatal, Leg, Negotiation, SqlState,
+};
 use tokio::{net::TcpStream, time::Sleep};
 
 pub(crate) use context::{Context, FirstRole, Introduction, effects};
@@ -166,7 +168,9 @@ impl<P: Protocol> Session<P> {
     }
 
     async fn run(&mut self) {
-        self.started();
+        if P::DIALECT_IS_KNOWN {
+            self.started();
+        }
         let reason = loop {
             match std::future::poll_fn(|cx| self.pump(cx)).await {
                 Next::StartTls(Leg::Client, negotiation) => self.encrypt_client(negotiation).await,
@@ -222,7 +226,7 @@ impl<P: Protocol> Session<P> {
             Action::Inspect => return P::inspect(self),
             Action::Outcome(outcome) => self.outcome(&outcome),
             Action::Authenticated { method } => self.authenticated(method),
-            Action::AuthFailed { code } => self.authentication_failed(code.sqlstate),
+            Action::AuthFailed { code } => self.authentication_failed(code),
             Action::Established => {
                 self.timing.established = true;
                 self.timing.active_ns = self.now_ns;
@@ -246,12 +250,12 @@ impl<P: Protocol> Session<P> {
         self.record.method(method);
     }
 
-    fn authentication_failed(&mut self, sqlstate: SqlState) {
+    fn authentication_failed(&mut self, code: ErrorCode) {
         self.worker
             .shared
             .metrics
             .authentication_failures_total
             .inc();
-        self.record.failed(sqlstate);
+        self.record.failed(code);
     }
 }
