@@ -8,12 +8,14 @@ use std::{
     time::Duration,
 };
 
+use sqlward_audit_store::journal::JournalSettings;
 use sqlward_policy::{Problem, Problems, problem::Source};
-use toml::Spanned;
+use toml::{Spanned, de::DeTable};
 
 use super::{
     fields,
     file::{self, File},
+    repair::{self, STAND_IN},
 };
 use crate::tls::{ClientFiles, ServerFiles, Verification};
 
@@ -157,25 +159,28 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(source: &Source, base: &Path) -> Result<Self, Problems> {
-        let unknown = fields::unknown(source);
-        if !unknown.is_empty() {
-            return Err(Problems(unknown));
+        let (mut root, broken) = DeTable::parse_recoverable(&source.text);
+        let mut problems: Vec<Problem> = broken
+            .iter()
+            .map(|error| Problem::at(source, error.span().unwrap_or_default(), error.message()))
+            .collect();
+        if problems.is_empty() {
+            fields::take_unknown(source, root.get_mut(), &mut problems);
+            if let Some(file) = repair::read(source, root, &mut problems) {
+                let mut checker = Checker {
+                    base,
+                    source,
+                    problems,
+                };
+                let config = checker.config(file);
+                problems = checker.problems;
+                if problems.is_empty() {
+                    return Ok(config);
+                }
+            }
         }
-        let file: File = toml::from_str(&source.text).map_err(|error| {
-            let span = error.span().unwrap_or_default();
-            Problems(vec![Problem::at(source, span, error.message())])
-        })?;
-        let mut checker = Checker {
-            base,
-            source,
-            problems: Vec::new(),
-        };
-        let config = checker.config(file);
-        if checker.problems.is_empty() {
-            Ok(config)
-        } else {
-            Err(Problems(checker.problems))
-        }
+        problems.sort_by_key(|problem| (problem.line, problem.column));
+        Err(Problems(problems))
     }
 }
 
@@ -188,6 +193,9 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn problem(&mut self, span: Range<usize>, message: impl Into<String>) {
+        if span == STAND_IN {
+            return;
+        }
         self.problems.push(Problem::at(self.source, span, message));
     }
 
@@ -197,6 +205,9 @@ impl Checker<'_> {
         what: &str,
         known: impl IntoIterator<Item = &'n str>,
     ) {
+        if found.span() == STAND_IN {
+            return;
+        }
         let name = found.get_ref();
         let problem = Problem::at(self.source, found.span(), format!("`{name}` is no {what}"));
         self.problems.push(problem.one_of(name, known));
@@ -215,14 +226,15 @@ impl Checker<'_> {
         if listeners.is_empty() && self.problems.is_empty() {
             self.problem(0..0, "no [[listener]]: nothing to listen on");
         }
-        if file.policy.is_empty() {
+        if file.policy.get_ref().is_empty() {
             self.problem(
-                0..0,
+                file.policy.span(),
                 "policy = [] names no file: expected at least one file or folder",
             );
         }
         let policy = file
             .policy
+            .into_inner()
             .into_iter()
             .map(|path| self.existing(path))
             .collect();
@@ -234,6 +246,18 @@ impl Checker<'_> {
             Some(workers) => workers.into_inner(),
             None => std::thread::available_parallelism().map_or(1, usize::from),
         };
+        let least = least_journal_bytes(workers);
+        let max_journal_bytes = match &file.audit.max_journal_bytes {
+            Some(bytes) if *bytes.get_ref() < least => {
+                let message = format!(
+                    "expected at least {least}: two segments for each of {workers} workers and for the administration"
+                );
+                self.problem(bytes.span(), message);
+                least
+            }
+            Some(bytes) => *bytes.get_ref(),
+            None => default_journal_bytes(workers),
+        };
         Config {
             data_dir: self.base.join(file.data_dir),
             policy,
@@ -243,7 +267,7 @@ impl Checker<'_> {
             log: file.log.format,
             limits: limits(&file.limits),
             retention_days: file.audit.retention_days,
-            max_journal_bytes: file.audit.max_journal_bytes,
+            max_journal_bytes,
             max_text_bytes: file.audit.max_text_bytes,
             end_user: file.end_user,
             listeners,
@@ -282,8 +306,11 @@ impl Checker<'_> {
         );
         let wanted = listener.upstream.get_ref();
         let Some(upstream) = upstreams.iter().find(|upstream| *upstream.name == **wanted) else {
-            let names = upstreams.iter().map(|upstream| &*upstream.name);
-            self.unknown(&listener.upstream, "[[upstream]]", names);
+            // One whose own name could not be read may be the one that is meant.
+            if upstreams.iter().all(|upstream| !upstream.name.is_empty()) {
+                let names = upstreams.iter().map(|upstream| &*upstream.name);
+                self.unknown(&listener.upstream, "[[upstream]]", names);
+            }
             return None;
         };
         Some(Listener {
@@ -304,6 +331,7 @@ impl Checker<'_> {
                 TlsMode::Disable
             }
         };
+        let told = self.problems.len();
         let files = match (tls.certificate, tls.key) {
             (Some(certificate), Some(key)) => Some(ServerFiles {
                 certificate: self.existing(certificate),
@@ -316,7 +344,7 @@ impl Checker<'_> {
                 None
             }
         };
-        if let (Some(files), true) = (&files, self.problems.is_empty())
+        if let (Some(files), true) = (&files, self.problems.len() == told)
             && let Err(error) = files.load()
         {
             self.problem(tls.mode.span(), error.to_string());
@@ -375,6 +403,7 @@ impl Checker<'_> {
         if tls.direct && mode != TlsMode::Require {
             self.problem(tls.mode.span(), "direct TLS needs mode require or stricter");
         }
+        let told = self.problems.len();
         let identity = match (tls.certificate, tls.key) {
             (Some(certificate), Some(key)) => {
                 Some((self.existing(certificate), self.existing(key)))
@@ -389,7 +418,7 @@ impl Checker<'_> {
             ca: tls.ca.map(|path| self.existing(path)),
             identity,
         };
-        if self.problems.is_empty()
+        if self.problems.len() == told
             && let Err(error) = files.load(verification)
         {
             self.problem(tls.mode.span(), error.to_string());
@@ -403,6 +432,20 @@ impl Checker<'_> {
             direct: tls.direct,
         }
     }
+}
+
+/// What the journal needs at least: every lane has a segment in use and may need another before the store has
+/// taken the first. With less, a journal that is full once stays full.
+fn least_journal_bytes(workers: usize) -> u64 {
+    let lanes = u64::try_from(workers).unwrap_or(u64::MAX).saturating_add(1);
+    lanes
+        .saturating_mul(2)
+        .saturating_mul(JournalSettings::default().segment_bytes)
+}
+
+/// 4 GiB, or more where there are so many workers that they need it.
+pub(super) fn default_journal_bytes(workers: usize) -> u64 {
+    least_journal_bytes(workers).max(4 << 30)
 }
 
 pub(super) fn limits(file: &file::Limits) -> Limits {
@@ -480,6 +523,82 @@ mod tests {
                 "{wanted}: {found:?}"
             );
         }
+    }
+
+    #[test]
+    fn wrong_types_are_told_with_everything_else() {
+        let text = "data_dir = 5\npolicy = ['missing.toml', 7]\nworkers = 'two'\nnodd = 1\n\
+                    [limits]\nmax_connections = '9'\nidle_timeout_secs = -1\n\
+                    [log]\nformat = 'xml'\n[admin]\nlisten = 'here'\n[end_user]\nsetting = 1\n\
+                    [[listener]]\nname = 'a'\naddress = 'nowhere'\nupstream = 'v'\n\
+                    [listener.tls]\nmode = 1\n[[listener]]\naddress = '127.0.0.1:1'\nupstream = 'u'\n\
+                    [[upstream]]\nname = 'u'\naddress = 'nowhere'\n[upstream.tls]\nmode = 'requir'\ndirect = 'yes'\n";
+        let found = problems(text);
+        let wanted = [
+            (1, "invalid type: integer `5`"),
+            (2, "missing.toml"),
+            (2, "invalid type: integer `7`"),
+            (3, "invalid type: string \"two\""),
+            (4, "unknown field `nodd`"),
+            (6, "invalid type: string \"9\""),
+            (7, "invalid value: integer `-1`"),
+            (9, "unknown variant `xml`"),
+            (11, "invalid socket address"),
+            (13, "invalid type: integer `1`, expected a boolean"),
+            (16, "invalid socket address"),
+            (17, "`v` is no [[upstream]]"),
+            (19, "invalid type: integer `1`, expected a string"),
+            (20, "missing field `name`"),
+            (25, "expected host:port"),
+            (27, "`requir` is no TLS mode"),
+            (28, "expected a boolean"),
+        ];
+        for (line, message) in wanted {
+            let place = format!("sqlward.toml:{line}:");
+            assert!(
+                found
+                    .iter()
+                    .any(|one| one.starts_with(&place) && one.contains(message)),
+                "{line} {message}: {found:#?}"
+            );
+        }
+        assert_eq!(found.len(), wanted.len(), "{found:#?}");
+    }
+
+    #[test]
+    fn tables_of_the_wrong_kind_are_told_too() {
+        let text = GOOD
+            .replace("[[upstream]]", "[upstream]")
+            .replace("[[listener]]", "limits = 5\n[[listener]]")
+            + "[audit]\nretention_days = 'many'\n";
+        let found = problems(&text);
+        let lines: Vec<bool> = ["sqlward.toml:3:", "sqlward.toml:8:", "sqlward.toml:12:"]
+            .iter()
+            .map(|place| found.iter().any(|one| one.starts_with(place)))
+            .collect();
+        assert_eq!(lines, [true, true, true], "{found:#?}");
+    }
+
+    #[test]
+    fn what_is_no_toml_is_told_with_its_place() {
+        let found = problems("data_dir = \npolicy = [\n");
+        assert!(
+            !found.is_empty() && found[0].starts_with("sqlward.toml:1:"),
+            "{found:#?}"
+        );
+    }
+
+    #[test]
+    fn a_journal_that_could_stay_full_is_refused() {
+        let of = |audit: &str| problems(&format!("workers = 2\n{GOOD}[audit]\n{audit}"));
+        assert_eq!(of("max_journal_bytes = 402653184\n"), Vec::<String>::new());
+        let found = of("max_journal_bytes = 402653183\n");
+        assert!(
+            found.len() == 1 && found[0].contains("at least 402653184"),
+            "{found:#?}"
+        );
+        assert_eq!(default_journal_bytes(2), 4 << 30);
+        assert_eq!(default_journal_bytes(63), 64 * 2 * (64 << 20));
     }
 
     #[test]

@@ -75,44 +75,44 @@ const TABLES: [Table; 9] = [
     },
 ];
 
-/// Every field in `source` that no table has.
-pub(super) fn unknown(source: &Source) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    // What is no TOML at all is told by the reader of values.
-    if let Ok(root) = DeTable::parse(&source.text) {
-        table(source, "", root.get_ref(), &mut problems);
-    }
-    problems
+/// Take every field that no table has out of `root`, and tell it.
+pub(super) fn take_unknown(source: &Source, root: &mut DeTable<'_>, problems: &mut Vec<Problem>) {
+    table(source, "", root, problems);
 }
 
-fn table(source: &Source, path: &str, values: &DeTable<'_>, problems: &mut Vec<Problem>) {
+fn table(source: &Source, path: &str, values: &mut DeTable<'_>, problems: &mut Vec<Problem>) {
     let Some(known) = TABLES.iter().find(|table| table.path == path) else {
         return;
     };
-    for (name, value) in values {
+    let mut unknown = Vec::new();
+    for (name, value) in values.iter_mut() {
         let field: &str = name.get_ref();
         if known.fields.contains(&field) {
-            nested(source, field, value.get_ref(), problems);
-        } else {
-            let place = if path.is_empty() {
-                String::new()
-            } else {
-                format!(" in [{path}]")
-            };
-            let message = format!("unknown field `{field}`{place}");
-            let fields = known.fields.iter().copied();
-            problems.push(Problem::at(source, name.span(), message).one_of(field, fields));
+            nested(source, field, value.get_mut(), problems);
+            continue;
         }
+        let place = if path.is_empty() {
+            String::new()
+        } else {
+            format!(" in [{path}]")
+        };
+        let message = format!("unknown field `{field}`{place}");
+        let fields = known.fields.iter().copied();
+        problems.push(Problem::at(source, name.span(), message).one_of(field, fields));
+        unknown.push(name.clone());
+    }
+    for name in &unknown {
+        values.remove(name);
     }
 }
 
-fn nested(source: &Source, path: &str, value: &DeValue<'_>, problems: &mut Vec<Problem>) {
+fn nested(source: &Source, path: &str, value: &mut DeValue<'_>, problems: &mut Vec<Problem>) {
     match value {
         DeValue::Table(values) => table(source, path, values, problems),
         DeValue::Array(items) => {
             items
-                .iter()
-                .for_each(|item| nested(source, path, item.get_ref(), problems));
+                .iter_mut()
+                .for_each(|item| nested(source, path, item.get_mut(), problems));
         }
         DeValue::String(_)
         | DeValue::Integer(_)

@@ -12,7 +12,7 @@ pub struct File {
     /// Where the journal and the audit store live.
     pub data_dir: PathBuf,
     /// Policy files and folders, in order.
-    pub policy: Vec<Spanned<PathBuf>>,
+    pub policy: Spanned<Vec<Spanned<PathBuf>>>,
     /// This proxy's number in event ids, 0 to 65,535; distinct per proxy that shares a store.
     #[serde(default)]
     pub node: u16,
@@ -114,8 +114,9 @@ pub struct Audit {
     pub durability: Durability,
     /// Days that the embedded store keeps.
     pub retention_days: u32,
-    /// Bytes of journal that may wait for the store before `audit_failure` applies.
-    pub max_journal_bytes: u64,
+    /// Bytes of journal that may wait for the store before `audit_failure` applies; 4 GiB if absent, or more where
+    /// the number of workers demands it.
+    pub max_journal_bytes: Option<Spanned<u64>>,
     /// Bytes of statement text that a record keeps.
     pub max_text_bytes: usize,
 }
@@ -125,7 +126,7 @@ impl Default for Audit {
         Self {
             durability: Durability::Process,
             retention_days: 190,
-            max_journal_bytes: 4 << 30,
+            max_journal_bytes: None,
             max_text_bytes: 1 << 20,
         }
     }

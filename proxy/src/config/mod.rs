@@ -4,5 +4,6 @@ pub mod compile;
 mod fields;
 pub mod file;
 mod quick;
+mod repair;
 
 pub use compile::{ClientTls, Config, Limits, Listener, ServerTls, TlsMode, Upstream};

@@ -2,7 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
-use super::{ClientTls, Config, Listener, ServerTls, TlsMode, Upstream, compile::limits, file};
+use super::{
+    ClientTls, Config, Listener, ServerTls, TlsMode, Upstream,
+    compile::{default_journal_bytes, limits},
+    file,
+};
 use crate::tls::{ClientFiles, Verification};
 
 impl Config {
@@ -17,16 +21,17 @@ impl Config {
     ) -> Self {
         let host = upstream.rsplit_once(':').map_or(upstream, |(host, _)| host);
         let audit = file::Audit::default();
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             data_dir,
             policy,
             node: 0,
-            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            workers,
             admin,
             log: file::LogFormat::Text,
             limits: limits(&file::Limits::default()),
             retention_days: audit.retention_days,
-            max_journal_bytes: audit.max_journal_bytes,
+            max_journal_bytes: default_journal_bytes(workers),
             max_text_bytes: audit.max_text_bytes,
             end_user: file::EndUser::default(),
             listeners: vec![Listener {
