@@ -44,6 +44,8 @@ pub(crate) struct Run {
     pub(crate) started_ns: u64,
     /// The name of the prepared statement, empty for the unnamed one.
     pub(crate) name: Box<[u8]>,
+    /// The database that a prepared statement's unqualified names were resolved in (MySQL, MariaDB).
+    pub(crate) database: Box<str>,
     /// What the client was told instead of running it.
     pub(crate) refusal: Option<Rc<wire::Refusal>>,
     /// The Parse that it executes.
@@ -78,10 +80,23 @@ impl Run {
             intent,
             started_ns,
             name: Box::default(),
+            database: Box::default(),
             refusal: None,
             prepare: None,
             progress: Cell::new(Progress::Open),
             execution: RefCell::default(),
+        }
+    }
+
+    /// Whether it runs a statement, not only prepares it.
+    pub(crate) fn runs(&self) -> bool {
+        match self.kind {
+            IntentKind::Simple
+            | IntentKind::Execute
+            | IntentKind::Fetch
+            | IntentKind::FunctionCall
+            | IntentKind::Command => true,
+            IntentKind::Prepare | IntentKind::Startup => false,
         }
     }
 

@@ -25,7 +25,14 @@ use tokio::{
     task::LocalSet,
 };
 
-use crate::{analysts::Analysts, audit::Shapes, listener::Accepted, session, shared::Shared};
+use crate::{
+    analysts::Analysts,
+    audit::Shapes,
+    config::Protocol,
+    listener::Accepted,
+    session::{self, Mysql, Pg},
+    shared::Shared,
+};
 
 /// Memory for a worker's statement cache.
 const CACHE_BYTES: usize = 32 << 20;
@@ -209,7 +216,15 @@ async fn serve(mut seat: Seat, lane: Lane, analysts: Analysts, shared: Arc<Share
         };
         match order {
             Some(Order::Serve(accepted)) => {
-                sessions.spawn_local(session::serve(Rc::clone(&worker), *accepted));
+                let worker = Rc::clone(&worker);
+                match accepted.listener.config.protocol {
+                    Protocol::Postgres => {
+                        sessions.spawn_local(session::serve::<Pg>(worker, *accepted))
+                    }
+                    Protocol::Mysql => {
+                        sessions.spawn_local(session::serve::<Mysql>(worker, *accepted))
+                    }
+                };
             }
             Some(Order::Wake) => worker.wake_all(),
             Some(Order::Abort) => {

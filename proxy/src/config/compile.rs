@@ -17,7 +17,7 @@ use super::{
     file::{self, File},
     repair::{self, STAND_IN},
 };
-use crate::tls::{ClientFiles, ServerFiles, Verification};
+use crate::tls::{ALPN, ClientFiles, ServerFiles, Verification};
 
 /// Everything the proxy runs on.
 #[derive(Clone, Debug)]
@@ -76,10 +76,50 @@ pub struct Listener {
     pub name: Arc<str>,
     /// Its address.
     pub address: SocketAddr,
+    /// What is spoken there, and with the upstream.
+    pub protocol: Protocol,
     /// TLS towards clients.
     pub tls: ClientTls,
     /// Where it leads.
     pub upstream: Arc<Upstream>,
+}
+
+/// What clients and servers speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// PostgreSQL's protocol.
+    #[default]
+    Postgres,
+    /// MySQL's and MariaDB's protocol.
+    Mysql,
+}
+
+impl Protocol {
+    /// The word for it, in configurations and as the scheme of addresses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Mysql => "mysql",
+        }
+    }
+
+    /// What TLS handshakes of clients agree on, where they name protocols.
+    #[must_use]
+    pub const fn alpn(self) -> Option<&'static [u8]> {
+        match self {
+            Self::Postgres => Some(ALPN),
+            Self::Mysql => None,
+        }
+    }
+
+    /// The protocol of this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Postgres, Self::Mysql]
+            .into_iter()
+            .find(|known| known.as_str() == word)
+    }
 }
 
 /// How strictly TLS is asked for.
@@ -304,6 +344,14 @@ impl Checker<'_> {
             },
             |tls| self.client_tls(tls),
         );
+        let protocol = match &listener.protocol {
+            None => Protocol::default(),
+            Some(word) => Protocol::from_word(word.get_ref()).unwrap_or_else(|| {
+                let known = [Protocol::Postgres, Protocol::Mysql].map(Protocol::as_str);
+                self.unknown(word, "protocol", known);
+                Protocol::default()
+            }),
+        };
         let wanted = listener.upstream.get_ref();
         let Some(upstream) = upstreams.iter().find(|upstream| *upstream.name == **wanted) else {
             // One whose own name could not be read may be the one that is meant.
@@ -313,9 +361,26 @@ impl Checker<'_> {
             }
             return None;
         };
+        if let Some(other) = earlier
+            .iter()
+            .find(|other| Arc::ptr_eq(&other.upstream, upstream) && other.protocol != protocol)
+        {
+            let message = format!(
+                "listener `{}` speaks {} with this upstream, this one {}",
+                other.name,
+                other.protocol.as_str(),
+                protocol.as_str()
+            );
+            self.problem(listener.upstream.span(), message);
+        }
+        if protocol == Protocol::Mysql && upstream.tls.direct {
+            let message = "direct TLS is PostgreSQL's, and this upstream is reached by mysql";
+            self.problem(listener.upstream.span(), message);
+        }
         Some(Listener {
             name: listener.name.into_inner().into(),
             address: listener.address.into_inner(),
+            protocol,
             tls,
             upstream: Arc::clone(upstream),
         })
@@ -345,7 +410,7 @@ impl Checker<'_> {
             }
         };
         if let (Some(files), true) = (&files, self.problems.len() == told)
-            && let Err(error) = files.load()
+            && let Err(error) = files.load(None)
         {
             self.problem(tls.mode.span(), error.to_string());
         }
@@ -419,7 +484,7 @@ impl Checker<'_> {
             identity,
         };
         if self.problems.len() == told
-            && let Err(error) = files.load(verification)
+            && let Err(error) = files.load(verification, None)
         {
             self.problem(tls.mode.span(), error.to_string());
         }
@@ -599,6 +664,30 @@ mod tests {
         );
         assert_eq!(default_journal_bytes(2), 4 << 30);
         assert_eq!(default_journal_bytes(63), 64 * 2 * (64 << 20));
+    }
+
+    #[test]
+    fn a_protocol_is_one_of_two_and_one_per_upstream() {
+        let mysql = GOOD.replace(
+            "upstream = 'u'\n[[up",
+            "upstream = 'u'\nprotocol = 'mysql'\n[[up",
+        );
+        assert_eq!(problems(&mysql), Vec::<String>::new());
+        let found = problems(&mysql.replace("'mysql'", "'mysq'"));
+        assert!(
+            found.len() == 1
+                && found[0].starts_with("sqlward.toml:7:12: `mysq` is no protocol")
+                && found[0].contains("`mysql`"),
+            "{found:?}"
+        );
+        let second =
+            "[[listener]]\nname = 'b'\naddress = '127.0.0.1:2'\nupstream = 'u'\n[[upstream]]";
+        let found = problems(&mysql.replace("[[upstream]]", second));
+        assert!(
+            found.len() == 1
+                && found[0].starts_with("sqlward.toml:11:12: listener `a` speaks mysql"),
+            "{found:?}"
+        );
     }
 
     #[test]

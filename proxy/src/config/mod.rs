@@ -6,4 +6,4 @@ pub mod file;
 mod quick;
 mod repair;
 
-pub use compile::{ClientTls, Config, Limits, Listener, ServerTls, TlsMode, Upstream};
+pub use compile::{ClientTls, Config, Limits, Listener, Protocol, ServerTls, TlsMode, Upstream};

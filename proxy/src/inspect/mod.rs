@@ -1,9 +1,12 @@
 //! Wire's held message → a judged one: read it, ask the policy, write the intent, give the verdict.
 //!
-//! Which text or request a message stands for is the protocol's business ([`pg`]); the way from there is one.
+//! Which text or request a message stands for is the protocol's business ([`pg`], [`mysql`]); the way from there is one.
 
+mod mysql;
 mod pg;
 mod protocol;
+
+pub(crate) use mysql::Doubt;
 
 use std::{ops::Range, rc::Rc, sync::Arc};
 
@@ -12,22 +15,22 @@ use smallvec::SmallVec;
 use sqlward_audit_store::{
     journal::JournalError,
     record::{
-        EndUserSource, Entry, EventId, Intent, IntentKind, Judgement, List, Parameter, Seq,
-        SessionId, Text, TxStatus,
+        Entry, EventId, Intent, IntentKind, Judgement, List, Parameter, Seq, SessionId, Text,
+        TxStatus,
     },
     redact,
 };
 use sqlward_policy::{
     Cause, Decision, Policy, Request,
     statement::{Analysis, Facts, Known, LexState, Limits, Slot, analyse},
-    vocabulary::Unreadable,
+    vocabulary::{Dialect, Unreadable},
 };
 use sqlward_wire as wire;
 
 use crate::{
     analysts::INLINE_BYTES,
     audit::{self, Run},
-    end_user,
+    end_user::{self, Claims},
     enforce::{self, Verdict},
     record::SessionRecord,
     session::{Context, Tag, effects},
@@ -41,6 +44,8 @@ pub(crate) enum Judged {
     Verdict(Verdict),
     /// It is long: it must be analysed elsewhere first.
     Long,
+    /// How it reads depends on what is not known: the server must be asked first.
+    Ask,
 }
 
 /// Everything that judging a message of one session needs.
@@ -60,6 +65,7 @@ struct Filing<'a> {
     kind: IntentKind,
     text: Text<'a>,
     comment: Option<&'a [u8]>,
+    claims: Claims<'a>,
     continues: Option<Seq>,
     parameters: &'a [Parameter<'a>],
     prepared_name: &'a [u8],
@@ -72,6 +78,7 @@ impl<'a> Filing<'a> {
             kind,
             text,
             comment: None,
+            claims: Claims::default(),
             continues: None,
             parameters: &[],
             prepared_name: b"",
@@ -87,13 +94,14 @@ impl Bench<'_> {
         (kind, name): (IntentKind, &[u8]),
         text: &[u8],
         (known, comment): (Rc<Known>, Option<Range<usize>>),
-        doubt: Option<Unreadable>,
+        (doubt, claims): (Option<Unreadable>, Claims<'_>),
     ) -> Verdict {
         let comment = comment.and_then(|range| text.get(range));
         let text = redact::redact(text, &known.analysis.secrets);
         let limit = self.worker.shared.config.max_text_bytes;
         let filing = Filing {
             comment,
+            claims,
             prepared_name: name,
             ..Filing::new(kind, Text::cut(&text, limit))
         };
@@ -177,19 +185,29 @@ impl Bench<'_> {
         let (intent, event) = match self.file(&known, judgement, &filing) {
             Ok((seq, event)) => (Some(seq), Some(event)),
             Err(error) if enforce::may_go_unrecorded(policy, self.worker, &error) => (None, None),
-            Err(_) => return enforce::unrecordable(filing.kind, known, self.now_ns),
+            Err(_) => {
+                let run = Run::new(filing.kind, known, None, self.now_ns);
+                return enforce::unrecordable(run, self.dialect());
+            }
         };
         if decision.refusal().is_none() && filing.kind != IntentKind::Startup {
             let referred = self.context.names.referred(effects(&known));
             self.context.announce(&known, &referred);
         }
         let mut run = Run::new(filing.kind, known, intent, self.now_ns);
+        if filing.kind == IntentKind::Prepare && self.dialect() != Dialect::Postgres {
+            run.database = self.context.subject.database.as_str().into();
+        }
         run.name = filing.prepared_name.into();
         run.prepare = prepare.cloned();
         if unknown {
-            return enforce::unknown_prepared(decision, event, run);
+            return enforce::unknown_prepared(decision, event, run, self.dialect());
         }
-        enforce::verdict(decision, event, run)
+        enforce::verdict(decision, event, run, self.dialect())
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.context.subject.dialect
     }
 
     fn file(
@@ -214,7 +232,11 @@ impl Bench<'_> {
             self.record.transactions = self.record.transactions.saturating_add(1);
         }
         let sources = &worker.shared.config.end_user;
-        let claims = end_user::claims(filing.comment.unwrap_or_default(), &sources.comment_keys);
+        let comment = filing.comment.unwrap_or_default();
+        let claims = filing
+            .claims
+            .clone()
+            .or_comment(comment, &sources.comment_keys);
         let intent = Intent {
             session: self.session,
             number: self.record.statements,
@@ -233,7 +255,7 @@ impl Bench<'_> {
             end_user: claims
                 .end_user
                 .as_deref()
-                .map(|name| end_user::claimed(name, EndUserSource::Comment)),
+                .map(|name| end_user::claimed(name, claims.source)),
             role: None,
             trace: claims.trace,
         };

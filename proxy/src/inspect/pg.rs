@@ -15,6 +15,7 @@ use super::{Bench, Filing, Judged, fresh, protocol::protocol_request, text_of};
 use crate::{
     analysts::INLINE_BYTES,
     audit::{self, Run, Secrecy},
+    end_user::Claims,
     enforce::{self, Verdict},
     session::{FirstRole, Introduction, Tag},
 };
@@ -110,7 +111,7 @@ impl Bench<'_> {
             return Judged::Long;
         };
         let doubt = self.context.doubt(unsettled, text);
-        Judged::Verdict(self.statement((kind, name), text, found, doubt))
+        Judged::Verdict(self.statement((kind, name), text, found, (doubt, Claims::default())))
     }
 
     /// The start of a session: who it is, and whether it may be.
@@ -171,7 +172,7 @@ impl Bench<'_> {
         let decision = self.decide(&bound.known, None);
         if first && decision.refusal().is_none() {
             // The Bind's intent speaks for its first execution.
-            return enforce::again(decision, bound);
+            return enforce::again(decision, bound, self.dialect());
         }
         let kind = if first {
             IntentKind::Execute
@@ -289,6 +290,7 @@ fn introduction(parameters: &pg::StartupParameters<'_>) -> Introduction {
         application: text(b"application_name").unwrap_or_default(),
         user,
         role,
+        end_user: None,
     }
 }
 

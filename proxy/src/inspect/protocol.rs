@@ -41,7 +41,7 @@ impl Bench<'_> {
         if decision.judged == Action::Allow && !replication {
             // The session's own records tell of it.
             let run = Run::new(IntentKind::Startup, known, None, self.now_ns);
-            return enforce::verdict(decision, None, run);
+            return enforce::verdict(decision, None, run, self.dialect());
         }
         let filing = Filing::new(IntentKind::Startup, Text::whole(text.as_bytes()));
         self.conclude(known, decision, filing, None)
@@ -74,7 +74,10 @@ impl Bench<'_> {
         let filed = self.file(&known, judgement, &Filing::new(kind, text));
         let limit = self.worker.shared.config.limits.max_statement_bytes;
         let refusal = wire::Refusal {
-            code: wire::SqlState::PROGRAM_LIMIT_EXCEEDED.into(),
+            code: enforce::code(
+                wire::SqlState::PROGRAM_LIMIT_EXCEEDED.into(),
+                self.dialect(),
+            ),
             message: format!("a message of {length} bytes is too long for sqlward to judge"),
             detail: format!("max_statement_bytes is {limit}"),
             hint: "raise limits.max_statement_bytes in sqlward's configuration".to_owned(),

@@ -5,7 +5,7 @@ use sqlward_policy::{
     Policy, Standing, Subject,
     rule::subject::EndUser,
     statement::{Known, facts::SessionEffect},
-    vocabulary::Unreadable,
+    vocabulary::{Dialect, Unreadable},
 };
 use sqlward_wire::TxStatus;
 
@@ -28,6 +28,8 @@ pub(crate) struct Context {
     identity: Identity,
     standing: Option<(u64, Standing)>,
     source: EndUserSource,
+    /// The end user that the connection's attributes name.
+    attribute: Option<String>,
     /// A statement that may have changed how texts are read has been forwarded, and the server has not reported yet.
     may_read_differently: bool,
 }
@@ -43,6 +45,21 @@ pub(crate) struct Introduction {
     pub(crate) application: String,
     /// The role whose rights hold at first.
     pub(crate) role: FirstRole,
+    /// The end user that the connection's attributes name.
+    pub(crate) end_user: Option<String>,
+}
+
+impl Introduction {
+    /// The subject that `subject` becomes with it.
+    pub(crate) fn over(&self, subject: &Subject) -> Subject {
+        Subject {
+            user: self.user.clone(),
+            role: (self.role == FirstRole::User).then(|| self.user.clone()),
+            database: self.database.clone(),
+            application: self.application.clone(),
+            ..subject.clone()
+        }
+    }
 }
 
 /// The role whose rights hold at the start of a session.
@@ -72,6 +89,7 @@ impl Context {
             identity: Identity::default(),
             standing: None,
             source: EndUserSource::Setting,
+            attribute: None,
             may_read_differently: false,
         }
     }
@@ -83,7 +101,9 @@ impl Context {
             database,
             application,
             role,
+            end_user,
         } = introduction;
+        self.attribute = end_user;
         self.identity = Identity::of(&user, (role == FirstRole::User).then_some(user.as_str()));
         let subject = &mut self.subject;
         subject.database = database;
@@ -126,6 +146,41 @@ impl Context {
         before
     }
 
+    /// The server's dialect has turned out.
+    pub(crate) fn speak(&mut self, dialect: Dialect) {
+        self.subject.dialect = dialect;
+        self.standing = None;
+    }
+
+    /// The current database. Returns whether it is another one.
+    pub(crate) fn database(&mut self, database: String) -> bool {
+        if self.subject.database == database {
+            return false;
+        }
+        self.subject.database = database;
+        self.standing = None;
+        true
+    }
+
+    /// Put the session into `database` for a judgement. Returns where it was, if that is elsewhere.
+    pub(crate) fn put_in_database(&mut self, database: &str) -> Option<String> {
+        if self.subject.database == database {
+            return None;
+        }
+        self.standing = None;
+        Some(std::mem::replace(
+            &mut self.subject.database,
+            database.to_owned(),
+        ))
+    }
+
+    /// The server has told which role's rights hold; `None`: several roles' do.
+    pub(crate) fn told_role(&mut self, role: Option<&str>) {
+        let user = &self.subject.user;
+        self.identity = Identity::of(user, role);
+        self.role(role.map(String::from));
+    }
+
     /// The role holds (again).
     pub(crate) fn role(&mut self, role: Option<String>) {
         if self.subject.role != role {
@@ -144,13 +199,22 @@ impl Context {
 
     /// Before a statement leaves: take note of what it may do to the session.
     pub(crate) fn announce(&mut self, known: &Known, referred: &Referred) {
-        self.names.announce(effects(known));
+        let database = match self.subject.dialect {
+            Dialect::Postgres => None,
+            Dialect::Mysql | Dialect::Mariadb => Some(&*self.subject.database),
+        };
+        self.names.announce(effects(known), database);
         let all = || effects(known).chain(referred.effects());
         self.may_read_differently |= all().any(may_change_reading);
         if may_change_role(all()) {
             self.identity.announce();
             self.role(None);
         }
+    }
+
+    /// After a statement succeeded: forget the names that it has freed.
+    pub(crate) fn apply_names(&mut self, known: &Known) {
+        self.names.apply(effects(known));
     }
 
     /// After a statement succeeded: take over what it did to the session.
@@ -182,6 +246,10 @@ impl Context {
         let set = self.identity.end_user().filter(|_| sources.setting);
         let found = match set {
             Some(name) => Some((name, EndUserSource::Setting)),
+            None if self.attribute.is_some() => self
+                .attribute
+                .as_deref()
+                .map(|name| (name, EndUserSource::Attribute)),
             None if sources.application_name => {
                 end_user::in_application_name(&self.subject.application)
                     .map(|name| (name, EndUserSource::Application))
@@ -246,6 +314,7 @@ fn may_change_reading(effect: &SessionEffect) -> bool {
         SessionEffect::Prepare { .. }
         | SessionEffect::Declare { .. }
         | SessionEffect::Use(_)
+        | SessionEffect::ReadFile(_)
         | SessionEffect::Deallocate(_) => false,
     }
 }

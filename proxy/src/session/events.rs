@@ -44,20 +44,6 @@ impl<P: Protocol> Session<P> {
             .shared
             .metrics
             .finished(duration, outcome.rows, failed);
-        match outcome.completion {
-            Completion::Prepared => {
-                self.context
-                    .names
-                    .prepared(&run.name, &run.known.analysis.facts);
-            }
-            Completion::Done => self.context.apply(&run.known),
-            Completion::Failed => self.context.failed(),
-            Completion::Suspended
-            | Completion::Refused
-            | Completion::Skipped
-            | Completion::Unexecuted
-            | Completion::Lost => {}
-        }
         P::ended(self, outcome);
         self.refresh();
     }
@@ -89,12 +75,17 @@ impl<P: Protocol> Session<P> {
         refresh(&self.worker, &mut self.context, &self.record, &self.timing);
     }
 
+    /// Record that a client has connected, unless that is done.
     pub(super) fn started(&mut self) {
-        let written = self.record.started(&mut self.worker.lane.borrow_mut());
+        let dialect = self.context.subject.dialect;
+        let written = self
+            .record
+            .started(&mut self.worker.lane.borrow_mut(), dialect);
         self.unrecorded(written);
     }
 
     pub(super) fn ended(&mut self, reason: &CloseReason) {
+        self.started();
         if let CloseReason::Violation(error) = reason {
             self.worker.shared.metrics.violations_total.inc();
             tracing::warn!(session = self.id.0, client = %self.record.client(), %error, "session ended");

@@ -109,6 +109,7 @@ impl Identity {
                 | SessionEffect::Cursor(_)
                 | SessionEffect::Deallocate(_)
                 | SessionEffect::Use(_)
+                | SessionEffect::ReadFile(_)
                 | SessionEffect::MayChangeSettings => {}
             }
         }
@@ -170,6 +171,7 @@ pub(crate) fn may_change_role<'a>(mut effects: impl Iterator<Item = &'a SessionE
         | SessionEffect::Cursor(_)
         | SessionEffect::Deallocate(_)
         | SessionEffect::Use(_)
+        | SessionEffect::ReadFile(_)
         | SessionEffect::MayChangeSettings => false,
     })
 }

@@ -8,6 +8,7 @@ mod context;
 mod events;
 mod identity;
 mod legs;
+mod mysql;
 mod names;
 mod pg;
 mod protocol;
@@ -29,7 +30,8 @@ use sqlward_wire::{
 use tokio::{net::TcpStream, time::Sleep};
 
 pub(crate) use context::{Context, FirstRole, Introduction, effects};
-use pg::Pg;
+pub(crate) use mysql::Mysql;
+pub(crate) use pg::Pg;
 use protocol::{Core, Protocol};
 use pump::Socket;
 
@@ -99,7 +101,7 @@ struct Timing {
 }
 
 /// Serve one connection from accept to close.
-pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
+pub(crate) async fn serve<P: Protocol>(worker: Rc<Worker>, accepted: Accepted) {
     let Accepted {
         socket,
         peer,
@@ -111,7 +113,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
         Ok(tcp) => {
             let open = Open::one(&worker.shared.metrics.sessions);
             let worker = Rc::clone(&worker);
-            let mut session = Session::<Pg>::new(worker, listener, id, tcp, peer, &place);
+            let mut session = Session::<P>::new(worker, listener, id, tcp, peer, &place);
             session.run().await;
             drop(open);
         }
@@ -168,7 +170,7 @@ impl<P: Protocol> Session<P> {
     }
 
     async fn run(&mut self) {
-        if P::DIALECT_IS_KNOWN {
+        if P::DIALECT.is_some() {
             self.started();
         }
         let reason = loop {

@@ -1,6 +1,6 @@
 //! What the shell asks of a protocol: its core, and the half of a session that is its own.
 
-use sqlward_policy::Permit;
+use sqlward_policy::{Permit, vocabulary::Dialect};
 use sqlward_wire::{Action, Event, Outcome, Pipe, TxStatus, mysql, pg};
 
 use super::{Next, Session, Tag};
@@ -55,6 +55,9 @@ pub(crate) trait Protocol: Sized {
     /// Its core.
     type Wire: Core;
 
+    /// The dialect, where the protocol alone tells it.
+    const DIALECT: Option<Dialect>;
+
     /// A session that has just been accepted.
     fn begin(listener: &Listener, limits: &Limits) -> (Self, Self::Wire);
 
@@ -70,7 +73,7 @@ pub(crate) trait Protocol: Sized {
     /// Judge the held statement, which is long, having analysed it elsewhere.
     async fn analyse(session: &mut Session<Self>);
 
-    /// A message has ended that was neither refused nor the startup; its record is written.
+    /// A message other than the startup has ended; its record is written.
     fn ended(session: &mut Session<Self>, outcome: &Outcome<Tag>);
 
     /// The server takes the client's first statement from here on; the session's record is written.

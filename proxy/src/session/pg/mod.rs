@@ -5,8 +5,9 @@ use std::{rc::Rc, sync::Arc};
 use sqlward_policy::{
     Permit,
     statement::{Encoding, Known, LexState, PostgresLex},
+    vocabulary::Dialect,
 };
-use sqlward_wire::{Action, Event, Outcome, SqlState, pg};
+use sqlward_wire::{Action, Completion, Event, Outcome, SqlState, pg};
 
 use super::{
     Next, Session, Tag,
@@ -32,6 +33,8 @@ pub(crate) struct Pg {
 
 impl Protocol for Pg {
     type Wire = pg::Session<Permit, Tag>;
+
+    const DIALECT: Option<Dialect> = Some(Dialect::Postgres);
 
     fn begin(listener: &Listener, limits: &Limits) -> (Self, Self::Wire) {
         let settings = settings(listener, limits.max_statement_bytes);
@@ -67,9 +70,21 @@ impl Protocol for Pg {
     }
 
     fn ended(session: &mut Session<Self>, outcome: &Outcome<Tag>) {
+        let run = &outcome.tag;
+        let context = &mut session.context;
+        match outcome.completion {
+            Completion::Prepared => context.names.prepared(&run.name, &run.known.analysis.facts),
+            Completion::Done => context.apply(&run.known),
+            Completion::Failed => context.failed(),
+            Completion::Suspended
+            | Completion::Refused
+            | Completion::Skipped
+            | Completion::Unexecuted
+            | Completion::Lost => {}
+        }
         // The extended protocol's answers don't tell the state: it is observed before the next statement is judged.
         if let Some(status) = outcome.tx {
-            session.context.observe(status);
+            context.observe(status);
         }
     }
 
@@ -139,6 +154,8 @@ impl Session<Pg> {
         let verdict = match bench.judge_pg(held, self.protocol.replication, analysed) {
             Judged::Verdict(verdict) => verdict,
             Judged::Long => return Some(Next::Analyse),
+            // Nothing is asked in this protocol: the server reports.
+            Judged::Ask => return None,
         };
         let ran = match &verdict {
             enforce::Verdict::Forward { tag, .. } if runs => Some(Rc::clone(&tag.known)),
