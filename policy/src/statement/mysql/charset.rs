@@ -169,20 +169,6 @@ impl ClientCharset {
         }
     }
 
-    /// Whether a byte below 0x80 can be part of a longer character.
-    pub(crate) fn is_ascii_safe(self) -> bool {
-        !matches!(
-            self,
-            ClientCharset::Multi(
-                MultiByte::Gbk
-                    | MultiByte::Gb18030
-                    | MultiByte::Big5
-                    | MultiByte::Sjis
-                    | MultiByte::Euckr
-            )
-        )
-    }
-
     /// Reads a name; `None` if its bytes mean nothing.
     pub(crate) fn decode(self, bytes: &[u8]) -> Option<Cow<'_, str>> {
         if bytes.is_ascii() {
@@ -281,7 +267,6 @@ mod tests {
         for name in ["gbk", "sjis", "big5", "gb18030", "cp932"] {
             let charset = ClientCharset::from_name(name);
             assert_eq!(charset.char_len(b"\xe1\\'"), 2, "{name}");
-            assert!(!charset.is_ascii_safe(), "{name}");
         }
         for name in ["utf8mb4", "latin1", "ujis", "gb2312", "euckr", "binary"] {
             assert_eq!(

@@ -111,7 +111,11 @@ impl Draft {
 
     /// Makes the class at least as strong as `class`.
     pub(super) fn raise(&mut self, class: Class) {
-        if !self.dormant && self.class.is_none_or(|known| strength(known) < strength(class)) {
+        if !self.dormant
+            && self
+                .class
+                .is_none_or(|known| strength(known) < strength(class))
+        {
             self.class = Some(class);
         }
     }
@@ -119,13 +123,6 @@ impl Draft {
     pub(super) fn object(&mut self, kind: ObjectKind, name: Name, access: Access) {
         let access = if self.dormant { Access::Read } else { access };
         self.objects.push(ObjectAccess { kind, name, access });
-    }
-
-    /// Whether a relation of that name is among the objects.
-    pub(super) fn has_relation(&self, name: &Name) -> bool {
-        self.objects
-            .iter()
-            .any(|object| object.kind == ObjectKind::Relation && object.name == *name)
     }
 
     pub(super) fn function(&mut self, name: Name) {
@@ -270,6 +267,43 @@ impl Draft {
         match self.frames.last_mut() {
             Some(frame) => frame.pending.push(pending),
             None => self.attributed(None, pending.column, pending.usage),
+        }
+    }
+}
+
+/// A place among the objects.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark(usize);
+
+impl Draft {
+    pub(super) fn mark(&self) -> Mark {
+        Mark(self.objects.len())
+    }
+
+    /// Says of tables named since `mark` that they are changed; a single table is not also read by that.
+    pub(super) fn retarget(
+        &mut self,
+        mark: Mark,
+        single: bool,
+        targets: Vec<Name>,
+        access: Access,
+    ) {
+        if self.dormant {
+            return;
+        }
+        for name in targets {
+            let since = self.objects.get_mut(mark.0..).unwrap_or_default();
+            let only = since
+                .iter_mut()
+                .find(|object| single && object.name == name && object.access == Access::Read);
+            match only {
+                Some(object) => object.access = access,
+                None => self.objects.push(ObjectAccess {
+                    kind: ObjectKind::Relation,
+                    name,
+                    access,
+                }),
+            }
         }
     }
 }

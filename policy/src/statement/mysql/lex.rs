@@ -118,8 +118,10 @@ impl<'t> Lexer<'t> {
                 _ => break,
             }
         }
-        self.started = true;
-        self.comments.last = None;
+        if self.text.get(self.pos) != Some(&b';') {
+            self.started = true;
+            self.comments.last = None;
+        }
         let start = self.pos;
         let kind = self.scan()?;
         let mut token = self.token(kind, start);
@@ -162,7 +164,9 @@ impl<'t> Lexer<'t> {
     fn scan(&mut self) -> Result<Kind, LexError> {
         let byte = self.peek(0);
         match byte {
-            b'x' | b'X' if self.peek(1) == b'\'' => self.digits_in_quotes(u8::is_ascii_hexdigit, Kind::Hex),
+            b'x' | b'X' if self.peek(1) == b'\'' => {
+                self.digits_in_quotes(u8::is_ascii_hexdigit, Kind::Hex)
+            }
             b'b' | b'B' if self.peek(1) == b'\'' => {
                 self.digits_in_quotes(|byte| matches!(byte, b'0' | b'1'), Kind::Bits)
             }
@@ -339,7 +343,11 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    fn digits_in_quotes(&mut self, fits: impl Fn(&u8) -> bool, kind: Kind) -> Result<Kind, LexError> {
+    fn digits_in_quotes(
+        &mut self,
+        fits: impl Fn(&u8) -> bool,
+        kind: Kind,
+    ) -> Result<Kind, LexError> {
         let inner = self.text.get(self.pos + 2..).unwrap_or_default();
         let length = inner.iter().take_while(|byte| fits(byte)).count();
         if inner.get(length) != Some(&b'\'') || (kind == Kind::Hex && length % 2 == 1) {
@@ -437,7 +445,8 @@ impl<'t> Lexer<'t> {
             b'"' if self.ansi_quotes => self.quoted(b'"').map(|()| Kind::UserVar),
             quote @ (b'\'' | b'"') => self.string(quote).map(|()| Kind::UserVar),
             _ => {
-                while matches!(self.peek(0), b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'$') {
+                while matches!(self.peek(0), b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'$')
+                {
                     self.pos += 1;
                 }
                 if self.peek(0) >= 0x80 {
@@ -478,7 +487,9 @@ impl<'t> Lexer<'t> {
             return Ok(());
         }
         self.pos += if own { 4 } else { 3 };
-        let digits = (0..6).take_while(|&at| self.peek(at).is_ascii_digit()).count();
+        let digits = (0..6)
+            .take_while(|&at| self.peek(at).is_ascii_digit())
+            .count();
         if digits >= 5 {
             let version = (0..digits).fold(0, |number, at| {
                 number * 10 + u32::from(self.peek(at).wrapping_sub(b'0'))
@@ -499,7 +510,10 @@ impl<'t> Lexer<'t> {
         let mut open = 0;
         loop {
             let rest = self.rest();
-            let Some(length) = rest.iter().position(|&byte| matches!(byte, b'*' | b'/' | 0)) else {
+            let Some(length) = rest
+                .iter()
+                .position(|&byte| matches!(byte, b'*' | b'/' | 0))
+            else {
                 self.pos = self.text.len();
                 return Err(LexError::Unterminated);
             };
@@ -573,13 +587,53 @@ fn is_latin1_letter(byte: u8) -> bool {
 /// Whether a word is a character set behind an underscore.
 fn is_introducer(word: &[u8]) -> bool {
     let name = word.get(1..).unwrap_or_default();
-    CHARSETS.iter().any(|known| name.eq_ignore_ascii_case(known))
+    CHARSETS
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
 }
 
 const CHARSETS: &[&[u8]] = &[
-    b"armscii8", b"ascii", b"big5", b"binary", b"cp1250", b"cp1251", b"cp1256", b"cp1257", b"cp850", b"cp852",
-    b"cp866", b"cp932", b"dec8", b"eucjpms", b"euckr", b"gb18030", b"gb2312", b"gbk", b"geostd8", b"greek",
-    b"hebrew", b"hp8", b"keybcs2", b"koi8r", b"koi8u", b"latin1", b"latin2", b"latin5", b"latin7", b"macce",
-    b"macroman", b"sjis", b"swe7", b"tis620", b"ucs2", b"ujis", b"utf16", b"utf16le", b"utf32", b"utf8",
-    b"utf8mb3", b"utf8mb4", b"filename",
+    b"armscii8",
+    b"ascii",
+    b"big5",
+    b"binary",
+    b"cp1250",
+    b"cp1251",
+    b"cp1256",
+    b"cp1257",
+    b"cp850",
+    b"cp852",
+    b"cp866",
+    b"cp932",
+    b"dec8",
+    b"eucjpms",
+    b"euckr",
+    b"gb18030",
+    b"gb2312",
+    b"gbk",
+    b"geostd8",
+    b"greek",
+    b"hebrew",
+    b"hp8",
+    b"keybcs2",
+    b"koi8r",
+    b"koi8u",
+    b"latin1",
+    b"latin2",
+    b"latin5",
+    b"latin7",
+    b"macce",
+    b"macroman",
+    b"sjis",
+    b"swe7",
+    b"tis620",
+    b"ucs2",
+    b"ujis",
+    b"utf16",
+    b"utf16le",
+    b"utf32",
+    b"utf8",
+    b"utf8mb3",
+    b"utf8mb4",
+    b"filename",
 ];

@@ -25,11 +25,12 @@ use super::{Analysis, Encoding, Fingerprint, Limits, PostgresLex};
 use crate::vocabulary::{Class, Unreadable, Verb};
 
 pub(crate) use normal::Sketch;
-pub use replication::analyse_replication;
+pub(crate) use replication::analyse_replication;
+pub(crate) use secrets::speaks_of_secrets;
 
 /// Reads a text from scratch. Pure and total; needs [`super::ANALYSIS_STACK_BYTES`] of stack.
 #[must_use]
-pub fn analyse(text: &[u8], lex: &PostgresLex, limits: &Limits) -> Analysis {
+pub(crate) fn analyse(text: &[u8], lex: &PostgresLex, limits: &Limits) -> Analysis {
     let Some(decoded) = lex.encoding.decode(text) else {
         return undecodable(text, lex, limits);
     };

@@ -8,7 +8,7 @@ use super::{bytes, normal, secrets};
 
 /// Reads a text that came over a replication connection: its commands first, SQL otherwise.
 #[must_use]
-pub fn analyse_replication(text: &[u8], lex: &PostgresLex, limits: &Limits) -> Analysis {
+pub(crate) fn analyse_replication(text: &[u8], lex: &PostgresLex, limits: &Limits) -> Analysis {
     if !is_command(text) {
         return super::analyse(text, lex, limits);
     }

@@ -350,7 +350,7 @@ fn is_secret_setting(literal: &[u8]) -> bool {
 }
 
 /// Whether a literal looks like a connection string or a definition with a password.
-fn speaks_of_secrets(literal: &[u8]) -> bool {
+pub(crate) fn speaks_of_secrets(literal: &[u8]) -> bool {
     contains_word(literal, b"password")
         || contains_passwd(literal)
         || contains_word(literal, b"passfile")
