@@ -15,10 +15,10 @@
 //! | MariaDB's `PROGRESS`, `STMT_BULK_OPERATIONS`, `EXTENDED_METADATA`, `CACHE_METADATA`, `BULK_UNIT_RESULTS` | as the server | understood |
 //! | MariaDB's `COM_MULTI` and any flag that is not named here | never | its meaning for the framing is unknown |
 //!
-//! A client that sets a flag which changes how its own bytes are read (`SSL`, `COMPRESS`,
-//! `ZSTD_COMPRESSION_ALGORITHM` and those of the login) without an offer breaks the protocol. Other
-//! flags without an offer are cleared on their way to the server: MySQL's own client library sets
-//! many of them whatever the server says, and relies on the intersection.
+//! A client that sets `SSL`, `COMPRESS` or `ZSTD_COMPRESSION_ALGORITHM` without an offer breaks the
+//! protocol: the bytes that it sends next can't be read. Other flags without an offer are cleared on their
+//! way to the server: MySQL's own client library sets many of them whatever the server says, and acts, as
+//! the server does, by what both have. So is the login read.
 //!
 //! Sources: MySQL source documentation, "Capabilities Flags"; MariaDB "Connection", "Capabilities".
 
@@ -117,18 +117,8 @@ flags! {
 }
 
 impl Capabilities {
-    /// What a login is read by; a client may set these only if they are offered.
-    const LOGIN: Self = Self(
-        Self::CONNECT_WITH_DB.0
-            | Self::PROTOCOL_41.0
-            | Self::SSL.0
-            | Self::COMPRESS.0
-            | Self::ZSTD_COMPRESSION_ALGORITHM.0
-            | Self::SECURE_CONNECTION.0
-            | Self::PLUGIN_AUTH.0
-            | Self::CONNECT_ATTRS.0
-            | Self::PLUGIN_AUTH_LENENC.0,
-    );
+    /// What changes the bytes of a whole leg; a client may set these only if they are offered.
+    const FRAMING: Self = Self(Self::SSL.0 | Self::COMPRESS.0 | Self::ZSTD_COMPRESSION_ALGORITHM.0);
     /// What is never offered although it has a name.
     const REMOVED: Self = Self(
         Self::COMPRESS.0 | Self::ZSTD_COMPRESSION_ALGORITHM.0 | Self::SSL.0 | Self::COM_MULTI.0,
@@ -186,7 +176,7 @@ impl Capabilities {
 
     /// Tells whether a client may have set these flags when it was offered `offer`.
     pub(crate) fn may_follow(self, offer: Self) -> bool {
-        self.and(Self::LOGIN).without(offer) == Self::default()
+        self.and(Self::FRAMING).without(offer) == Self::default()
     }
 }
 

@@ -95,30 +95,30 @@ pub(crate) struct Read<'a> {
     pub(crate) answer: &'a [u8],
 }
 
-/// Reads a login's payload; `agreed` is shown with it.
+/// Reads a login's payload by the flags that both ends have: clients leave out what the server does not know,
+/// whatever flags they set.
 pub(crate) fn login(payload: &[u8], agreed: Capabilities) -> Result<Read<'_>, CursorError> {
     let front = front(payload).ok_or(CursorError::Invalid)?;
-    let capabilities = front.capabilities;
     let mut cursor = Cursor::new(payload);
     cursor.take(FRONT)?;
     let user = cursor.cstr()?;
-    let answer = if capabilities.has(Capabilities::PLUGIN_AUTH_LENENC) {
+    let answer = if agreed.has(Capabilities::PLUGIN_AUTH_LENENC) {
         cursor.lenenc_bytes()?
     } else {
         let length = cursor.u8()?;
         cursor.take(usize::from(length))?
     };
-    let database = if capabilities.has(Capabilities::CONNECT_WITH_DB) {
+    let database = if agreed.has(Capabilities::CONNECT_WITH_DB) {
         until_nul(&mut cursor)?
     } else {
         &[]
     };
-    let plugin = if capabilities.has(Capabilities::PLUGIN_AUTH) {
+    let plugin = if agreed.has(Capabilities::PLUGIN_AUTH) {
         until_nul(&mut cursor)?
     } else {
         &[]
     };
-    let attributes = attributes(&mut cursor, capabilities)?;
+    let attributes = attributes(&mut cursor, agreed)?;
     cursor.finish()?;
     Ok(Read {
         login: Login {

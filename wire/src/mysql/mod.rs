@@ -27,6 +27,8 @@
 
 mod auth;
 pub mod capabilities;
+#[doc(hidden)]
+pub mod check;
 pub mod command;
 pub mod encode;
 pub mod errcode;

@@ -178,3 +178,49 @@ fn log_of(name: &str) -> Option<String> {
     let all = conversations(&bytes);
     Some(play(&all[0], usize::MAX).log.join("\n"))
 }
+
+#[test]
+fn logins_are_read_as_their_clients_meant_them() {
+    let Some(log) = log_of("caching_sha2_password-after-auth-switch.pcapng") else {
+        return;
+    };
+    assert!(
+        log.contains("Authenticated { method: CachingSha2 }"),
+        "{log}"
+    );
+    let log = log_of("mysql8-navicat-login-failed.pcap").unwrap();
+    assert!(log.contains("AuthFailed { code: 1045 (28000) }"), "{log}");
+    let log = log_of("encrypted.pcap").unwrap();
+    assert!(log.contains("StartTls { leg: Client"), "{log}");
+    // a server so old that it does not know of plugins, and clients that do
+    let bytes = fs::read(folder().unwrap().join("auth.pcap")).unwrap();
+    let logs: Vec<_> = conversations(&bytes)
+        .iter()
+        .map(|turns| play(turns, usize::MAX).log.join("\n"))
+        .collect();
+    let ended = |reason| logs.iter().filter(|log| log.contains(reason)).count();
+    assert_eq!(ended("Violation"), 0, "{logs:#?}");
+    assert!(ended("ServerFatal(1130 (HY000))") > 0 && ended("AuthFailed") > 0);
+}
+
+#[test]
+fn commands_are_read_as_their_clients_meant_them() {
+    let Some(log) = log_of("change-user-success.pcap") else {
+        return;
+    };
+    assert!(
+        log.contains("change user ") && log.contains("SessionReset"),
+        "{log}"
+    );
+    let log = log_of("change-user-error.pcap").unwrap();
+    assert!(log.contains("Failed 1045 (28000)"), "{log}");
+    let log = log_of("many-query-attrs.pcap").unwrap();
+    assert!(log.contains("n1=Bytes([52, 50]) n2="), "{log}");
+    let log = log_of("mysql.pcap").unwrap();
+    assert!(
+        log.contains(
+            "[insert into foo (animal, name) values (\"dog\", \"Goofy\")] Done affected=1"
+        )
+    );
+    assert!(log.contains("[select * from foo] Done rows=2"), "{log}");
+}

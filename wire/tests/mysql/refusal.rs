@@ -146,3 +146,14 @@ fn the_operator_ends_a_session_between_commands_or_in_one() {
     wire.event(bye());
     assert!(wire.got().is_empty());
 }
+
+#[test]
+fn a_refusal_waits_for_the_end_of_the_answer_before_it() {
+    let mut wire = Wire::ready(NEW);
+    wire.client(&[query("a"), query("deny")].concat());
+    let error = p(1, &[&err(1064, b"42000")[..], &[b'x'; 400]].concat());
+    wire.server(&error[..100]);
+    assert_eq!(wire.got(), error[..100]);
+    wire.server(&error[100..]);
+    assert_eq!(wire.got(), [&error[100..], &refused(1)].concat());
+}

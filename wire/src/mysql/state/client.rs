@@ -32,6 +32,8 @@ impl<P, T: Clone> Session<P, T> {
             }
             let step = if self.client_rest.is_some() {
                 self.stream_command()?
+            } else if self.current.is_none() && self.server_rest.is_some() {
+                Step::Stop // the last answer is not through yet
             } else if let Some(refused) = self.refused.take() {
                 self.deliver(refused);
                 Step::Continue
@@ -90,6 +92,7 @@ impl<P, T: Clone> Session<P, T> {
         if packet.seq != 0 {
             return Err(misbehaved(Misbehaviour::Sequence));
         }
+        self.numbers.client = 1;
         let number = match bytes.get(HEADER) {
             // an empty command is one of number 0 to the server
             None if packet.length == 0 => 0,
@@ -120,7 +123,6 @@ impl<P, T: Clone> Session<P, T> {
                 Fate::Passed => self.pass_command(command, message),
             },
             Measured::TooLong(_) if command.fate() == Fate::Passed => {
-                self.numbers.client = 1;
                 Err(InvalidMessage::Layout(number).into())
             }
             Measured::TooLong(length) => {
@@ -136,7 +138,6 @@ impl<P, T: Clone> Session<P, T> {
                     awaits: Awaits::Notice,
                     size: Size::TooLarge,
                 });
-                self.numbers.client = 1;
                 self.out.push(Action::Inspect);
                 Ok(Step::Stop)
             }
@@ -207,7 +208,6 @@ impl<P, T: Clone> Session<P, T> {
         let body = bytes.get(HEADER.saturating_add(1)..message.total);
         let mut cursor = Cursor::new(body.unwrap_or_default());
         let layout = |_| InvalidMessage::Layout(command.number());
-        self.numbers.client = 1;
         match command {
             Command::Reset | Command::Close => {
                 let id = cursor.u32_le().map_err(layout)?;
@@ -256,7 +256,6 @@ impl<P, T: Clone> Session<P, T> {
     fn long_data(&mut self, packet: packet::Packet) -> Result<Step, Error> {
         let layout = InvalidMessage::Layout(Command::SendLongData.number());
         if packet.length < LONG_DATA {
-            self.numbers.client = 1;
             return Err(layout.into());
         }
         let bytes = self.client.unjudged();

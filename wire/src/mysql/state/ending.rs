@@ -69,7 +69,17 @@ impl<P, T: Clone> Session<P, T> {
         self.server.drop_unjudged();
         if let Some(fatal) = fatal {
             let error = refuse::fatal(fatal, self.encoding());
-            if self.phase == Phase::ExpectCommand && !self.client_waits() {
+            let blames_client = matches!(
+                reason,
+                CloseReason::Violation(
+                    Error::InvalidMessage(_)
+                        | Error::PeerMisbehaved {
+                            peer: Leg::Client,
+                            ..
+                        }
+                )
+            );
+            if self.phase == Phase::ExpectCommand && !blames_client && !self.client_waits() {
                 self.numbers.client = 0; // it comes unasked
             }
             self.tell_client(&error);
@@ -88,6 +98,10 @@ impl<P, T: Clone> Session<P, T> {
             self.report(Completion::Lost);
         }
         self.front = None;
+        // what the caller has not seen yet is not held any more
+        self.out
+            .actions
+            .retain(|action| !matches!(action, Action::Inspect));
         self.own.clear();
         self.files.clear();
         self.phase = Phase::Closed;

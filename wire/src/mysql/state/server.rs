@@ -39,6 +39,10 @@ impl<P, T: Clone> Session<P, T> {
             if step == Step::Stop || self.phase == Phase::Closed {
                 break;
             }
+            // what the server says behind an answer belongs to the next command, if there is one
+            if self.current.is_none() && self.server_rest.is_none() {
+                self.read_commands()?;
+            }
         }
         self.read_commands()
     }
