@@ -9,27 +9,9 @@ const { Client } = load('pg');
 const Cursor = load('pg-cursor');
 const copy = load('pg-copy-streams');
 
-const expectRefusals = (process.env.EXPECT_REFUSALS || 'yes') === 'yes';
-const line = (text) => console.log(text.replace(/\s+/g, ' '));
+const { check, refused: refusedWith, finish, expectRefusals } = require('./common.js');
 
-async function check(name, expected, action) {
-  try {
-    const got = JSON.stringify(await action());
-    const want = JSON.stringify(expected);
-    line(got === want ? `ok ${name}` : `FAIL ${name} expected ${want}, got ${got}`);
-  } catch (e) {
-    line(`FAIL ${name} ${e}`);
-  }
-}
-
-async function refused(name, action) {
-  try {
-    await action();
-    line(`FAIL ${name} the statement was not refused`);
-  } catch (e) {
-    line(`refused ${name} ` + [e.code, e.message, e.detail, e.hint].map((f) => f || '').join('|'));
-  }
-}
+const refused = (name, action) => refusedWith(name, (e) => [e.code, e.message, e.detail, e.hint], action);
 
 function settings() {
   if ((process.env.PGSSLMODE || 'disable') === 'disable') return { ssl: false };
@@ -114,10 +96,10 @@ async function main() {
     await check('continues', '0', () => value('SELECT count(*) FROM notes WHERE id = 9502'));
   }
   await client.end();
-  line('done');
+  finish();
 }
 
 main().catch((e) => {
-  line(`FAIL connect ${e}`);
+  console.log(`FAIL connect ${e}`);
   process.exitCode = 1;
 });

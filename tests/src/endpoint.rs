@@ -39,6 +39,19 @@ impl Endpoint {
         };
     }
 
+    /// Gives a program of the MySQL drivers this endpoint.
+    pub fn describe_mysql(&self, command: &mut Command) {
+        let authority = self.authority.clone().unwrap_or_default();
+        command
+            .env("DB_HOST", "127.0.0.1")
+            .env("DB_PORT", self.port.to_string())
+            .env("DB_USER", &self.user)
+            .env("DB_PASSWORD", PASSWORD)
+            .env("DB_NAME", DATABASE)
+            .env("DB_TLS_CA", authority)
+            .env("EXPECT_REFUSALS", if self.refuses { "yes" } else { "no" });
+    }
+
     /// The tokio-postgres configuration of this endpoint.
     #[must_use]
     pub fn config(&self) -> tokio_postgres::Config {

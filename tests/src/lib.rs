@@ -5,6 +5,7 @@ pub mod audit;
 pub mod certificates;
 pub mod driver;
 pub mod endpoint;
+pub mod forward;
 pub mod mysql;
 pub mod oracle;
 pub mod paths;

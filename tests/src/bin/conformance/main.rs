@@ -1,8 +1,11 @@
 //! PostgreSQL's own regression, isolation and libpq_pipeline suites through sqlward, and the
-//! audit of those runs against the server's own record. See `conformance/run.sh`.
+//! audit of those runs against the server's own record; MariaDB's own suite. See `conformance/run.sh`.
 //!
-//! `conformance [--direct|--wire] [--short] [SUITE…]`; `--wire` runs them through the protocol core
-//! alone, without policy and audit.
+//! `conformance [--direct|--blind|--wire] [--short] [SUITE…]`; `--blind` runs MariaDB's suite through
+//! a byte-blind forwarder, `--wire` PostgreSQL's through the protocol core alone, without policy and
+//! audit.
+
+mod mtr;
 
 use std::fs;
 use std::net::TcpStream;
@@ -23,8 +26,20 @@ use tempfile::TempDir;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Direct,
+    Blind,
     Wire,
     Sqlward,
+}
+
+impl Way {
+    fn shown(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Blind => "through a byte-blind forwarder",
+            Self::Wire => "through the protocol core",
+            Self::Sqlward => "through sqlward",
+        }
+    }
 }
 
 struct Arguments {
@@ -43,9 +58,13 @@ impl Arguments {
         for argument in std::env::args().skip(1) {
             match argument.as_str() {
                 "--direct" => read.way = Way::Direct,
+                "--blind" => read.way = Way::Blind,
                 "--wire" => read.way = Way::Wire,
                 "--short" => read.short = true,
                 "regress" | "isolation" | "libpq_pipeline" => read.suites.push(argument),
+                other if mtr::SUITES.iter().any(|suite| suite.name == other) => {
+                    read.suites.push(argument);
+                }
                 other => bail!("unknown argument `{other}`"),
             }
         }
@@ -60,10 +79,13 @@ impl Arguments {
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::read()?;
-    let tree = source()?;
     let mut good = true;
     for suite in &arguments.suites {
-        good &= run(suite, &tree, &arguments).with_context(|| suite.clone())?;
+        good &= match mtr::SUITES.iter().find(|one| one.name == suite) {
+            Some(found) => mtr::run_suite(found, &arguments),
+            None => run(suite, &source()?, &arguments),
+        }
+        .with_context(|| suite.clone())?;
     }
     Ok(if good {
         ExitCode::SUCCESS
@@ -111,6 +133,7 @@ fn run(suite: &str, tree: &Path, arguments: &Arguments) -> Result<bool> {
     let mut forwarder = None;
     let port = match arguments.way {
         Way::Direct => server.port(),
+        Way::Blind => bail!("--blind is for MariaDB's suite"),
         Way::Wire => {
             let port = ports::free()?;
             let mut command = Command::new(profile_dir()?.join("wire-forwarder"));
@@ -137,14 +160,10 @@ fn run(suite: &str, tree: &Path, arguments: &Arguments) -> Result<bool> {
         "isolation" => isolation(tree, folder.path(), port, arguments.short)?,
         _ => libpq_pipeline(tree, folder.path(), port)?,
     };
-    let way = match arguments.way {
-        Way::Direct => "direct",
-        Way::Wire => "through the protocol core",
-        Way::Sqlward => "through sqlward",
-    };
     let seconds = started.elapsed().as_secs();
     println!(
-        "{suite}, {way}: {} of {} passed in {seconds} s",
+        "{suite}, {}: {} of {} passed in {seconds} s",
+        arguments.way.shown(),
         tally.passed,
         tally.total()
     );
@@ -180,8 +199,7 @@ fn run(suite: &str, tree: &Path, arguments: &Arguments) -> Result<bool> {
 
 /// Leaves what is needed to look into a failure under build/conformance/results.
 fn keep(suite: &str, folder: &Path, findings: &oracle::Findings) -> Result<()> {
-    let results = repository().join("build/conformance/results");
-    fs::create_dir_all(&results)?;
+    let results = results()?;
     let differences = findings.differences.join("\n");
     fs::write(results.join(format!("{suite}.audit.txt")), differences)?;
     let diffs = folder.join("out/regression.diffs");
@@ -189,6 +207,12 @@ fn keep(suite: &str, folder: &Path, findings: &oracle::Findings) -> Result<()> {
         fs::copy(diffs, results.join(format!("{suite}.diffs")))?;
     }
     Ok(())
+}
+
+fn results() -> Result<PathBuf> {
+    let results = repository().join("build/conformance/results");
+    fs::create_dir_all(&results)?;
+    Ok(results)
 }
 
 #[derive(Default)]
