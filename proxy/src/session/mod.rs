@@ -170,9 +170,7 @@ impl<P: Protocol> Session<P> {
     }
 
     async fn run(&mut self) {
-        if P::DIALECT.is_some() {
-            self.started();
-        }
+        P::begun(self);
         let reason = loop {
             match std::future::poll_fn(|cx| self.pump(cx)).await {
                 Next::StartTls(Leg::Client, negotiation) => self.encrypt_client(negotiation).await,

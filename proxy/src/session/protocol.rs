@@ -1,6 +1,6 @@
 //! What the shell asks of a protocol: its core, and the half of a session that is its own.
 
-use sqlward_policy::{Permit, vocabulary::Dialect};
+use sqlward_policy::Permit;
 use sqlward_wire::{Action, Event, Outcome, Pipe, TxStatus, mysql, pg};
 
 use super::{Next, Session, Tag};
@@ -55,11 +55,11 @@ pub(crate) trait Protocol: Sized {
     /// Its core.
     type Wire: Core;
 
-    /// The dialect, where the protocol alone tells it.
-    const DIALECT: Option<Dialect>;
-
     /// A session that has just been accepted.
     fn begin(listener: &Listener, limits: &Limits) -> (Self, Self::Wire);
+
+    /// The client is there: the session's record begins, unless more has to be known for it.
+    fn begun(session: &mut Session<Self>);
 
     /// What the client has sent of its TLS handshake already, where the handshake is the first thing on the connection.
     fn take_tls_preamble(wire: &mut Self::Wire) -> Vec<u8>;

@@ -94,12 +94,17 @@ impl Product {
     /// The command-line client.
     #[must_use]
     pub fn client(self) -> PathBuf {
-        let name = if self.is_mariadb() {
+        self.base().join("bin").join(self.client_name())
+    }
+
+    /// The command-line client's name, which it also gives to servers.
+    #[must_use]
+    pub fn client_name(self) -> &'static str {
+        if self.is_mariadb() {
             "mariadb"
         } else {
             "mysql"
-        };
-        self.base().join("bin").join(name)
+        }
     }
 
     /// The folder of messages and character sets.

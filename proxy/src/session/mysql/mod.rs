@@ -44,9 +44,6 @@ enum Question {
 impl Protocol for Mysql {
     type Wire = mysql::Session<Permit, Tag>;
 
-    /// Which of the two it is, the greeting tells.
-    const DIALECT: Option<Dialect> = None;
-
     fn begin(listener: &Listener, limits: &Limits) -> (Self, Self::Wire) {
         let protocol = Self {
             reading: Reading::new(),
@@ -55,6 +52,14 @@ impl Protocol for Mysql {
             next: None,
         };
         (protocol, mysql::Session::new(settings(listener, limits)))
+    }
+
+    fn begun(session: &mut Session<Self>) {
+        // Which of the two it is, the greeting tells: the record begins then.
+        session.context.speak(Dialect::Mysql);
+        if !session.placed {
+            session.abort(SqlState::TOO_MANY_CONNECTIONS, "Too many connections");
+        }
     }
 
     fn take_tls_preamble(_wire: &mut Self::Wire) -> Vec<u8> {
@@ -157,10 +162,6 @@ impl Session<Mysql> {
             };
             self.context.speak(dialect);
             self.started();
-            if !self.placed {
-                self.abort(SqlState::TOO_MANY_CONNECTIONS, "Too many connections");
-                return None;
-            }
         }
         let held = self.wire.held()?;
         let several = matches!(held, mysql::Held::Query { .. }) && self.wire.has_multi_statements();

@@ -5,7 +5,6 @@ use std::{rc::Rc, sync::Arc};
 use sqlward_policy::{
     Permit,
     statement::{Encoding, Known, LexState, PostgresLex},
-    vocabulary::Dialect,
 };
 use sqlward_wire::{Action, Completion, Event, Outcome, SqlState, pg};
 
@@ -34,11 +33,13 @@ pub(crate) struct Pg {
 impl Protocol for Pg {
     type Wire = pg::Session<Permit, Tag>;
 
-    const DIALECT: Option<Dialect> = Some(Dialect::Postgres);
-
     fn begin(listener: &Listener, limits: &Limits) -> (Self, Self::Wire) {
         let settings = settings(listener, limits.max_statement_bytes);
         (Self::default(), pg::Session::new(settings))
+    }
+
+    fn begun(session: &mut Session<Self>) {
+        session.started();
     }
 
     fn take_tls_preamble(wire: &mut Self::Wire) -> Vec<u8> {
