@@ -126,7 +126,7 @@ fn commands(mode: u8) -> Vec<u8> {
         .concat(),
         2 => [command(b"\x04t\0"), query].concat(),
         3 => command(b"\x12\0\0"),
-        4 => [command(b"\x11u\0\0d\0"), query].concat(),
+        4 => command(b"\x11u\0\0d\0"),
         5 => [command(b"\x1f"), command(b"\x09"), query].concat(),
         6 => [query, encode::packets(b"data", 2), encode::packets(b"", 3)].concat(),
         _ => [command(b"\x1b\0\0"), command(b"\x0a"), command(b"\x0e")].concat(),
@@ -254,8 +254,10 @@ impl Player {
                 );
             }
             Action::SessionReset => {
-                self.asked = self.asked.saturating_add(1);
-                assert!(self.session.ask(b"q").is_ok(), "it can't be asked");
+                // it may have closed meanwhile
+                if self.session.ask(b"q").is_ok() {
+                    self.asked = self.asked.saturating_add(1);
+                }
             }
             Action::Answered(_) => {
                 assert!(self.asked > 0, "an answer to nothing");

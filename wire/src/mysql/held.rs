@@ -99,7 +99,7 @@ pub enum Held<'a, T> {
     Replication {
         /// Which.
         command: Command,
-        /// What follows the command's number; COM_REGISTER_SLAVE has a password in it.
+        /// What follows the command's number; of COM_REGISTER_SLAVE, what stands before the password.
         body: &'a [u8],
     },
     /// A command longer than `max_statement_bytes`; it can only be refused. Its bytes are thrown away as they come.

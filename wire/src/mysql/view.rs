@@ -128,9 +128,13 @@ impl<P, T: Clone> Session<P, T> {
                 }
                 Held::Admin { command, body }
             }
-            command @ (Command::BinlogDump | Command::BinlogDumpGtid | Command::RegisterSlave) => {
+            command @ (Command::BinlogDump | Command::BinlogDumpGtid) => {
                 Held::Replication { command, body }
             }
+            command @ Command::RegisterSlave => Held::Replication {
+                command,
+                body: before_password(body)?,
+            },
             Command::Quit
             | Command::Ping
             | Command::SendLongData
@@ -267,6 +271,23 @@ impl<P, T: Clone> Session<P, T> {
 pub(crate) enum Types {
     Sent,
     Remembered,
+}
+
+/// What of a COM_REGISTER_SLAVE may be shown: the replica's number, host and user.
+fn before_password(body: &[u8]) -> Result<&[u8], Unread> {
+    let mut cursor = Cursor::new(body);
+    cursor.u32_le()?;
+    for _ in 0..2 {
+        let length = cursor.u8()?;
+        cursor.take(usize::from(length))?;
+    }
+    let shown = body.len().saturating_sub(cursor.remaining());
+    let length = cursor.u8()?;
+    cursor.take(usize::from(length))?;
+    // a port, a rank, and the number of the source
+    cursor.take(10)?;
+    cursor.finish()?;
+    Ok(body.get(..shown).unwrap_or_default())
 }
 
 fn attributes<'a>(cursor: &mut Cursor<'a>) -> Result<Parameters<'a>, Unread> {

@@ -56,9 +56,12 @@ fn frames(bytes: &[u8]) -> Vec<(usize, &[u8])> {
 
 type Turns = Vec<(Leg, Vec<u8>)>;
 
+/// The client's and the server's.
+type Ports = (Vec<u8>, Vec<u8>);
+
 /// The payloads of each TCP connection that was captured from its beginning, in the order captured.
 fn conversations(bytes: &[u8]) -> Vec<Turns> {
-    let mut all: BTreeMap<(Vec<u8>, Vec<u8>), (Turns, [Option<u32>; 2])> = BTreeMap::new();
+    let mut all = BTreeMap::<Ports, (Turns, [Option<u32>; 2])>::new();
     for (link, frame) in frames(bytes) {
         let ip = match link {
             0 => &frame[4..],

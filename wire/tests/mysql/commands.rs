@@ -15,8 +15,8 @@ fn commands_that_are_answered_by_ok_or_eof() {
         (b"\x0d", "admin COM_DEBUG []", eof()),
         (b"\x0c\x07\0\0\0", "end thread 7", ok()),
         (
-            b"\x15\x01\0\0\0\0\0\0\0\0",
-            "replication COM_REGISTER_SLAVE 9",
+            b"\x15\x01\0\0\0\x01h\x01u\x06secret\xea\x0c\0\0\0\0\0\0\0\0",
+            "replication COM_REGISTER_SLAVE 8",
             ok(),
         ),
         (b"\x1b\0\0", "set option 0", eof()),
@@ -144,6 +144,7 @@ fn every_held_command_can_be_refused() {
             Command::FieldList => b"t\0",
             Command::ProcessKill => b"\0\0\0\0",
             Command::SetOption => b"\0\0",
+            Command::RegisterSlave => &[0; 17],
             Command::ChangeUser => b"u\0\0d\0",
             // these need a statement
             Command::Execute | Command::BulkExecute | Command::Fetch => continue,

@@ -275,10 +275,13 @@ fn a_refused_login_is_told_so_and_the_server_never_hears_of_it() {
     assert!(wire.sent().is_empty());
 }
 
+/// What the server asks, and what the client answers.
+type Turn<'a> = (&'a [u8], &'a [u8]);
+
 #[test]
 fn every_way_to_authenticate_passes() {
     let signature = [7; 64];
-    let scripts: [(&str, &[(&[u8], &[u8])]); 6] = [
+    let scripts: [(&str, &[Turn]); 6] = [
         ("MysqlNative", &[]),
         ("Ed25519", &[(b"\xfeclient_ed25519\0salt", &signature)]),
         (

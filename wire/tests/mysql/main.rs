@@ -10,6 +10,7 @@
 mod asking;
 mod captures;
 mod commands;
+mod ends;
 mod files;
 mod fuzz;
 mod hostile;
