@@ -83,6 +83,7 @@ need_conformance() {
   need dpkg-dev have_command dpkg-source
   need bison have_command bison
   need flex have_command flex
+  need socat have_command socat
   need_mysql
 }
 

@@ -2,8 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use sqlward_tests::mysql::raw::{self, Raw, capability};
-use sqlward_tests::mysql::{Options, Product, Server};
+use sqlward_tests::mysql::{Options, Product, Record, Server, record, traffic};
+use sqlward_tests::oracle::{self, Kind, Session};
 use sqlward_tests::server::{DATABASE, TRUSTED_USER};
+use sqlward_tests::traffic::Played;
 
 fn raw_client(product: Product) -> Result<()> {
     let server = Server::start(&Options {
@@ -93,4 +95,144 @@ fn mariadb11_raw() -> Result<()> {
 #[test]
 fn mysql_raw() -> Result<()> {
     raw_client(Product::MySql)
+}
+
+/// The reader of the server's record finds exactly what the clients did: without this, agreement
+/// of record and audit would prove little.
+fn recorded(product: Product, kind: Record) -> Result<()> {
+    let mut server = Server::start(&Options {
+        record: kind,
+        ..Options::new(product)
+    })?;
+    let played = play(server.port(), wanted()?)?;
+    let commands: usize = played.iter().map(|one| one.done.len()).sum();
+    if kind == Record::Table {
+        compare(&played, &record::general_log_table(&server)?)?;
+    }
+    server.stop()?;
+    if kind != Record::Table {
+        compare(&played, &record::general_log(&server.general_log())?)?;
+    }
+    if kind == Record::FileAndAudit {
+        compare_errors(&played, &record::server_audit(&server.audit_log())?)?;
+    }
+    println!(
+        "{}: {commands} commands in {SESSIONS} sessions",
+        product.name()
+    );
+    Ok(())
+}
+
+/// `SQLWARD_STATEMENTS` sets the number of commands.
+fn wanted() -> Result<usize> {
+    match std::env::var("SQLWARD_STATEMENTS") {
+        Ok(text) => text.parse().context("SQLWARD_STATEMENTS"),
+        Err(_) => Ok(5_000),
+    }
+}
+
+fn play(port: u16, count: usize) -> Result<Vec<Played>> {
+    let each = count.div_ceil(usize::try_from(SESSIONS)?);
+    std::thread::scope(|scope| {
+        let sessions: Vec<_> = (1..=SESSIONS)
+            .map(|seed| scope.spawn(move || traffic::play(port, TRUSTED_USER, seed, each)))
+            .collect();
+        sessions
+            .into_iter()
+            .map(|session| {
+                session
+                    .join()
+                    .map_err(|_| anyhow::anyhow!("a session panicked"))?
+            })
+            .collect()
+    })
+}
+
+/// Every command is in the general log, in its session, in order, with user and database.
+fn compare(played: &[Played], record: &[Session]) -> Result<()> {
+    for one in played {
+        let found = record.iter().find(|session| session.pid == one.pid);
+        let found = found.with_context(|| format!("no session {}", one.pid))?;
+        let mut database = DATABASE;
+        for (done, entry) in one.done.iter().zip(&found.entries) {
+            ensure!(
+                done.kind == entry.kind && done.text == entry.text,
+                "client: {done:?}\nserver: {entry:?}"
+            );
+            ensure!(
+                entry.user == TRUSTED_USER
+                    && (entry.database == database || entry.kind == Kind::Command),
+                "{database}: {entry:?}"
+            );
+            for name in [DATABASE, traffic::OTHER_DATABASE] {
+                if done.text == format!("USE {name}") || done.text == format!("Init DB {name}") {
+                    database = name;
+                }
+            }
+        }
+        ensure!(
+            one.done.len() == found.entries.len(),
+            "{} {}: {:?}",
+            one.done.len(),
+            found.entries.len(),
+            found.entries.get(one.done.len())
+        );
+    }
+    Ok(())
+}
+
+/// The errors of the executed commands, in order, are those of server_audit.
+fn compare_errors(played: &[Played], record: &[Session]) -> Result<()> {
+    for one in played {
+        let found = record.iter().find(|session| session.pid == one.pid);
+        let found = found.with_context(|| format!("no session {}", one.pid))?;
+        let client: Vec<&str> = one
+            .done
+            .iter()
+            .filter_map(|done| done.error.as_deref())
+            .collect();
+        // A failed COM_STMT_PREPARE is an error here, and in the general log nothing.
+        let server: Vec<&str> = found
+            .entries
+            .iter()
+            .filter(|entry| !entry.text.starts_with("SELECT nonesuch") || !never_ran(one, entry))
+            .filter_map(|entry| entry.error.as_deref())
+            .collect();
+        ensure!(
+            client == server,
+            "session {}: {client:?}\n{server:?}",
+            one.pid
+        );
+    }
+    Ok(())
+}
+
+/// Whether the client has no command that holds the statement.
+fn never_ran(played: &Played, entry: &oracle::Entry) -> bool {
+    !played
+        .done
+        .iter()
+        .any(|done| done.text.contains(&entry.text))
+}
+
+const SESSIONS: u64 = 16;
+
+#[test]
+fn mariadb10_record() -> Result<()> {
+    recorded(Product::MariaDb10, Record::FileAndAudit)
+}
+
+#[test]
+fn mariadb11_record() -> Result<()> {
+    recorded(Product::MariaDb11, Record::Table)
+}
+
+#[test]
+fn mysql_record() -> Result<()> {
+    recorded(Product::MySql, Record::File)
+}
+
+#[test]
+fn mysql_record_in_a_table() -> Result<()> {
+    recorded(Product::MySql, Record::Table)
 }

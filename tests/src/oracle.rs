@@ -26,6 +26,10 @@ pub enum Kind {
     Function,
     /// A replication command.
     Replication,
+    /// A statement prepared by MySQL's protocol.
+    Prepare,
+    /// Another command of MySQL's protocol, named in the text.
+    Command,
     /// It failed before the server began to run it.
     Rejected,
 }
@@ -228,7 +232,14 @@ pub fn compare(files: &[PathBuf], data: &Path) -> Result<Findings> {
 /// # Errors
 /// When the server's record can't be read.
 pub fn compare_records(files: &[PathBuf], recorded: &[Statement]) -> Result<Findings> {
-    let server = read(files)?;
+    compare_sessions(&read(files)?, recorded)
+}
+
+/// Compares sessions of any server's record with records.
+///
+/// # Errors
+/// When a record has no session number.
+pub fn compare_sessions(server: &[Session], recorded: &[Statement]) -> Result<Findings> {
     let mut findings = Findings {
         statements: server.iter().map(|session| session.entries.len()).sum(),
         sessions: server.len(),
@@ -357,7 +368,8 @@ fn compare_fields(pid: u32, entry: &Entry, record: &Statement, differences: &mut
         Kind::Execute => record.kind == "execute",
         Kind::Fetch => record.kind == "fetch",
         Kind::Function => record.kind == "function-call",
-        Kind::Rejected => true,
+        Kind::Prepare => record.kind == "prepare",
+        Kind::Rejected | Kind::Command => true,
     };
     if !kind_fits {
         differ("kind", &entry.kind, &record.kind);

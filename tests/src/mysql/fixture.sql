@@ -1,4 +1,5 @@
 CREATE DATABASE app CHARACTER SET utf8mb4;
+CREATE DATABASE other CHARACTER SET utf8mb4;
 USE app;
 CREATE TABLE accounts (id int PRIMARY KEY, owner varchar(100) NOT NULL, balance int NOT NULL);
 INSERT INTO accounts WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 100) SELECT n, concat('owner ', n), 1000 FROM g;

@@ -4,7 +4,9 @@
 pub mod packet;
 pub mod product;
 pub mod raw;
+pub mod record;
 pub mod server;
+pub mod traffic;
 
 pub use product::{Login, Product};
 pub use server::{Options, Record, Server};

@@ -376,7 +376,10 @@ fn script(product: Product) -> String {
         users.push(login.user);
     }
     for user in users {
-        let _infallible = writeln!(script, "GRANT ALL ON app.* TO {user};");
+        let _infallible = writeln!(
+            script,
+            "GRANT ALL ON app.* TO {user}; GRANT ALL ON other.* TO {user};"
+        );
     }
     script
 }
