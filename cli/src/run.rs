@@ -1,9 +1,6 @@
 //! `sqlward run`.
 
-use std::{
-    fs::File, io::IsTerminal, net::SocketAddr, os::fd::AsFd, path::PathBuf, process::ExitCode,
-    sync::Mutex,
-};
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
@@ -67,7 +64,7 @@ impl Run {
         start_logging(log.map_or(config.log, |log| match log {
             Log::Text => LogFormat::Text,
             Log::Json => LogFormat::Json,
-        }))?;
+        }));
         match sqlward_proxy::run(config) {
             Ok(()) => Ok(ExitCode::SUCCESS),
             Err(StartError::Policy(problems)) => Ok(output::bad_input(&problems)),
@@ -128,19 +125,17 @@ fn address(url: &str) -> Result<(Protocol, &str)> {
     Ok((protocol, rest))
 }
 
-/// Log to a copy of standard error: the grammar's library redirects the original for the time of each parse.
-fn start_logging(format: LogFormat) -> Result<()> {
+/// Log to standard error.
+fn start_logging(format: LogFormat) {
     let filter = EnvFilter::try_from_env("SQLWARD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = File::from(std::io::stderr().as_fd().try_clone_to_owned()?);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(Mutex::new(log));
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
     }
-    Ok(())
 }
 
 #[cfg(test)]

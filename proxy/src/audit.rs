@@ -259,15 +259,20 @@ pub(crate) fn parameters(
 pub struct Shapes(HashSet<[u8; 16]>);
 
 impl Shapes {
-    /// The key of `analysis`, its shape being in the journal from now on.
+    /// The key of a statement's shape, which is in the journal from now on.
     ///
     /// # Errors
     /// The journal can't take it.
     pub(crate) fn write(
         &mut self,
         lane: &mut Lane,
-        analysis: &Analysis,
+        known: &Known,
     ) -> Result<[u8; 16], JournalError> {
+        // What is known belongs to this worker, as the lane does: a key that it has was written here.
+        if let Some(key) = known.slot.key() {
+            return Ok(key);
+        }
+        let analysis = &known.analysis;
         let key = key(analysis);
         if !self.0.contains(&key) {
             let functions = functions(analysis);
@@ -279,6 +284,7 @@ impl Shapes {
             }
             self.0.insert(key);
         }
+        known.slot.set_key(key);
         Ok(key)
     }
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use sqlward_audit_store::record::SessionId;
 use sqlward_policy::Policy;
 use tokio::sync::Notify;
@@ -103,6 +104,26 @@ impl Shared {
             .set(figure(&figures.lag_bytes));
         self.metrics.store_rows.set(figure(&figures.rows));
         self.metrics.store_errors.set(figure(&figures.errors));
+    }
+}
+
+/// When a session's task was woken: everything that it then looks at had come by that time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Moment {
+    /// Nanoseconds since the session began.
+    pub mono_ns: u64,
+    /// Wall-clock time in microseconds since 1970.
+    pub wall_us: u64,
+}
+
+impl Moment {
+    /// The wall-clock time as policies know it.
+    #[must_use]
+    pub fn timestamp(self) -> Timestamp {
+        i64::try_from(self.wall_us)
+            .ok()
+            .and_then(|us| Timestamp::from_microsecond(us).ok())
+            .unwrap_or(Timestamp::MAX)
     }
 }
 

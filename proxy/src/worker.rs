@@ -20,9 +20,8 @@ use sqlward_policy::{
     statement::{ANALYSIS_STACK_BYTES, Limits, Reader},
 };
 use tokio::{
-    runtime,
+    runtime::{self, LocalOptions, LocalRuntime},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    task::LocalSet,
 };
 
 use crate::{
@@ -155,12 +154,7 @@ impl Worker {
     /// Remember how to wake session `session`.
     pub fn sleep(&self, session: u64, waker: &Waker) {
         let mut sleepers = self.sleepers.borrow_mut();
-        match sleepers.get_mut(&session) {
-            Some(known) => known.clone_from(waker),
-            None => {
-                sleepers.insert(session, waker.clone());
-            }
-        }
+        sleepers.insert(session, waker.clone());
     }
 
     /// Session `session` has ended.
@@ -184,13 +178,28 @@ pub fn start(
     analysts: Analysts,
     shared: Arc<Shared>,
 ) -> io::Result<thread::JoinHandle<()>> {
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    thread::Builder::new()
+    let (made, told) = std::sync::mpsc::sync_channel(1);
+    let thread = thread::Builder::new()
         .name(format!("worker-{}", seat.number))
         .stack_size(ANALYSIS_STACK_BYTES)
-        .spawn(move || LocalSet::new().block_on(&runtime, serve(seat, lane, analysts, shared)))
+        .spawn(move || match local_runtime() {
+            Ok(runtime) => {
+                let _heard = made.send(Ok(()));
+                runtime.block_on(serve(seat, lane, analysts, shared));
+            }
+            Err(error) => {
+                let _heard = made.send(Err(error));
+            }
+        })?;
+    told.recv().map_err(io::Error::other)??;
+    Ok(thread)
+}
+
+/// A runtime that stays on its thread, so that its tasks need not be `Send` and go through no second queue.
+fn local_runtime() -> io::Result<LocalRuntime> {
+    runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
 }
 
 async fn serve(mut seat: Seat, lane: Lane, analysts: Analysts, shared: Arc<Shared>) {

@@ -1,6 +1,6 @@
 //! The memory in front of the analysis: one per worker thread.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::hash::BuildHasher;
 use std::ops::Range;
 use std::rc::Rc;
@@ -41,9 +41,12 @@ pub struct Known {
     pub slot: Slot,
 }
 
-/// A place for one value that belongs to one generation of a policy.
+/// A place for what others keep with an analysis: one value that belongs to one generation of a policy, and a key.
 #[derive(Debug, Default)]
-pub struct Slot(RefCell<Option<SlotEntry>>);
+pub struct Slot {
+    entry: RefCell<Option<SlotEntry>>,
+    key: Cell<Option<[u8; 16]>>,
+}
 
 /// The rules that a statement matches as far as the statement alone can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,15 +67,26 @@ impl Slot {
         path: Option<&SearchPath>,
         f: impl FnOnce(&[u32]) -> R,
     ) -> Option<R> {
-        let slot = self.0.borrow();
-        slot.as_ref()
+        let entry = self.entry.borrow();
+        entry
+            .as_ref()
             .filter(|entry| entry.generation == generation && entry.path.as_ref() == path)
             .map(|entry| f(&entry.rules))
     }
 
     /// Keeps the rules of a generation, in place of those of another.
     pub fn set(&self, entry: SlotEntry) {
-        self.0.replace(Some(entry));
+        self.entry.replace(Some(entry));
+    }
+
+    /// The key under which the caller knows the analysis, once it has one.
+    pub fn key(&self) -> Option<[u8; 16]> {
+        self.key.get()
+    }
+
+    /// Keeps the caller's key.
+    pub fn set_key(&self, key: [u8; 16]) {
+        self.key.set(Some(key));
     }
 }
 

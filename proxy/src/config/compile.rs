@@ -284,7 +284,7 @@ impl Checker<'_> {
                 1
             }
             Some(workers) => workers.into_inner(),
-            None => std::thread::available_parallelism().map_or(1, usize::from),
+            None => default_workers(),
         };
         let least = least_journal_bytes(workers);
         let max_journal_bytes = match &file.audit.max_journal_bytes {
@@ -497,6 +497,12 @@ impl Checker<'_> {
             direct: tls.direct,
         }
     }
+}
+
+/// One worker per two processors, rounded up: clients' and servers' share of the work keeps the others busy where they
+/// run on the same machine, and the more sessions share a worker, the more of them each of its wake-ups serves.
+pub(super) fn default_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
 }
 
 /// What the journal needs at least: every lane has a segment in use and may need another before the store has

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use super::{
     ClientTls, Config, Listener, Protocol, ServerTls, TlsMode, Upstream,
-    compile::{default_journal_bytes, limits},
+    compile::{default_journal_bytes, default_workers, limits},
     file,
 };
 use crate::tls::{ClientFiles, Verification};
@@ -21,7 +21,7 @@ impl Config {
     ) -> Self {
         let host = upstream.rsplit_once(':').map_or(upstream, |(host, _)| host);
         let audit = file::Audit::default();
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = default_workers();
         Self {
             data_dir,
             policy,

@@ -10,7 +10,6 @@ pub(crate) use mysql::Doubt;
 
 use std::{ops::Range, rc::Rc, sync::Arc};
 
-use jiff::Timestamp;
 use smallvec::SmallVec;
 use sqlward_audit_store::{
     journal::JournalError,
@@ -34,7 +33,7 @@ use crate::{
     enforce::{self, Verdict},
     record::SessionRecord,
     session::{Context, Tag, effects},
-    shared::wall_us,
+    shared::Moment,
     worker::Worker,
 };
 
@@ -57,7 +56,7 @@ pub(crate) struct Bench<'a> {
     pub(crate) record: &'a mut SessionRecord,
     pub(crate) lex: LexState,
     pub(crate) status: Option<wire::TxStatus>,
-    pub(crate) now_ns: u64,
+    pub(crate) now: Moment,
 }
 
 /// A statement on its way to the journal.
@@ -136,12 +135,12 @@ impl Bench<'_> {
         let request = Request {
             statement: known,
             standing: self.context.standing(self.policy),
-            now: Timestamp::now(),
+            now: self.now.timestamp(),
             also: &bodies,
             unreadable_override: doubt.or(unknown),
         };
         let decision = sqlward_policy::decide(self.policy, &request);
-        if decision.refusal().is_some() {
+        if decision.refusal().is_some() && before.is_some() {
             self.context.role(before);
         }
         decision
@@ -186,7 +185,7 @@ impl Bench<'_> {
             Ok((seq, event)) => (Some(seq), Some(event)),
             Err(error) if enforce::may_go_unrecorded(policy, self.worker, &error) => (None, None),
             Err(_) => {
-                let run = Run::new(filing.kind, known, None, self.now_ns);
+                let run = Run::new(filing.kind, known, None, self.now.mono_ns);
                 return enforce::unrecordable(run, self.dialect());
             }
         };
@@ -194,7 +193,7 @@ impl Bench<'_> {
             let referred = self.context.names.referred(effects(&known));
             self.context.announce(&known, &referred);
         }
-        let mut run = Run::new(filing.kind, known, intent, self.now_ns);
+        let mut run = Run::new(filing.kind, known, intent, self.now.mono_ns);
         if filing.kind == IntentKind::Prepare && self.dialect() != Dialect::Postgres {
             run.database = self.context.subject.database.as_str().into();
         }
@@ -219,11 +218,8 @@ impl Bench<'_> {
         let worker = self.worker;
         let mut lane = worker.lane.borrow_mut();
         audit::tell_gap(&mut lane, worker, self.policy)?;
-        let shape = worker
-            .shapes
-            .borrow_mut()
-            .write(&mut lane, &known.analysis)?;
-        let wall_us = wall_us();
+        let shape = worker.shapes.borrow_mut().write(&mut lane, known)?;
+        let wall_us = self.now.wall_us;
         let event = lane.next_event_id(wall_us / 1_000);
         self.record.statements = self.record.statements.saturating_add(1);
         let status = status(self.status);
@@ -248,7 +244,7 @@ impl Bench<'_> {
             prepared_name: filing.prepared_name,
             portal: filing.portal,
             wall_us,
-            mono_ns: self.now_ns,
+            mono_ns: self.now.mono_ns,
             transaction: self.record.transactions,
             status,
             judgement,

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use jiff::Timestamp;
 use sqlward_audit_store::record::{IntentKind, Text};
 use sqlward_policy::{
     decide_function_call,
@@ -227,7 +226,12 @@ impl Bench<'_> {
 
     /// Something behind a message that was refused in the same pipeline: the server will skip it.
     fn behind(&self, refused: &Tag, refusal: &Rc<wire::Refusal>) -> Verdict {
-        let mut run = Run::new(refused.kind, Rc::clone(&refused.known), None, self.now_ns);
+        let mut run = Run::new(
+            refused.kind,
+            Rc::clone(&refused.known),
+            None,
+            self.now.mono_ns,
+        );
         run.refusal = Some(Rc::clone(refusal));
         Verdict::Refuse {
             refusal: wire::Refusal::clone(refusal),
@@ -251,7 +255,7 @@ impl Bench<'_> {
             ..Filing::new(IntentKind::FunctionCall, Text::whole(text.as_bytes()))
         };
         let standing = self.context.standing(self.policy);
-        let decision = decide_function_call(self.policy, standing, Timestamp::now());
+        let decision = decide_function_call(self.policy, standing, self.now.timestamp());
         self.conclude(known, decision, filing, None)
     }
 

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use jiff::Timestamp;
 use sqlward_audit_store::{
     record::{IntentKind, Judgement, List, Text},
     redact,
@@ -30,7 +29,7 @@ impl Bench<'_> {
             self.policy,
             &self.context.subject,
             replication,
-            Timestamp::now(),
+            self.now.timestamp(),
         );
         let (text, known) = if replication {
             let text = "replication connection";
@@ -40,7 +39,7 @@ impl Bench<'_> {
         };
         if decision.judged == Action::Allow && !replication {
             // The session's own records tell of it.
-            let run = Run::new(IntentKind::Startup, known, None, self.now_ns);
+            let run = Run::new(IntentKind::Startup, known, None, self.now.mono_ns);
             return enforce::verdict(decision, None, run, self.dialect());
         }
         let filing = Filing::new(IntentKind::Startup, Text::whole(text.as_bytes()));
@@ -84,7 +83,7 @@ impl Bench<'_> {
             then: wire::AfterRefusal::Continue,
         };
         let intent = filed.ok().map(|(seq, _)| seq);
-        let mut run = Run::new(kind, known, intent, self.now_ns);
+        let mut run = Run::new(kind, known, intent, self.now.mono_ns);
         run.refusal = Some(Rc::new(refusal.clone()));
         Verdict::Refuse {
             refusal,

@@ -27,6 +27,8 @@ pub(crate) struct Context {
     pub(crate) names: Names,
     identity: Identity,
     standing: Option<(u64, Standing)>,
+    /// The end user that the application's name tells.
+    application_user: Option<String>,
     source: EndUserSource,
     /// The end user that the connection's attributes name.
     attribute: Option<String>,
@@ -88,6 +90,7 @@ impl Context {
             names: Names::default(),
             identity: Identity::default(),
             standing: None,
+            application_user: None,
             source: EndUserSource::Setting,
             attribute: None,
             may_read_differently: false,
@@ -108,6 +111,8 @@ impl Context {
         let subject = &mut self.subject;
         subject.database = database;
         subject.application = application;
+        self.application_user =
+            end_user::in_application_name(&subject.application).map(String::from);
         subject.role = self.identity.role().map(String::from);
         subject.user = user;
         self.standing = None;
@@ -136,13 +141,14 @@ impl Context {
     }
 
     /// The role, while a text is judged that may change it before its later statements run: it is not known then.
-    /// Returns what it was.
+    /// Returns what it was, if it is not known any more.
     pub(crate) fn doubt_role(&mut self, known: &Known, referred: &Referred) -> Option<String> {
-        let before = self.subject.role.clone();
         let several = known.analysis.facts.statements.len() > 1;
-        if several && may_change_role(effects(known).chain(referred.effects())) {
-            self.role(None);
+        if !several || !may_change_role(effects(known).chain(referred.effects())) {
+            return None;
         }
+        let before = self.subject.role.clone();
+        self.role(None);
         before
     }
 
@@ -250,10 +256,10 @@ impl Context {
                 .attribute
                 .as_deref()
                 .map(|name| (name, EndUserSource::Attribute)),
-            None if sources.application_name => {
-                end_user::in_application_name(&self.subject.application)
-                    .map(|name| (name, EndUserSource::Application))
-            }
+            None if sources.application_name => self
+                .application_user
+                .as_deref()
+                .map(|name| (name, EndUserSource::Application)),
             None => None,
         };
         let same_role = self.subject.role.as_deref() == self.identity.role();
@@ -279,6 +285,7 @@ impl Context {
         if self.subject.application == name {
             return false;
         }
+        self.application_user = end_user::in_application_name(&name).map(String::from);
         self.subject.application = name.into_owned();
         self.standing = None;
         true

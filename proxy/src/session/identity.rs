@@ -12,7 +12,7 @@ struct Tracked<T> {
     pending: Option<T>,
 }
 
-impl<T: Clone> Tracked<T> {
+impl<T: Clone + PartialEq> Tracked<T> {
     fn of(value: T) -> Self {
         Self {
             session: value.clone(),
@@ -32,7 +32,10 @@ impl<T: Clone> Tracked<T> {
         if let (Some(value), true) = (self.pending.take(), committed) {
             self.session = value;
         }
-        self.current = self.session.clone();
+        // Nearly always they are the same, and nothing has to be copied.
+        if self.current != self.session {
+            self.current = self.session.clone();
+        }
     }
 }
 

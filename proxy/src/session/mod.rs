@@ -19,6 +19,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
+    task::Waker,
     time::{Duration, Instant},
 };
 
@@ -41,6 +42,7 @@ use crate::{
     listener::{Accepted, Listener, Place},
     metrics::Open,
     record::SessionRecord,
+    shared::{Moment, wall_us},
     tls::{ServerMaterial, Stream},
     worker::Worker,
 };
@@ -84,9 +86,13 @@ pub(crate) struct Session<P: Protocol> {
     server: Option<Socket>,
     clock: Instant,
     now_ns: u64,
+    /// The wall-clock time at `now_ns`, if anybody has asked for it.
+    wall_us: Option<u64>,
     timing: Timing,
     /// Whether a place among the connections was free.
     placed: bool,
+    /// How the worker wakes this session.
+    waker: Option<Waker>,
 }
 
 /// When the session was last busy, and how far it has come.
@@ -159,6 +165,7 @@ impl<P: Protocol> Session<P> {
             server: None,
             clock: Instant::now(),
             now_ns: 0,
+            wall_us: None,
             timing: Timing {
                 established: false,
                 active_ns: 0,
@@ -166,6 +173,7 @@ impl<P: Protocol> Session<P> {
                 ending: false,
             },
             placed: place.is_some(),
+            waker: None,
         }
     }
 
@@ -191,6 +199,15 @@ impl<P: Protocol> Session<P> {
 
     fn tick(&mut self) {
         self.now_ns = u64::try_from(self.clock.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.wall_us = None;
+    }
+
+    /// The time of the last [`Self::tick`], on both clocks.
+    fn moment(&mut self) -> Moment {
+        Moment {
+            mono_ns: self.now_ns,
+            wall_us: *self.wall_us.get_or_insert_with(wall_us),
+        }
     }
 
     pub(crate) fn tell(&mut self, event: Event<Permit, Tag>) {

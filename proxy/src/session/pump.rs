@@ -1,6 +1,6 @@
 //! The pump: reads, feeds the core, does what it says, writes; one wake-up, as few system calls as there are bytes to move.
 
-use std::task::{Context as Task, Poll};
+use std::task::{Context as Task, Poll, Waker};
 
 use sqlward_wire::{Event, Pipe, SqlState, TxStatus};
 use tokio::time::Instant;
@@ -115,11 +115,20 @@ impl<P: Protocol> Session<P> {
                 continue;
             }
             if self.must_end(cx) == Step::Waiting {
-                self.worker.sleep(self.id.0, cx.waker());
+                self.sleep(cx.waker());
                 release_idle(self.wire.client());
                 release_idle(self.wire.server());
                 return Poll::Pending;
             }
+        }
+    }
+
+    /// Let the worker wake this session, too. The waker stays the same as long as the task does.
+    fn sleep(&mut self, waker: &Waker) {
+        let known = self.waker.as_ref();
+        if !known.is_some_and(|known| known.will_wake(waker)) {
+            self.worker.sleep(self.id.0, waker);
+            self.waker = Some(waker.clone());
         }
     }
 

@@ -1,5 +1,6 @@
 //! The server's grammar, through libpg_query.
 
+use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
 
 use pg_query::{ParserOptions, protobuf::ParseResult};
@@ -13,9 +14,13 @@ pub(crate) enum ParseError {
     Depth,
 }
 
-/// libpg_query points the process's standard error elsewhere while it parses. Two threads that do so at the same time
-/// would leave it there.
-static STANDARD_ERROR: Mutex<()> = Mutex::new(());
+/// libpg_query keeps its state thread by thread, but for the key under which threads give it back when they end: that
+/// one it makes anew at the first call on each thread. Those calls are made one at a time.
+static FIRST_CALL: Mutex<()> = Mutex::new(());
+
+thread_local! {
+    static CALLED: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Parses a text that the guard has let through.
 pub(crate) fn parse(text: &str, conforming: bool) -> Result<ParseResult, ParseError> {
@@ -23,13 +28,12 @@ pub(crate) fn parse(text: &str, conforming: bool) -> Result<ParseResult, ParseEr
     if !conforming {
         options |= ParserOptions::DISABLE_STANDARD_CONFORMING_STRINGS;
     }
-    let parsed = {
-        let _alone = STANDARD_ERROR
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        pg_query::parse(text, options)
-    };
-    match parsed {
+    if !CALLED.replace(true) {
+        let _alone = FIRST_CALL.lock().unwrap_or_else(PoisonError::into_inner);
+        // For what it does to the thread; an empty text has an empty tree.
+        let _tree = pg_query::parse("", options);
+    }
+    match pg_query::parse(text, options) {
         Ok(result) => Ok(result.protobuf),
         Err(pg_query::Error::Parse(message)) if is_depth(&message) => Err(ParseError::Depth),
         Err(pg_query::Error::Decode(_)) => Err(ParseError::Depth),
@@ -43,4 +47,26 @@ fn is_depth(message: &str) -> bool {
         || message.contains("memory exhausted")
         || message.contains("too deep")
         || message.contains("out of memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_parse_at_the_same_time_each_under_its_own_settings() {
+        let text = r"SELECT 'a\'' || b FROM t -- '";
+        let alone = [true, false].map(|conforming| format!("{:?}", parse(text, conforming)));
+        assert_ne!(alone[0], alone[1]);
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let (expected, conforming) = (&alone[number % 2], number % 2 == 0);
+                scope.spawn(move || {
+                    for _ in 0..500 {
+                        assert_eq!(format!("{:?}", parse(text, conforming)), *expected);
+                    }
+                });
+            }
+        });
+    }
 }

@@ -4,7 +4,6 @@ mod values;
 
 use std::rc::Rc;
 
-use jiff::Timestamp;
 use smallvec::SmallVec;
 use sqlward_audit_store::record::{EndUserSource, IntentKind, Parameter, Text};
 use sqlward_policy::{
@@ -215,7 +214,7 @@ impl Bench<'_> {
     ) -> Verdict {
         let introduction = self.introduction(login);
         let subject = introduction.over(&self.context.subject);
-        let decision = decide_startup(self.policy, &subject, false, Timestamp::now());
+        let decision = decide_startup(self.policy, &subject, false, self.now.timestamp());
         let text = format!("COM_CHANGE_USER {}", introduction.user);
         let known = protocol_request(Verb::Empty, "COM_CHANGE_USER");
         *next = Some(introduction);

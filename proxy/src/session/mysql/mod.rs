@@ -153,6 +153,7 @@ impl Session<Mysql> {
     /// Judge the held message; `analysed` is what an analysis elsewhere has found.
     fn inspect(&mut self, analysed: Option<Rc<Known>>) -> Option<Next> {
         let policy = self.worker.policy();
+        let now = self.moment();
         let held = self.wire.held()?;
         if let mysql::Held::Startup(_) = &held {
             let Some(dialect) = self.protocol.reading.greeted(self.wire.server_version()) else {
@@ -173,7 +174,7 @@ impl Session<Mysql> {
             record: &mut self.record,
             lex: LexState::Mysql(self.protocol.reading.lex(several)),
             status: self.wire.tx_status(),
-            now_ns: self.now_ns,
+            now,
         };
         let doubt = if self.protocol.reading.is_doubted() && !self.protocol.waiting {
             Doubt::Asks

@@ -127,6 +127,7 @@ impl Session<Pg> {
     /// Judge the held message; `analysed` is what an analysis elsewhere has found.
     fn inspect(&mut self, analysed: Option<Rc<Known>>) -> Option<Next> {
         let policy = self.worker.policy();
+        let now = self.moment();
         let held = self.wire.held()?;
         if let pg::Held::Startup { replication, .. } = &held {
             self.protocol.replication = replication.is_some();
@@ -150,7 +151,7 @@ impl Session<Pg> {
             record: &mut self.record,
             lex: LexState::Postgres(self.protocol.lex),
             status: self.wire.tx_status(),
-            now_ns: self.now_ns,
+            now,
         };
         let verdict = match bench.judge_pg(held, self.protocol.replication, analysed) {
             Judged::Verdict(verdict) => verdict,
