@@ -118,10 +118,19 @@ impl Programs {
                     base,
                 })
             })
-            .find(|programs| programs.daemon.is_file() && programs.client.is_file())
+            .find(Self::are_there)
             .with_context(|| {
                 format!("no {daemon} found in /usr or build/beside: `make setup` brings it")
             })
+    }
+
+    /// Whether these are the programs that their names say: MariaDB has links under MySQL's names.
+    fn are_there(&self) -> bool {
+        let is = |path: &Path| {
+            path.canonicalize()
+                .is_ok_and(|found| found.is_file() && found.file_name() == path.file_name())
+        };
+        is(&self.daemon) && is(&self.client)
     }
 
     fn initialise(&self, data: &Path) -> Result<()> {

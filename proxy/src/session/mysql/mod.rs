@@ -85,16 +85,8 @@ impl Protocol for Mysql {
     fn ended(session: &mut Session<Self>, outcome: &Outcome<Tag>) {
         let known = &outcome.tag.known;
         let referred = session.context.names.referred(super::effects(known));
-        match outcome.completion {
-            Completion::Done => session.context.apply_names(known),
-            Completion::Failed | Completion::Lost => {
-                session.protocol.reading.ended_unreported(known, &referred);
-            }
-            Completion::Prepared
-            | Completion::Suspended
-            | Completion::Refused
-            | Completion::Skipped
-            | Completion::Unexecuted => {}
+        if outcome.completion == Completion::Done {
+            session.context.apply_names(known);
         }
         if super::identity::may_change_role(super::effects(known).chain(referred.effects()))
             && outcome.completion != Completion::Refused

@@ -119,33 +119,24 @@ impl Reading {
             // Reported for the client's sake; nothing here depends on it.
             _ => {}
         }
+        self.doubted = self.lex.sql_mode.is_none() || self.lex.charset.is_none();
     }
 
-    /// Before a statement leaves: what it may do to the reading without a report.
+    /// Before a statement leaves: what it sets is not known until the server reports it, which it does not always do: a
+    /// variable that is set as `@@name`, without a scope, is not reported.
     pub(super) fn announce(&mut self, known: &Known, referred: &Referred) {
-        let change = effects(known)
-            .chain(referred.effects())
-            .map(change)
-            .max()
-            .unwrap_or(Change::None);
-        match change {
-            Change::None => {}
-            Change::Reported if self.reports => {}
-            Change::Reported => self.doubted = true,
-            Change::Anything => {
-                self.doubted = true;
-                self.reports = false;
+        for effect in effects(known).chain(referred.effects()) {
+            match change(effect) {
+                Change::None => continue,
+                Change::Mode => self.lex.sql_mode = None,
+                Change::Charset => self.lex.charset = None,
+                Change::Anything => {
+                    self.lex.sql_mode = None;
+                    self.lex.charset = None;
+                    self.reports = false;
+                }
             }
-        }
-        self.doubt();
-    }
-
-    /// A statement that may have changed the reading has ended in a way that carries no reports.
-    pub(super) fn ended_unreported(&mut self, known: &Known, referred: &Referred) {
-        let all = effects(known).chain(referred.effects());
-        if all.map(change).any(|change| change != Change::None) {
             self.doubted = true;
-            self.doubt();
         }
     }
 
@@ -158,22 +149,17 @@ impl Reading {
     pub(super) fn is_unreported(&self) -> bool {
         !self.reports
     }
-
-    fn doubt(&mut self) {
-        if self.doubted {
-            self.lex.sql_mode = None;
-            self.lex.charset = None;
-        }
-    }
 }
 
 /// What a statement may do to the reading.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Change {
     /// Nothing.
     None,
-    /// It sets something that the server reports.
-    Reported,
+    /// It sets `sql_mode`.
+    Mode,
+    /// It sets the character set.
+    Charset,
     /// It may set anything, what is reported included.
     Anything,
 }
