@@ -14,10 +14,6 @@ for_each_product![
 
 fn reads_as_the_server_does(product: Product) -> Result<()> {
     let scene = Scene::of(product)?;
-    scene.server.sql(
-        "app",
-        "CREATE PROCEDURE quoting() SET character_set_client = 'gbk'",
-    )?;
     let mut raw = scene.login()?;
     let quoted = "SELECT v FROM \"secret\"";
     let unread = raw.query(quoted)?;
@@ -52,11 +48,16 @@ fn reads_as_the_server_does(product: Product) -> Result<()> {
     );
     raw.query("SET sql_mode = ''")?;
     // With gbk, the backslash is half a character, and the quote ends the string.
-    let half = b"\x03SELECT '\xbf\\' UNION SELECT v FROM secret -- '";
-    for set in ["SET NAMES gbk", "CALL quoting()"] {
+    let half = b"SELECT '\xbf\\' UNION SELECT v FROM secret -- '";
+    raw.query("PREPARE hidden FROM 'SET NAMES gbk'")?;
+    for set in [
+        "SET NAMES gbk",
+        "EXECUTE hidden",
+        "SET @@character_set_client = 'gbk'",
+    ] {
         raw.query("SET NAMES latin1")?;
         ensure!(raw.query(set)?[0].failure.is_none(), "{set}");
-        raw.command(3, &half[1..])?;
+        raw.command(3, half)?;
         let payload = raw.receive()?.context("closed")?;
         let message = String::from_utf8_lossy(&payload);
         ensure!(message.contains("no-secret"), "{set}: {message}");
