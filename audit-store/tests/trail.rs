@@ -11,6 +11,7 @@
 mod support;
 
 use expect_test::expect;
+use sqlward_audit_store::journal::{Journal, JournalSettings};
 use sqlward_audit_store::query::{
     AuditQuery, Dimension, Measure, Order, SessionEntry, SessionQuery,
 };
@@ -522,6 +523,109 @@ fn a_shipment_that_was_cut_short_changes_nothing_when_it_is_repeated() {
             let report = archive(crash.path()).verify().unwrap();
             assert!(report.is_intact(), "{:#?}", report.findings);
         }
+    }
+}
+
+/// A journal that a killed proxy has left behind, with an open session and nothing shipped of it.
+fn left_behind(statements: u32) -> tempfile::TempDir {
+    let data = quick_dir();
+    let (audit, _) = open(data.path());
+    let mut lane = audit.lane(0).unwrap();
+    let metrics = audit.metrics();
+    until("the epoch is shipped", || {
+        metrics.entries.load(std::sync::atomic::Ordering::Relaxed) >= 1
+    });
+    drop(audit);
+    start(&mut lane, 1, NOW, "bob");
+    for number in 0..statements {
+        run(&mut lane, 1, number, NOW, &format!("SELECT {number}"));
+    }
+    begin(&mut lane, intent(1, statements, NOW, b"SELECT 'lost'"));
+    crashed(data.path())
+}
+
+/// How the sessions ended, as (session, cause).
+fn ends(data: &std::path::Path) -> Vec<(String, Option<String>)> {
+    let events = archive(data)
+        .session_events(&SessionQuery::default())
+        .unwrap();
+    let mut ends: Vec<_> = events
+        .into_iter()
+        .filter(|event| event.step == "end")
+        .map(|event| (event.session, event.cause))
+        .collect();
+    ends.sort();
+    ends
+}
+
+#[test]
+fn a_session_that_begins_while_a_backlog_is_shipped_is_not_lost() {
+    let data = left_behind(15_000);
+    let (audit, _) = open(data.path());
+    // The shipper reads the backlog now, and comes to these entries behind it.
+    let mut lane = audit.lane(0).unwrap();
+    start(&mut lane, 2, NOW, "eve");
+    let seq = begin(&mut lane, intent(2, 1, NOW, b"SELECT 'alive'"));
+    let metrics = audit.metrics();
+    until("the backlog is shipped", || {
+        metrics.rows.load(std::sync::atomic::Ordering::Relaxed) > 15_000
+    });
+    finish(&mut lane, done(seq));
+    end(&mut lane, 2, NOW + 9);
+    drop(lane);
+    stop(audit);
+    let cause = |session: &str, cause: &str| (session.to_owned(), Some(cause.to_owned()));
+    let wanted = [cause("1", "lost"), cause("2", "client-closed")];
+    assert_eq!(ends(data.path()), wanted);
+    let rows = all(data.path());
+    assert_eq!(rows.len(), 15_002);
+    let of = |text: &str| {
+        let row = rows.iter().find(|row| row.text.as_ref().unwrap().0 == text);
+        row.unwrap().completion.clone()
+    };
+    assert_eq!(
+        (&*of("SELECT 'alive'"), &*of("SELECT 'lost'")),
+        ("done", "lost")
+    );
+    let report = archive(data.path()).verify().unwrap();
+    assert!(report.is_intact(), "{:#?}", report.findings);
+}
+
+#[test]
+fn a_session_lost_in_a_shipment_that_was_cut_short_is_lost_once() {
+    let before = left_behind(50);
+    let whole = crashed(before.path());
+    ship_all(whole.path());
+    // The day files know that the session was lost, the progress does not.
+    for file in std::fs::read_dir(whole.path().join("store")).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        if name.starts_with("2026") {
+            let store = before.path().join("store");
+            for side in ["-wal", "-shm"] {
+                let _ = std::fs::remove_file(store.join(format!("{name}{side}")));
+            }
+            std::fs::copy(whole.path().join("store").join(&name), store.join(&name)).unwrap();
+        }
+    }
+    // A second life, killed before anything of it is shipped, and the shipment after that.
+    let shared = JournalSettings {
+        node: 3,
+        ..settings().journal
+    };
+    let (journal, _) = Journal::open(&before.path().join("journal"), shared).unwrap();
+    let mut lane = journal.lane(0).unwrap();
+    start(&mut lane, 2, NOW + 5, "eve");
+    begin(&mut lane, intent(2, 1, NOW + 6, b"SELECT 'lost too'"));
+    let again = crashed(before.path());
+    drop(lane);
+    for _ in 0..2 {
+        ship_all(again.path());
+        let lost = |session: &str| (session.to_owned(), Some("lost".to_owned()));
+        assert_eq!(ends(again.path()), [lost("1"), lost("2")]);
+        assert_eq!(all(again.path()).len(), 52);
+        let report = archive(again.path()).verify().unwrap();
+        assert!(report.is_intact(), "{:#?}", report.findings);
+        assert_eq!(report.rows, 52);
     }
 }
 

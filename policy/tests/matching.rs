@@ -186,7 +186,7 @@ proptest! {
             let print = Some(known.analysis.fingerprint.0);
             let mut expected: Vec<&str> = Vec::new();
             for rule in &policy.rules {
-                let path = policy.defaults.search_path.as_deref();
+                let path = policy.defaults.search_path.as_ref();
                 let matched = StatementView::of(facts, facts.unreadable, print, path)
                     .any(|view| holds(&rule.when, rule.action, false, &subject, &view));
                 if matched {

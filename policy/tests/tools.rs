@@ -228,7 +228,7 @@ expect = { action = "alert", rule = "after-hours" }
         shop.toml:34:7: expected deny, found allow by `shop`
             SELECT 1 FROM t (postgres)
         rules that no test shows to decide: shop
-        3 passed, 2 failed
+        5 passed, 2 failed
     "#]].assert_eq(&results.to_string());
 }
 
@@ -242,7 +242,7 @@ fn batches_keep_their_order() {
             1 => r#""sql":"SELECT * FROM t, secret.k","user":"shop","kind":"ignored"}"#,
             2 => r#""sql":"SELECT * FROM t","user":"shop","dialect":"pg"}"#,
             3 => r#""sql":"SELEC"}"#,
-            _ => r#""sql":"SELECT 1","dialect":"mysql"}"#,
+            _ => r#""sql":"SELECT 1","dialect":"oracle"}"#,
         };
         input.push_str(&format!("{{\"id\":{number},{line}\n"));
     }
@@ -274,8 +274,8 @@ fn batches_keep_their_order() {
         {"id":1,"decision":"deny","rules":[],"verb":"select","objects":["t","secret.k"],"readable":true}
         {"id":2,"decision":"allow","rules":["shop"],"verb":"select","objects":["t"],"readable":true}
         {"id":3,"decision":"deny","rules":[],"verb":"unknown","objects":["selec"],"readable":false}
-        {"id":4,"error":"the dialect mysql can't be read yet"}
-        {"id":4999,"error":"the dialect mysql can't be read yet"}
+        {"id":4,"error":"`oracle` is no dialect"}
+        {"id":4999,"error":"`oracle` is no dialect"}
         {"id":null,"error":"expected ident at line 1 column 2"}
         {"id":"last","error":"`nowhere` is no address"}"#]].assert_eq(&shown);
     for (number, line) in lines.iter().take(5000).enumerate() {

@@ -4,7 +4,8 @@
 //! here. Codec crates such as `pgwire` decode into messages and encode them again; this core
 //! inspects the very bytes that it forwards, which is why it is written anew.
 //!
-//! The caller (the proxy) drives a [`pg::Session`] like this:
+//! The caller (the proxy) drives a [`pg::Session`] like this, and a [`mysql::Session`] but for what its
+//! module says:
 //!
 //! 1. read from a socket into [`Pipe::space`] of that direction, then
 //!    [`handle`](pg::Session::handle) `ClientBytes(n)` or `ServerBytes(n)`;

@@ -1,24 +1,357 @@
-//! Blocks: runs of a lane's entries, compressed, as the proof behind the rows.
+//! Blocks: runs of a lane's entries, compressed. They are the proof, and they are the statements.
 //!
 //! A block holds entries `first..=last` without their chain links: those follow from `previous` and the
-//! entries, and must end in `head`.
+//! entries, and must end in `head`. Beside them stands a directory: for each statement that began and ended in the
+//! block, which entries these are and who spoke. Sums, spans and filters are taken on the way.
+//!
+//! ```text
+//! entry     = length u32 | kind u8 | payload
+//! directory = (intent: zigzag distance from the one before | outcome: distance from the intent | speaker)*, LEB128
+//! ```
 
-use rusqlite::{Transaction, params};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use hashbrown::HashMap;
+use sqlward_policy::vocabulary::Action;
+
+use super::grams::Grams;
+use super::rollup::Sums;
 use crate::chain::{self, Hash};
-use crate::event::Seq;
+use crate::event::{Seq, row_key};
 use crate::journal::Frame;
+use crate::record::{CodecError, Entry, Intent, Text};
+use crate::ship::rows::{StatementRow, TextRef};
+use crate::ship::subject::Speaker;
 
-/// A run of entries of one lane.
-#[derive(Clone, Debug)]
+/// A block in the making.
 pub(crate) struct Block {
+    lane: u16,
+    first: Seq,
+    last: Seq,
+    previous: Hash,
+    head: Hash,
+    entries: Vec<u8>,
+    rows: Vec<Option<Place>>,
+    /// Where rows of prepares stand in `rows`: an execution may take them over.
+    prepares: HashMap<Seq, usize>,
+    speakers: Places<Arc<Speaker>, usize>,
+    shapes: Places<Option<[u8; 16]>, Option<[u8; 16]>>,
+    sums: HashMap<SumKey, Sums>,
+    prepared: BTreeMap<Seq, Arc<[u8]>>,
+    grams: Grams,
+    span: Span,
+    /// How many statements of the directory have a text that nobody remembers.
+    unknown_texts: u64,
+}
+
+/// A statement's entries, counted from the block's first, and its speaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) intent: u32,
+    pub(crate) outcome: u32,
+    pub(crate) speaker: u32,
+}
+
+/// Which statements a block has to do with, so that questions can pass it by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) from_us: u64,
+    pub(crate) to_us: u64,
+    pub(crate) flagged: u64,
+}
+
+impl Span {
+    /// The span of nothing.
+    const NONE: Self = Self {
+        from_us: i64::MAX as u64,
+        to_us: 0,
+        flagged: 0,
+    };
+}
+
+/// What is summed: minute, speaker, shape, decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SumKey {
+    pub(crate) minute: u64,
+    pub(crate) speaker: u32,
+    pub(crate) shape: u32,
+    pub(crate) action: Action,
+}
+
+/// Values in the order of their first appearance.
+struct Places<T, K> {
+    values: Vec<T>,
+    places: HashMap<K, u32>,
+}
+
+impl<T, K: std::hash::Hash + Eq> Places<T, K> {
+    fn new() -> Self {
+        Self {
+            values: Vec::new(),
+            places: HashMap::new(),
+        }
+    }
+
+    fn of(&mut self, key: K, value: impl FnOnce() -> T) -> u32 {
+        let next = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
+        *self.places.entry(key).or_insert_with(|| {
+            self.values.push(value());
+            next
+        })
+    }
+}
+
+/// A block as it is stored.
+pub(crate) struct Packed {
     pub(crate) lane: u16,
     pub(crate) first: Seq,
     pub(crate) last: Seq,
     pub(crate) previous: Hash,
     pub(crate) head: Hash,
-    /// The entries: `length u32 | kind u8 | payload`, one behind the other.
-    entries: Vec<u8>,
+    /// The length of the unpacked entries.
+    pub(crate) length: u64,
+    pub(crate) frames: Vec<u8>,
+    /// How many statements the directory names.
+    pub(crate) statements: u64,
+    pub(crate) rows: Vec<u8>,
+    pub(crate) speakers: Vec<Arc<Speaker>>,
+    pub(crate) shapes: Vec<Option<[u8; 16]>>,
+    pub(crate) sums: HashMap<SumKey, Sums>,
+    /// Intents of earlier blocks whose text statements of this one have.
+    pub(crate) prepared: BTreeMap<Seq, Arc<[u8]>>,
+    pub(crate) grams: Vec<u8>,
+    pub(crate) span: Span,
+    /// How many of its statements have a text that nobody remembers.
+    pub(crate) unknown_texts: u64,
+    /// How many statements each speaker has.
+    spoken: Vec<u64>,
+}
+
+impl Block {
+    /// A block that is still empty, behind the entry with the link `previous`.
+    pub(crate) fn begin(lane: u16, first: Seq, previous: Hash) -> Self {
+        Self {
+            lane,
+            first,
+            last: Seq(first.0.saturating_sub(1)),
+            previous,
+            head: previous,
+            entries: Vec::new(),
+            rows: Vec::new(),
+            prepares: HashMap::new(),
+            speakers: Places::new(),
+            shapes: Places::new(),
+            sums: HashMap::new(),
+            prepared: BTreeMap::new(),
+            grams: Grams::new(),
+            span: Span::NONE,
+            unknown_texts: 0,
+        }
+    }
+
+    /// The key of the block.
+    pub(crate) fn id(&self) -> i64 {
+        row_key(self.lane, self.first)
+    }
+
+    /// How many bytes its entries take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Takes in the next entry, which is the frame's, if it can be read.
+    pub(crate) fn push(&mut self, frame: &Frame<'_>, entry: Option<&Entry<'_>>) {
+        // Frames come from segments, whose size is below 4 GiB.
+        let length = u32::try_from(frame.payload.len()).unwrap_or(u32::MAX);
+        self.entries.extend_from_slice(&length.to_le_bytes());
+        self.entries.push(frame.kind);
+        self.entries.extend_from_slice(frame.payload);
+        self.last = frame.seq;
+        self.head = frame.chain;
+        if let Some(Entry::Intent(Intent {
+            text: Text::Sent { bytes, .. },
+            ..
+        })) = entry
+        {
+            self.grams.add(bytes);
+        }
+    }
+
+    /// Takes in a statement of the block's day that an entry of the block has finished.
+    ///
+    /// Answers `false` where the block does not hold all of it, so that it must be stored whole.
+    pub(crate) fn add(&mut self, row: &StatementRow) -> bool {
+        let speaker = self.cover(row);
+        let index = |seq: Seq| {
+            let index = seq.0.checked_sub(self.first.0)?;
+            u32::try_from(index).ok()
+        };
+        let (Some(intent), Some(outcome)) = (index(row.seq), row.told.and_then(index)) else {
+            return false;
+        };
+        self.unknown_texts += u64::from(matches!(row.text, TextRef::Missing));
+        if row.brief.kind == crate::record::IntentKind::Prepare {
+            self.prepares.insert(row.seq, self.rows.len());
+        }
+        self.rows.push(Some(Place {
+            intent,
+            outcome,
+            speaker,
+        }));
+        if row.brief.counts(row.outcome.completion) {
+            let shape = row.brief.shape;
+            let key = SumKey {
+                minute: row.brief.wall_us / super::MINUTE_US,
+                speaker,
+                shape: self.shapes.of(shape, || shape),
+                action: row.brief.action,
+            };
+            self.sums
+                .entry(key)
+                .or_default()
+                .add(&row.brief, &row.outcome);
+        }
+        true
+    }
+
+    fn cover(&mut self, row: &StatementRow) -> u32 {
+        let span = &mut self.span;
+        span.from_us = span.from_us.min(row.brief.wall_us);
+        span.to_us = span.to_us.max(row.brief.wall_us);
+        span.flagged += u64::from(row.brief.is_flagged(&row.outcome));
+        let shape = row.brief.shape;
+        self.shapes.of(shape, || shape);
+        match &row.text {
+            TextRef::Own if row.seq < self.first => self.cover_text(&row.payload),
+            TextRef::Of(seq, payload) if *seq < self.first && !self.prepared.contains_key(seq) => {
+                self.cover_text(payload);
+                self.prepared.insert(*seq, Arc::clone(payload));
+            }
+            TextRef::Own | TextRef::Of(..) => {}
+            TextRef::Missing => self.grams.admit_all(),
+        }
+        let speaker = &row.speaker;
+        self.speakers
+            .of(Arc::as_ptr(speaker).addr(), || Arc::clone(speaker))
+    }
+
+    fn cover_text(&mut self, payload: &[u8]) {
+        if let Ok(Intent {
+            text: Text::Sent { bytes, .. },
+            ..
+        }) = super::flat::intent(payload)
+        {
+            self.grams.add(bytes);
+        }
+    }
+
+    /// Takes away the row of a prepare that an execution has taken over; `false` where it is not here.
+    pub(crate) fn remove(&mut self, prepare: Seq) -> bool {
+        self.prepares
+            .remove(&prepare)
+            .and_then(|place| self.rows.get_mut(place))
+            .and_then(Option::take)
+            .is_some()
+    }
+
+    /// Packs it; `None` where it is empty.
+    pub(crate) fn finish(self) -> Option<Packed> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let (mut rows, mut statements, mut before) = (Vec::new(), 0, 0i64);
+        let mut spoken = vec![0; self.speakers.values.len()];
+        for place in self.rows.iter().flatten() {
+            if let Some(spoken) = spoken.get_mut(place.speaker as usize) {
+                *spoken += 1;
+            }
+            let distance = i64::from(place.intent) - before;
+            before = i64::from(place.intent);
+            put(&mut rows, ((distance << 1) ^ (distance >> 63)) as u64);
+            put(
+                &mut rows,
+                u64::from(place.outcome.saturating_sub(place.intent)),
+            );
+            put(&mut rows, u64::from(place.speaker));
+            statements += 1;
+        }
+        Some(Packed {
+            lane: self.lane,
+            first: self.first,
+            last: self.last,
+            previous: self.previous,
+            head: self.head,
+            length: self.entries.len() as u64,
+            frames: pack(&self.entries),
+            statements,
+            rows,
+            speakers: self.speakers.values,
+            shapes: self.shapes.values,
+            sums: self.sums,
+            prepared: self.prepared,
+            grams: self.grams.finish(),
+            span: self.span,
+            unknown_texts: self.unknown_texts,
+            spoken,
+        })
+    }
+}
+
+impl Packed {
+    /// How many statements are of sessions whose beginning nobody remembers.
+    pub(crate) fn unknown_sessions(&self) -> u64 {
+        let unknown = |speaker: &Arc<Speaker>| speaker.who.started_us.is_none();
+        self.speakers
+            .iter()
+            .zip(&self.spoken)
+            .filter(|(speaker, _)| unknown(speaker))
+            .map(|(_, spoken)| spoken)
+            .sum()
+    }
+
+    /// The key of the block.
+    pub(crate) fn id(&self) -> i64 {
+        row_key(self.lane, self.first)
+    }
+}
+
+/// LEB128.
+pub(crate) fn put(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// The statements that a directory names.
+///
+/// # Errors
+/// Where it is no directory.
+pub(crate) fn places(directory: &[u8]) -> Result<Vec<Place>, CodecError> {
+    let mut reader = crate::record::Reader::new(directory);
+    let (mut places, mut before) = (Vec::new(), 0i64);
+    let invalid = |_| CodecError::Invalid("directory");
+    while !reader.is_empty() {
+        let zigzag = reader.var("intent")?;
+        let distance = (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64);
+        before = before.saturating_add(distance);
+        let intent = u32::try_from(before).map_err(invalid)?;
+        let outcome = intent.saturating_add(reader.var32("outcome")?);
+        let speaker = reader.var32("speaker")?;
+        places.push(Place {
+            intent,
+            outcome,
+            speaker,
+        });
+    }
+    Ok(places)
+}
+
+/// Compresses entries. In vain only where memory is short; they are then stored as they are.
+fn pack(entries: &[u8]) -> Vec<u8> {
+    zstd::bulk::compress(entries, LEVEL).unwrap_or_else(|_| entries.to_vec())
 }
 
 /// Why a block is not what was stored.
@@ -34,97 +367,6 @@ pub(crate) enum BlockError {
     Head,
 }
 
-impl Block {
-    /// A block that is still empty, behind the entry with the link `previous`.
-    pub(crate) fn begin(lane: u16, first: Seq, previous: Hash) -> Self {
-        let last = Seq(first.0.saturating_sub(1));
-        Self {
-            lane,
-            first,
-            last,
-            previous,
-            head: previous,
-            entries: Vec::new(),
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// How many bytes its entries take.
-    pub(crate) fn bytes(&self) -> usize {
-        self.entries.len()
-    }
-
-    pub(crate) fn push(&mut self, frame: &Frame<'_>) {
-        // Frames come from segments, whose size is below 4 GiB.
-        let length = u32::try_from(frame.payload.len()).unwrap_or(u32::MAX);
-        self.entries.extend_from_slice(&length.to_le_bytes());
-        self.entries.push(frame.kind);
-        self.entries.extend_from_slice(frame.payload);
-        self.last = frame.seq;
-        self.head = frame.chain;
-    }
-
-    /// Stores it; a block that begins with the same entry is replaced, since it comes of the same journal.
-    pub(crate) fn insert(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-        let packed = miniz_oxide::deflate::compress_to_vec(&self.entries, LEVEL);
-        transaction
-            .prepare_cached("INSERT OR REPLACE INTO block VALUES (?,?,?,?,?,?,?)")?
-            .execute(params![
-                self.lane,
-                self.first.0 as i64,
-                self.last.0 as i64,
-                self.previous,
-                self.head,
-                self.entries.len() as i64,
-                packed,
-            ])
-            .map(drop)
-    }
-
-    /// Shows every entry of a stored block, with its recomputed link, and checks that they end in `head`.
-    pub(crate) fn replay(
-        stored: &StoredBlock,
-        mut visit: impl FnMut(&Frame<'_>),
-    ) -> Result<(), BlockError> {
-        let length = usize::try_from(stored.length)
-            .unwrap_or(usize::MAX)
-            .min(LONGEST);
-        let entries = miniz_oxide::inflate::decompress_to_vec_with_limit(&stored.frames, length)
-            .map_err(|_| BlockError::Packing)?;
-        let mut rest = entries.as_slice();
-        let mut chain = stored.previous;
-        let mut seq = stored.first;
-        let mut sequenced = Vec::new();
-        while let Some((length, behind)) = rest.split_first_chunk::<4>() {
-            let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
-            let (kind, behind) = behind.split_first().ok_or(BlockError::Framing)?;
-            let (payload, behind) = behind.split_at_checked(length).ok_or(BlockError::Framing)?;
-            rest = behind;
-            sequenced.clear();
-            sequenced.extend_from_slice(&seq.to_le_bytes());
-            sequenced.push(*kind);
-            sequenced.extend_from_slice(payload);
-            chain = chain::link(&chain, &sequenced);
-            visit(&Frame::kept(Seq(seq), *kind, payload, chain));
-            seq = seq.saturating_add(1);
-        }
-        if !rest.is_empty() {
-            return Err(BlockError::Framing);
-        }
-        if seq != stored.last.saturating_add(1) {
-            return Err(BlockError::Count);
-        }
-        if chain == stored.head {
-            Ok(())
-        } else {
-            Err(BlockError::Head)
-        }
-    }
-}
-
 /// A block as a day file has it.
 pub(crate) struct StoredBlock {
     pub(crate) first: u64,
@@ -136,11 +378,98 @@ pub(crate) struct StoredBlock {
     pub(crate) frames: Vec<u8>,
 }
 
-/// How hard to compress: entries are alike, so that little effort finds most of it.
-const LEVEL: u8 = 1;
+/// Unpacked entries, and where each begins.
+pub(crate) struct Entries {
+    bytes: Vec<u8>,
+    starts: Vec<u32>,
+}
 
-/// How many bytes of entries go into one block.
-pub(crate) const MOST_BYTES: usize = 4 << 20;
+impl Entries {
+    /// Unpacks what a block stores.
+    pub(crate) fn unpack(frames: &[u8], length: u64) -> Result<Self, BlockError> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX).min(LONGEST);
+        let bytes = zstd::bulk::decompress(frames, length).map_err(|_| BlockError::Packing)?;
+        let mut starts = Vec::new();
+        let mut rest = bytes.as_slice();
+        while let Some((length, behind)) = rest.split_first_chunk::<4>() {
+            let start = bytes.len() - rest.len();
+            let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+            let whole = length.checked_add(1).ok_or(BlockError::Framing)?;
+            (_, rest) = behind.split_at_checked(whole).ok_or(BlockError::Framing)?;
+            starts.push(u32::try_from(start).map_err(|_| BlockError::Framing)?);
+        }
+        if rest.is_empty() {
+            Ok(Self { bytes, starts })
+        } else {
+            Err(BlockError::Framing)
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Kind and payload of an entry.
+    pub(crate) fn entry(&self, index: usize) -> Option<(u8, &[u8])> {
+        let rest = self.bytes.get(*self.starts.get(index)? as usize..)?;
+        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let (kind, rest) = rest.split_first()?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        Some((*kind, rest.get(..length)?))
+    }
+
+    /// The payload of an intent.
+    pub(crate) fn intent(&self, index: usize) -> Option<&[u8]> {
+        self.entry(index)
+            .filter(|(kind, _)| *kind == super::flat::INTENT)
+            .map(|(_, payload)| payload)
+    }
+
+    /// Shows every entry with its recomputed link; answers the last link.
+    pub(crate) fn replay(
+        &self,
+        first: u64,
+        previous: Hash,
+        mut visit: impl FnMut(&Frame<'_>),
+    ) -> Hash {
+        let mut chain = previous;
+        let mut sequenced = Vec::new();
+        for (seq, index) in (first..).zip(0..self.len()) {
+            let Some((kind, payload)) = self.entry(index) else {
+                break;
+            };
+            sequenced.clear();
+            sequenced.extend_from_slice(&seq.to_le_bytes());
+            sequenced.push(kind);
+            sequenced.extend_from_slice(payload);
+            chain = chain::link(&chain, &sequenced);
+            visit(&Frame::kept(Seq(seq), kind, payload, chain));
+        }
+        chain
+    }
+}
+
+impl StoredBlock {
+    /// Shows every entry of the block, with its recomputed link, and checks that they end in `head`.
+    pub(crate) fn replay(&self, visit: impl FnMut(&Frame<'_>)) -> Result<(), BlockError> {
+        let entries = Entries::unpack(&self.frames, self.length)?;
+        let head = entries.replay(self.first, self.previous, visit);
+        if self.first.checked_add(entries.len() as u64) != self.last.checked_add(1) {
+            return Err(BlockError::Count);
+        }
+        if head == self.head {
+            Ok(())
+        } else {
+            Err(BlockError::Head)
+        }
+    }
+}
+
+/// How hard to compress: entries are alike, so that little effort finds most of it.
+const LEVEL: i32 = 1;
+
+/// How many bytes of entries go into one block: what a question must unpack to see one statement of it.
+pub(crate) const MOST_BYTES: usize = 1 << 20;
 
 /// How long a block can be: the last entry may be as large as a segment.
 const LONGEST: usize = MOST_BYTES + (1 << 30);

@@ -5,11 +5,14 @@ use std::collections::HashMap;
 use rusqlite::types::{ToSqlOutput, Value};
 use rusqlite::{Connection, OptionalExtension, ToSql};
 
-use super::flat::{self, Flat, FlatShape, TextState, signed};
+use super::block::Packed;
+use super::day::SpeakerIds;
+use super::flat::{self, FlatShape, signed};
 use crate::chain::{Hash, digest};
+use crate::event::row_key;
 use crate::record::{Entry, Shape};
 use crate::ship::rows::{AdminRow, EventRow, StatementRow, TextRef};
-use crate::ship::subject::{KnownEndUser, Who};
+use crate::ship::subject::{Speaker, Who};
 
 /// What a comparison came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +26,19 @@ pub(super) enum Comparison {
     },
     /// These columns say something else.
     Differs(Vec<&'static str>),
+}
+
+impl Comparison {
+    fn of(differing: Vec<&'static str>, unknown_session: bool, unknown_text: bool) -> Self {
+        if differing.is_empty() {
+            Comparison::Same {
+                unknown_session,
+                unknown_text,
+            }
+        } else {
+            Comparison::Differs(differing)
+        }
+    }
 }
 
 /// Columns with the values they must have.
@@ -127,137 +143,134 @@ fn owned(value: &dyn ToSql) -> Value {
     }
 }
 
-/// Compares a statement's row with what its entries say.
-pub(super) fn statement(
+/// Compares a speaker as a block or row names it with who it must be; answers what differs.
+pub(super) fn speaker(
+    connection: &Connection,
+    ids: &SpeakerIds,
+    speaker: &Speaker,
+) -> rusqlite::Result<Vec<&'static str>> {
+    let mut expected = Expected::default();
+    expected.who(&speaker.who);
+    expected.column(
+        "session of subject",
+        "w.session",
+        speaker.who.session as i64,
+    );
+    let role = "(SELECT value FROM name WHERE id = ?2)";
+    expected.column("role", role, speaker.role.as_deref());
+    let end_user = speaker.end_user.as_ref();
+    let name = "(SELECT value FROM name WHERE id = ?3)";
+    expected.column("end user", name, end_user.map(|end_user| &*end_user.name));
+    let source = end_user.map(|end_user| end_user.source.code());
+    expected.column("end user source", "?4", source);
+    let trust = end_user.map(|end_user| end_user.trust.code());
+    expected.column("end user trust", "?5", trust);
+    let key: [&dyn ToSql; 5] = [&ids.who, &ids.role, &ids.end_user, &ids.source, &ids.trust];
+    let differing = expected.check(connection, "who w WHERE w.id = ?1", &key)?;
+    Ok(differing.unwrap_or_else(|| vec!["subject"]))
+}
+
+/// Compares a statement that is stored whole with what its entries say. `block` is the one that ended it, where an
+/// entry did.
+pub(super) fn carried(
     connection: &Connection,
     row: &StatementRow,
-    shapes: &HashMap<[u8; 16], Hash>,
+    block: Option<i64>,
 ) -> rusqlite::Result<Comparison> {
-    let Ok(intent) = flat::intent(&row.payload) else {
+    let ids = connection
+        .prepare_cached(
+            "SELECT who, role, end_user, end_user_source, end_user_trust FROM carried WHERE id = ?",
+        )?
+        .query_row([row.key()], |row| {
+            Ok(SpeakerIds {
+                who: row.get(0)?,
+                role: row.get(1)?,
+                end_user: row.get(2)?,
+                source: row.get(3)?,
+                trust: row.get(4)?,
+            })
+        })
+        .optional()?;
+    let Some(ids) = ids else {
         return Ok(Comparison::Absent);
     };
-    let prepared = match &row.text {
-        TextRef::Of(payload) => flat::intent(payload).ok(),
-        TextRef::Own | TextRef::Missing => None,
-    };
-    let flat = Flat::new(row, &intent, prepared.as_ref());
-    let unknown_session = row.who.started_us.is_none();
-    let unknown_text = matches!(row.text, TextRef::Missing);
     let mut expected = Expected::default();
-    statement_columns(&mut expected, row, &flat);
-    // An analysis that no entry tells was not known when the row was written either.
-    if intent.shape.is_none_or(|key| shapes.contains_key(&key)) {
-        expected.column("shape", "h.key", intent.shape.map(Vec::from));
+    expected.column("intent", "c.intent", row.payload.to_vec());
+    let outcome = flat::outcome_payload(&row.outcome);
+    expected.column("outcome", "c.outcome", outcome);
+    expected.column("chain", "c.chain", row.chain.to_vec());
+    if let Some(block) = block {
+        expected.column("block", "c.block", block);
     }
-    judgement_columns(&mut expected, &flat);
+    let unknown_text = matches!(row.text, TextRef::Missing);
     if !unknown_text {
-        text_columns(&mut expected, &flat);
+        let prepared = match &row.text {
+            TextRef::Of(_, payload) => Some(payload.to_vec()),
+            TextRef::Own | TextRef::Missing => None,
+        };
+        expected.column("text", "c.prepared", prepared);
     }
+    let differing = expected.check(connection, "carried c WHERE c.id = ?", &[&row.key()])?;
+    let mut differing = differing.unwrap_or_default();
+    let unknown_session = row.speaker.who.started_us.is_none();
     if !unknown_session {
-        expected.who(&row.who);
-        subject_columns(&mut expected, row.role.as_deref(), row.end_user.as_ref());
+        differing.extend(speaker(connection, &ids, &row.speaker)?);
     }
-    let tables = "statement s JOIN who w ON w.id = s.who JOIN judgement j ON j.id = s.judgement
-        LEFT JOIN shape h ON h.id = s.shape LEFT JOIN text t ON t.id = s.text WHERE s.id = ?";
-    let differing = expected.check(connection, tables, &[&row.key])?;
-    match differing {
-        Some(columns) if columns.is_empty() => Ok(Comparison::Same {
-            unknown_session,
-            unknown_text,
-        }),
-        Some(columns) => Ok(Comparison::Differs(columns)),
-        // A row whose subject or judgement is gone is as bad as a changed one.
-        None => {
-            let exists = connection
-                .prepare_cached("SELECT 1 FROM statement WHERE id = ?")?
-                .exists([row.key])?;
-            if exists {
-                Ok(Comparison::Differs(vec!["subject"]))
-            } else {
-                Ok(Comparison::Absent)
-            }
+    Ok(Comparison::of(differing, unknown_session, unknown_text))
+}
+
+/// Compares what a day file says of a block with what its entries say; answers what differs.
+pub(super) fn block(
+    connection: &Connection,
+    packed: &Packed,
+) -> rusqlite::Result<Vec<&'static str>> {
+    let mut expected = Expected::default();
+    expected.column("rows", "b.rows", packed.rows.clone());
+    expected.column("statements", "b.statements", signed(packed.statements));
+    expected.column("from", "b.from_us", signed(packed.span.from_us));
+    expected.column("to", "b.to_us", signed(packed.span.to_us));
+    expected.column("flagged", "b.flagged", signed(packed.span.flagged));
+    // Texts that are no longer known can't be told from the filter.
+    if !packed.grams.is_empty() {
+        expected.column("grams", "b.grams", packed.grams.clone());
+    }
+    let found = expected.check(connection, "block b WHERE b.id = ?", &[&packed.id()])?;
+    let mut differing = found.unwrap_or_default();
+    let speakers = connection
+        .prepare_cached("SELECT speakers FROM block WHERE id = ?")?
+        .query_row([packed.id()], |row| row.get::<_, Vec<u8>>(0))?;
+    let speakers = SpeakerIds::read(&speakers).unwrap_or_default();
+    if speakers.len() != packed.speakers.len() {
+        differing.push("speakers");
+    }
+    for (ids, known) in speakers.iter().zip(&packed.speakers) {
+        if known.who.started_us.is_some() {
+            differing.extend(speaker(connection, ids, known)?);
+        }
+        let found = connection
+            .prepare_cached("SELECT 1 FROM block_who WHERE who = ? AND block = ?")?
+            .exists([ids.who, packed.id()])?;
+        if !found {
+            differing.push("who speaks in it");
         }
     }
-}
-
-fn statement_columns(expected: &mut Expected, row: &StatementRow, flat: &Flat<'_>) {
-    let (intent, outcome) = (flat.intent, &row.outcome);
-    expected.column("session", "s.session", intent.session.0 as i64);
-    expected.column("session of subject", "w.session", intent.session.0 as i64);
-    expected.column("number", "s.number", intent.number);
-    expected.column("kind", "s.kind", intent.kind.code());
-    expected.column("parameters", "s.parameters", &flat.parameters);
-    expected.column("prepared name", "s.prepared_name", &flat.prepared_name);
-    expected.column("portal", "s.portal", &flat.portal);
-    expected.column("start", "s.start_us", signed(intent.wall_us));
-    expected.column("monotonic time", "s.mono_ns", signed(intent.mono_ns));
-    expected.column("transaction", "s.tx", intent.transaction);
-    expected.column("transaction status", "s.tx_status", intent.status.code());
-    expected.column("trace", "s.trace", intent.trace);
-    expected.column(
-        "continues",
-        "s.continues",
-        intent.continues.map(|seq| signed(seq.0)),
-    );
-    expected.column("completion", "s.completion", outcome.completion.code());
-    expected.column("rows", "s.rows", signed(outcome.rows));
-    expected.column("affected", "s.affected", signed(outcome.affected));
-    expected.column("bytes", "s.bytes", signed(outcome.bytes));
-    expected.column("error", "s.sqlstate", &flat.sqlstate);
-    expected.column(
-        "first byte",
-        "s.first_byte_us",
-        outcome.first_byte_us.map(signed),
-    );
-    expected.column("duration", "s.duration_us", signed(outcome.duration_us));
-    expected.column("statements", "s.statements", outcome.statements);
-    expected.column("flag", "s.flagged", flat.flagged);
-    expected.column("chain", "s.chain", row.chain);
-}
-
-fn judgement_columns(expected: &mut Expected, flat: &Flat<'_>) {
-    let judgement = &flat.judgement;
-    expected.column("decision", "j.action", judgement.action);
-    expected.column("judged", "j.judged", judgement.judged);
-    expected.column("mode", "j.mode", judgement.mode);
-    expected.column("rules", "j.rules", &judgement.rules);
-    expected.column("severity", "j.severity", judgement.severity);
-    expected.column("severity rank", "j.severity_rank", judgement.severity_rank);
-    expected.column("policy generation", "j.generation", judgement.generation);
-    expected.column("unreadable", "j.unreadable", judgement.unreadable);
-}
-
-fn text_columns(expected: &mut Expected, flat: &Flat<'_>) {
-    expected.column("text state", "s.text_state", flat.text_state as i64);
-    expected.column("text length", "s.text_len", flat.text_len);
-    expected.column("text hash", "s.text_hash", flat.text_hash.map(Vec::from));
-    if flat.text_state != TextState::Normal {
-        expected.column("text", "CAST(t.body AS BLOB)", flat.text);
-        let digest = flat
-            .text
-            .map(|text| crate::chain::short_digest(text).to_vec());
-        expected.column("text digest", "t.digest", digest);
+    for (seq, payload) in &packed.prepared {
+        let stored: Option<Vec<u8>> = connection
+            .prepare_cached("SELECT intent FROM prepared WHERE id = ?")?
+            .query_row([row_key(packed.lane, *seq)], |row| row.get(0))
+            .optional()?;
+        if stored.as_deref() != Some(payload) {
+            differing.push("text");
+        }
     }
-}
-
-fn subject_columns(expected: &mut Expected, role: Option<&str>, end_user: Option<&KnownEndUser>) {
-    expected.column("role", "(SELECT value FROM name WHERE id = s.role)", role);
-    let name = end_user.map(|end_user| &*end_user.name);
-    expected.column(
-        "end user",
-        "(SELECT value FROM name WHERE id = s.end_user)",
-        name,
-    );
-    let source = end_user.map(|end_user| end_user.source.code());
-    expected.column("end user source", "s.end_user_source", source);
-    let trust = end_user.map(|end_user| end_user.trust.code());
-    expected.column("end user trust", "s.end_user_trust", trust);
+    Ok(differing)
 }
 
 /// Compares a session event's row with its entry.
 pub(super) fn event(connection: &Connection, row: &EventRow) -> rusqlite::Result<Comparison> {
     let mut expected = Expected::default();
-    expected.column("session", "s.session", row.who.session as i64);
+    let session = row.speaker.who.session as i64;
+    expected.column("session", "s.session", session);
     expected.column("time", "s.at_us", row.at_us.map(signed));
     expected.column("cause", "s.cause", row.cause.map(|cause| cause.as_str()));
     expected.column("error", "s.sqlstate", row.sqlstate.map(flat::sqlstate));
@@ -272,23 +285,31 @@ pub(super) fn event(connection: &Connection, row: &EventRow) -> rusqlite::Result
         row.server_bytes.map(signed),
     );
     expected.column("chain", "s.chain", row.chain.map(Vec::from));
-    let unknown_session = row.who.started_us.is_none();
-    if !unknown_session {
-        expected.who(&row.who);
-        subject_columns(&mut expected, row.role.as_deref(), row.end_user.as_ref());
-    }
-    let tables = "session_event s JOIN who w ON w.id = s.who WHERE s.id = ? AND s.step = ?";
     let step = row.step.as_str();
-    Ok(
-        match expected.check(connection, tables, &[&row.key, &step])? {
-            None => Comparison::Absent,
-            Some(columns) if columns.is_empty() => Comparison::Same {
-                unknown_session,
-                unknown_text: false,
-            },
-            Some(columns) => Comparison::Differs(columns),
-        },
-    )
+    let key: [&dyn ToSql; 2] = [&row.key, &step];
+    let tables = "session_event s WHERE s.id = ? AND s.step = ?";
+    let Some(mut differing) = expected.check(connection, tables, &key)? else {
+        return Ok(Comparison::Absent);
+    };
+    let unknown_session = row.speaker.who.started_us.is_none();
+    if !unknown_session {
+        let ids = connection
+            .prepare_cached(
+                "SELECT who, role, end_user, end_user_source, end_user_trust FROM session_event
+                 WHERE id = ? AND step = ?",
+            )?
+            .query_row(key, |row| {
+                Ok(SpeakerIds {
+                    who: row.get(0)?,
+                    role: row.get(1)?,
+                    end_user: row.get(2)?,
+                    source: row.get(3)?,
+                    trust: row.get(4)?,
+                })
+            })?;
+        differing.extend(speaker(connection, &ids, &row.speaker)?);
+    }
+    Ok(Comparison::of(differing, unknown_session, false))
 }
 
 /// Compares an administrative row with its entry.
@@ -347,9 +368,8 @@ pub(super) fn changed_shapes(
     known: &HashMap<[u8; 16], Hash>,
 ) -> rusqlite::Result<Vec<[u8; 16]>> {
     let mut select = connection.prepare(
-        "SELECT h.key, h.fingerprint, CAST(t.body AS BLOB), h.statements, h.verb, h.class, h.verbs,
-            h.objects, h.columns, h.functions, h.egress, h.where_shape, h.limit_shape, h.dynamic
-         FROM shape h LEFT JOIN text t ON t.id = h.normal",
+        "SELECT key, fingerprint, normal, statements, verb, class, verbs, objects, columns, functions,
+            egress, where_shape, limit_shape, dynamic FROM shape",
     )?;
     let mut rows = select.query([])?;
     let mut changed = Vec::new();

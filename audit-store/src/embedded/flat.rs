@@ -1,13 +1,12 @@
-//! A finished statement as the columns of its row: what is inserted, and what verification expects to find.
+//! What entries hold, as the columns that auditors see.
 
 use serde_json::{Map, Value, json};
-use sqlward_policy::vocabulary::{Action, Severity};
+use sqlward_policy::vocabulary::Severity;
 
 use crate::chain::hex;
 use crate::record::{
-    CodecError, Completion, Entry, ErrorCode, Intent, Parameter, ParameterFormat, Shape, Text,
+    CodecError, Entry, ErrorCode, Intent, Outcome, Parameter, ParameterFormat, Shape, Text,
 };
-use crate::ship::rows::{StatementRow, TextRef};
 
 /// Where the text of a row comes from, as stored in `text_state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,40 +30,78 @@ impl TextState {
     ];
 }
 
-/// The columns of a judgement.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct FlatJudgement {
-    pub(crate) action: &'static str,
-    pub(crate) judged: &'static str,
-    pub(crate) mode: &'static str,
-    pub(crate) rules: String,
-    pub(crate) severity: Option<&'static str>,
-    pub(crate) severity_rank: i64,
-    pub(crate) generation: i64,
-    pub(crate) unreadable: Option<&'static str>,
+/// The text of a statement, wherever it stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Resolved<'a> {
+    pub(crate) state: TextState,
+    pub(crate) bytes: Option<&'a [u8]>,
+    pub(crate) length: Option<i64>,
+    pub(crate) hash: Option<[u8; 32]>,
 }
 
-/// The columns of a statement, names and texts not yet replaced by ids.
-pub(crate) struct Flat<'a> {
-    pub(crate) intent: &'a Intent<'a>,
-    pub(crate) text: Option<&'a [u8]>,
-    pub(crate) text_state: TextState,
-    pub(crate) text_len: Option<i64>,
-    pub(crate) text_hash: Option<[u8; 32]>,
-    pub(crate) parameters: Option<String>,
-    pub(crate) prepared_name: Option<String>,
-    pub(crate) portal: Option<String>,
-    pub(crate) judgement: FlatJudgement,
-    pub(crate) sqlstate: Option<String>,
-    pub(crate) flagged: bool,
+impl<'a> Resolved<'a> {
+    /// Finds the text of `intent`; `prepared` is the intent that it has its text from, where that is known.
+    pub(crate) fn new(intent: &Intent<'a>, prepared: Option<&Intent<'a>>) -> Self {
+        let (state, text) = match (intent.text, prepared) {
+            (Text::None, _) => (TextState::None, Text::None),
+            (Text::Sent { .. }, _) => (TextState::Sent, intent.text),
+            (Text::Of(_), Some(prepared)) => (TextState::Prepared, prepared.text),
+            (Text::Of(_), None) => (TextState::Normal, Text::None),
+        };
+        match text {
+            Text::Sent {
+                bytes,
+                full_len,
+                full_hash,
+            } => Self {
+                state,
+                bytes: Some(bytes),
+                length: Some(signed(full_len)),
+                hash: full_hash,
+            },
+            Text::None | Text::Of(_) => Self {
+                state: match state {
+                    TextState::Prepared => TextState::Normal,
+                    TextState::None | TextState::Sent | TextState::Normal => state,
+                },
+                bytes: None,
+                length: None,
+                hash: None,
+            },
+        }
+    }
 }
+
+/// The kind of intents in the journal.
+pub(crate) const INTENT: u8 = 7;
+
+/// The kind of outcomes in the journal.
+pub(crate) const OUTCOME: u8 = 8;
 
 /// The intent in a payload.
 pub(crate) fn intent(payload: &[u8]) -> Result<Intent<'_>, CodecError> {
-    match Entry::decode(7, payload)? {
+    match Entry::decode(INTENT, payload)? {
         Entry::Intent(intent) => Ok(intent),
         _ => Err(CodecError::Invalid("kind")),
     }
+}
+
+/// The outcome in a payload.
+pub(crate) fn outcome(payload: &[u8]) -> Result<Outcome, CodecError> {
+    match Entry::decode(OUTCOME, payload)? {
+        Entry::Outcome(outcome) => Ok(outcome),
+        _ => Err(CodecError::Invalid("kind")),
+    }
+}
+
+/// The payload of an outcome.
+pub(crate) fn outcome_payload(outcome: &Outcome) -> Vec<u8> {
+    let mut room = [0; 128];
+    let mut writer = crate::record::Writer::new(&mut room);
+    Entry::Outcome(*outcome).encode(&mut writer);
+    // The longest outcome takes less.
+    let length = writer.finish().unwrap_or(0);
+    room.get(..length).unwrap_or_default().to_vec()
 }
 
 /// The shape in a payload.
@@ -75,63 +112,8 @@ pub(crate) fn shape(payload: &[u8]) -> Result<Shape<'_>, CodecError> {
     }
 }
 
-impl<'a> Flat<'a> {
-    /// Spreads a row out; `intent` is its payload's, `prepared` that of the intent it has its text from.
-    pub(crate) fn new(
-        row: &'a StatementRow,
-        intent: &'a Intent<'a>,
-        prepared: Option<&'a Intent<'a>>,
-    ) -> Self {
-        let (state, text) = match (&row.text, prepared) {
-            (TextRef::Own, _) => (TextState::Sent, intent.text),
-            (TextRef::Of(_), Some(prepared)) => (TextState::Prepared, prepared.text),
-            (TextRef::Of(_), None) | (TextRef::Missing, _) => (TextState::Normal, Text::None),
-        };
-        let (text, text_len, text_hash, state) = match text {
-            Text::Sent {
-                bytes,
-                full_len,
-                full_hash,
-            } => (Some(bytes), Some(signed(full_len)), full_hash, state),
-            Text::None | Text::Of(_) if state == TextState::Sent => {
-                (None, None, None, TextState::None)
-            }
-            Text::None | Text::Of(_) => (None, None, None, TextState::Normal),
-        };
-        let judged = &intent.judgement;
-        let refused = judged.action >= Action::Deny || judged.judged > Action::Allow;
-        let judgement = FlatJudgement {
-            action: judged.action.as_str(),
-            judged: judged.judged.as_str(),
-            mode: judged.mode.as_str(),
-            rules: rules(&judged.rules),
-            severity: judged.severity.map(Severity::as_str),
-            severity_rank: rank(judged.severity),
-            generation: signed(judged.generation),
-            unreadable: judged.unreadable.map(|reason| reason.as_str()),
-        };
-        let failed = matches!(
-            row.outcome.completion,
-            Completion::Failed | Completion::Refused
-        );
-        Self {
-            intent,
-            text,
-            text_state: state,
-            text_len,
-            text_hash,
-            parameters: parameters(&intent.parameters),
-            prepared_name: name(intent.prepared_name),
-            portal: name(intent.portal),
-            judgement,
-            sqlstate: row.outcome.sqlstate.map(sqlstate),
-            flagged: refused || failed || row.outcome.sqlstate.is_some(),
-        }
-    }
-}
-
 /// Names of rules as a JSON array.
-fn rules(rules: &[&str]) -> String {
+pub(crate) fn rules(rules: &[&str]) -> String {
     // Strings always can be written.
     serde_json::to_string(rules).unwrap_or_default()
 }
@@ -172,12 +154,13 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     text
 }
 
-fn name(bytes: &[u8]) -> Option<String> {
+/// A name, or nothing where there is none.
+pub(crate) fn name(bytes: &[u8]) -> Option<String> {
     (!bytes.is_empty()).then(|| text(bytes))
 }
 
 /// Parameter values as a JSON array, or nothing where there are none.
-fn parameters(parameters: &[Parameter<'_>]) -> Option<String> {
+pub(crate) fn parameters(parameters: &[Parameter<'_>]) -> Option<String> {
     if parameters.is_empty() {
         return None;
     }

@@ -11,11 +11,12 @@ mod compare;
 mod day;
 mod error;
 mod flat;
-mod index;
+mod grams;
 mod main_file;
 mod rollup;
 mod schema;
 mod seal;
+mod statements;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -25,17 +26,19 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-pub(crate) use self::block::{Block, MOST_BYTES};
+pub(crate) use self::block::{Block, MOST_BYTES, Packed};
 pub(crate) use self::day::{DayBatch, address};
 pub use self::error::StoreError;
 pub(crate) use self::flat::{TextState, rank, text as readable};
-pub(crate) use self::index::INDEXED;
+pub(crate) use self::grams::may_hold;
 pub(crate) use self::main_file::{LaneProgress, LaneState};
 pub(crate) use self::rollup::MINUTE_US;
+pub(crate) use self::statements::add_statements;
 pub use self::verify::{ChainReport, Finding};
 
 use self::day::DayFile;
 use self::main_file::MainFile;
+use crate::event::{MAX_SEQ, Seq, row_key};
 use crate::journal::{Gap, LaneHead};
 use crate::ship::pairing::Keep;
 use crate::time::Day;
@@ -110,22 +113,54 @@ impl Store {
         })
     }
 
-    /// How far each lane has been shipped.
+    /// How far each lane has come in the store, what a shipment that was cut short wrote included.
     ///
     /// # Errors
     /// Where the store can't be read.
     pub fn heads(&self) -> Result<Vec<LaneHead>, StoreError> {
-        Ok(self
-            .main
-            .lanes()?
-            .into_iter()
-            .map(|lane| lane.head)
-            .collect())
+        let mut heads = Vec::new();
+        for progress in self.main.lanes()? {
+            let behind = self.blocks_behind(progress.head)?;
+            heads.push(behind.last().copied().unwrap_or(progress.head));
+        }
+        Ok(heads)
     }
 
     /// What the store remembers of each lane.
     pub(crate) fn lanes(&self) -> Result<Vec<LaneState>, StoreError> {
         self.main.states()
+    }
+
+    /// The ends of the blocks that a lane has behind its progress, in order: a shipment wrote them, and was cut short
+    /// before it noted so. When it is repeated its blocks must end where they did.
+    pub(crate) fn blocks_behind(&self, head: LaneHead) -> Result<Vec<LaneHead>, StoreError> {
+        let mut ends = Vec::new();
+        for day in stored_days(&self.dir)? {
+            if self.main.is_sealed(day)? {
+                continue;
+            }
+            let path = self.dir.join(day_name(day));
+            let file = match crate::query::open(&path) {
+                Ok(file) => file,
+                Err(StoreError::Version { found: 0, .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let range = [head.seq, Seq(MAX_SEQ)].map(|seq| row_key(head.lane, seq));
+            let read = || -> rusqlite::Result<Vec<LaneHead>> {
+                file.prepare("SELECT last, head FROM block WHERE id > ? AND id <= ?")?
+                    .query_map(range, |row| {
+                        Ok(LaneHead {
+                            lane: head.lane,
+                            seq: Seq(row.get::<_, i64>(0)? as u64),
+                            chain: row.get(1)?,
+                        })
+                    })?
+                    .collect()
+            };
+            ends.extend(read().map_err(StoreError::sqlite(&path))?);
+        }
+        ends.sort_by_key(|end| end.seq);
+        Ok(ends)
     }
 
     /// Writes a shipment: day files first, then the progress. Repeating it changes nothing.
@@ -211,7 +246,7 @@ fn prepare(connection: &Connection, tables: &str) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    // Digests scatter over their index: the later a checkpoint, the fewer times a page is written.
+    // The later a checkpoint, the fewer times a page is written.
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -32_768)?;

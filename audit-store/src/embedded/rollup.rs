@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::{Transaction, params};
+use sqlward_policy::vocabulary::Action;
 
-use super::flat::{Flat, signed};
-use crate::record::{Completion, IntentKind, Outcome};
+use super::flat::signed;
+use crate::record::Outcome;
+use crate::ship::rows::Brief;
 
 /// The sums of one batch.
 #[derive(Default)]
@@ -24,8 +26,9 @@ struct Key {
     decision: &'static str,
 }
 
-#[derive(Default)]
-struct Sums {
+/// Sums of statements that are alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sums {
     count: i64,
     errors: i64,
     denied: i64,
@@ -36,45 +39,53 @@ struct Sums {
     max_duration: i64,
 }
 
-/// Whether a row counts in sums and rankings: successful prepares do not, they run nothing.
-pub(crate) const fn counts(kind: IntentKind, completion: Completion) -> bool {
-    !matches!(
-        (kind, completion),
-        (IntentKind::Prepare, Completion::Prepared | Completion::Done)
-    )
+impl Sums {
+    #[inline]
+    pub(crate) fn add(&mut self, brief: &Brief, outcome: &Outcome) {
+        let duration = signed(outcome.duration_us);
+        self.join(&Self {
+            count: 1,
+            errors: i64::from(outcome.sqlstate.is_some()),
+            denied: i64::from(matches!(brief.action, Action::Deny | Action::Terminate)),
+            rows: signed(outcome.rows),
+            affected: signed(outcome.affected),
+            bytes: signed(outcome.bytes),
+            total_duration: duration,
+            max_duration: duration,
+        });
+    }
+
+    #[inline]
+    fn join(&mut self, other: &Self) {
+        self.count += other.count;
+        self.errors += other.errors;
+        self.denied += other.denied;
+        self.rows = self.rows.saturating_add(other.rows);
+        self.affected = self.affected.saturating_add(other.affected);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.total_duration = self.total_duration.saturating_add(other.total_duration);
+        self.max_duration = self.max_duration.max(other.max_duration);
+    }
 }
 
 impl Rollups {
     pub(super) fn add(
         &mut self,
+        minute: u64,
         names: [i64; 3],
         shape: Option<([u8; 16], Arc<str>)>,
-        flat: &Flat<'_>,
-        outcome: &Outcome,
+        action: Action,
+        sums: &Sums,
     ) {
-        if !counts(flat.intent.kind, outcome.completion) {
-            return;
-        }
         let (fingerprint, verb) = shape.unwrap_or_else(|| ([0; 16], "".into()));
-        let decision = flat.judgement.action;
-        let minute = signed(flat.intent.wall_us / MINUTE_US);
         let key = Key {
-            minute,
+            minute: signed(minute),
             names,
             fingerprint,
             verb,
-            decision,
+            decision: action.as_str(),
         };
-        let sums = self.sums.entry(key).or_default();
-        let duration = signed(outcome.duration_us);
-        sums.count += 1;
-        sums.errors += i64::from(flat.sqlstate.is_some());
-        sums.denied += i64::from(matches!(decision, "deny" | "terminate"));
-        sums.rows = sums.rows.saturating_add(signed(outcome.rows));
-        sums.affected = sums.affected.saturating_add(signed(outcome.affected));
-        sums.bytes = sums.bytes.saturating_add(signed(outcome.bytes));
-        sums.total_duration = sums.total_duration.saturating_add(duration);
-        sums.max_duration = sums.max_duration.max(duration);
+        self.sums.entry(key).or_default().join(sums);
     }
 
     pub(super) fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {

@@ -1,20 +1,13 @@
 //! The embedded store's tables.
 //!
-//! Each day file stands alone: whatever its rows refer to is in it. Texts, names, subjects, judgements and shapes
-//! are kept once per file.
+//! Each day file stands alone: whatever its rows refer to is in it. Names, subjects and shapes
+//! are kept once per file. There is no table of statements: [`super::statements`] reads them out of the blocks.
 
 /// Tables of a day file.
 pub(super) const DAY: &str = "
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS name (id INTEGER PRIMARY KEY, value TEXT NOT NULL UNIQUE) STRICT;
-
--- Statement texts. `body` is TEXT, or a BLOB where the bytes are no UTF-8.
-CREATE TABLE IF NOT EXISTS text (
-    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body ANY NOT NULL) STRICT;
--- Trigrams of texts up to meta.indexed; it only narrows a search, the text itself decides.
-CREATE VIRTUAL TABLE IF NOT EXISTS text_index USING fts5(
-    body, content='', columnsize=0, detail=none, tokenize='trigram');
 
 -- Who spoke, from where: the subject of a session as it was at some time.
 CREATE TABLE IF NOT EXISTS who (
@@ -25,18 +18,12 @@ CREATE TABLE IF NOT EXISTS who (
     client TEXT, address BLOB, port INTEGER,
     listener INTEGER REFERENCES name, upstream INTEGER REFERENCES name, dialect TEXT,
     tls_version TEXT, tls_identity TEXT, method TEXT, backend_pid INTEGER, protocol TEXT) STRICT;
-
--- Decisions as they were made; `rules` is a JSON array.
-CREATE TABLE IF NOT EXISTS judgement (
-    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,
-    action TEXT NOT NULL, judged TEXT NOT NULL, mode TEXT NOT NULL, rules TEXT NOT NULL,
-    severity TEXT, severity_rank INTEGER NOT NULL, generation INTEGER NOT NULL,
-    unreadable TEXT) STRICT;
+CREATE INDEX IF NOT EXISTS who_session ON who (session);
 
 -- Analyses; verbs, objects, columns, functions and egress are JSON arrays.
 CREATE TABLE IF NOT EXISTS shape (
     id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, fingerprint BLOB NOT NULL,
-    normal INTEGER NOT NULL REFERENCES text, statements INTEGER NOT NULL,
+    normal TEXT NOT NULL, statements INTEGER NOT NULL,
     verb TEXT NOT NULL, class TEXT NOT NULL, verbs TEXT NOT NULL, objects TEXT NOT NULL,
     columns TEXT NOT NULL, functions TEXT NOT NULL, egress TEXT NOT NULL,
     where_shape TEXT NOT NULL, limit_shape TEXT NOT NULL, dynamic INTEGER NOT NULL) STRICT;
@@ -45,24 +32,31 @@ CREATE TABLE IF NOT EXISTS shape_object (
     name TEXT NOT NULL, access TEXT NOT NULL,
     PRIMARY KEY (shape, qualified, kind, access)) STRICT, WITHOUT ROWID;
 
--- One row per statement. The id is lane << 48 | seq; the event id follows from it, the node and start_us.
-CREATE TABLE IF NOT EXISTS statement (
-    id INTEGER PRIMARY KEY, who INTEGER NOT NULL REFERENCES who, session INTEGER NOT NULL,
-    number INTEGER NOT NULL, kind INTEGER NOT NULL,
-    text INTEGER REFERENCES text, text_state INTEGER NOT NULL, text_len INTEGER, text_hash BLOB,
-    shape INTEGER REFERENCES shape, parameters TEXT, prepared_name TEXT, portal TEXT,
-    start_us INTEGER NOT NULL, mono_ns INTEGER NOT NULL,
-    tx INTEGER NOT NULL, tx_status INTEGER NOT NULL,
-    judgement INTEGER NOT NULL REFERENCES judgement,
-    end_user INTEGER REFERENCES name, end_user_source INTEGER, end_user_trust INTEGER,
-    role INTEGER REFERENCES name, trace TEXT, continues INTEGER,
-    completion INTEGER NOT NULL, rows INTEGER NOT NULL, affected INTEGER NOT NULL,
-    bytes INTEGER NOT NULL, sqlstate TEXT, first_byte_us INTEGER, duration_us INTEGER NOT NULL,
-    statements INTEGER NOT NULL, flagged INTEGER NOT NULL, chain BLOB NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS statement_start ON statement (start_us);
-CREATE INDEX IF NOT EXISTS statement_session ON statement (session);
--- What auditors look for first: whatever was not simply allowed, or failed.
-CREATE INDEX IF NOT EXISTS statement_flagged ON statement (start_us) WHERE flagged = 1;
+-- The statements, and the proof: the journal's entries themselves, compressed, with the chain's links around them.
+-- `rows` names the statements that began and ended here, `speakers` who spoke in them. The span of their times, the
+-- number of those that auditors look for first and the filter of their texts let questions pass a block by.
+-- The id is lane << 48 | first; the id of a statement lane << 48 | seq of its intent.
+CREATE TABLE IF NOT EXISTS block (
+    id INTEGER PRIMARY KEY, last INTEGER NOT NULL, previous BLOB NOT NULL, head BLOB NOT NULL,
+    from_us INTEGER NOT NULL, to_us INTEGER NOT NULL, statements INTEGER NOT NULL,
+    flagged INTEGER NOT NULL, speakers BLOB NOT NULL, grams BLOB NOT NULL, rows BLOB NOT NULL,
+    length INTEGER NOT NULL, frames BLOB NOT NULL) STRICT;
+-- Which subjects spoke in which block.
+CREATE TABLE IF NOT EXISTS block_who (
+    who INTEGER NOT NULL REFERENCES who, block INTEGER NOT NULL, PRIMARY KEY (who, block)
+) STRICT, WITHOUT ROWID;
+-- Statements that no single block of this day holds, whole: begun before the block that ended them (then `block`
+-- says which), on another day, or lost (then it is 0). `intent`, `prepared`, `outcome` are entries.
+CREATE TABLE IF NOT EXISTS carried (
+    id INTEGER PRIMARY KEY, block INTEGER NOT NULL, who INTEGER NOT NULL REFERENCES who,
+    role INTEGER REFERENCES name, end_user INTEGER REFERENCES name, end_user_source INTEGER,
+    end_user_trust INTEGER, intent BLOB NOT NULL, prepared BLOB, outcome BLOB NOT NULL,
+    chain BLOB NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS carried_block ON carried (block);
+-- Intents of earlier blocks whose text statements of later ones have.
+CREATE TABLE IF NOT EXISTS prepared (id INTEGER PRIMARY KEY, intent BLOB NOT NULL) STRICT;
+-- Statements of a directory that are none: prepares that a later execution has taken over.
+CREATE TABLE IF NOT EXISTS removed (id INTEGER PRIMARY KEY) STRICT;
 
 -- Steps in the life of sessions.
 CREATE TABLE IF NOT EXISTS session_event (
@@ -89,12 +83,6 @@ CREATE TABLE IF NOT EXISTS rollup (
     bytes INTEGER NOT NULL, total_duration INTEGER NOT NULL, max_duration INTEGER NOT NULL,
     PRIMARY KEY (minute, user, database, application, fingerprint, verb, decision)
 ) STRICT, WITHOUT ROWID;
-
--- The proof: the journal's entries themselves, compressed, and the chain's links around them.
-CREATE TABLE IF NOT EXISTS block (
-    lane INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
-    previous BLOB NOT NULL, head BLOB NOT NULL, length INTEGER NOT NULL, frames BLOB NOT NULL,
-    PRIMARY KEY (lane, first)) STRICT;
 ";
 
 /// Tables of the main file.
@@ -128,4 +116,4 @@ CREATE TABLE IF NOT EXISTS gap (
 ";
 
 /// The version of both schemas.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;

@@ -9,14 +9,14 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest, Sha256};
 
 use super::day::DayFile;
-use super::{Store, StoreError, day_name, index, stored_days};
+use super::{Store, StoreError, day_name, stored_days};
 use crate::chain::Hash;
 use crate::time::Day;
 
 impl Store {
     /// Seals every day that is over and that nothing still open belongs to; answers which.
     ///
-    /// Sealing completes the index, folds the write-ahead log in, makes the file read-only and records its
+    /// Sealing folds the write-ahead log in, makes the file read-only and records its
     /// SHA-256. A day that readers hold at that moment is left for the next time.
     pub(crate) fn seal_days(
         &mut self,
@@ -44,10 +44,6 @@ impl Store {
         };
         let connection = file.into_connection();
         let failed = || StoreError::sqlite(&path);
-        index::complete(&connection).map_err(failed())?;
-        connection
-            .execute_batch("INSERT INTO text_index (text_index) VALUES ('optimize')")
-            .map_err(failed())?;
         connection
             .busy_timeout(Duration::from_millis(200))
             .map_err(failed())?;
@@ -59,7 +55,7 @@ impl Store {
             Ok(_) | Err(_) => return Ok(false),
         }
         let rows = connection
-            .query_row("SELECT count(*) FROM statement", [], |row| row.get(0))
+            .query_row(COUNT, [], |row| row.get(0))
             .map_err(failed())?;
         connection.close().map_err(|(_, error)| failed()(error))?;
         std::fs::set_permissions(&path, Permissions::from_mode(0o400))
@@ -107,6 +103,10 @@ impl Store {
         Ok(dropped)
     }
 }
+
+/// How many statements a day has.
+const COUNT: &str = "SELECT coalesce(sum(statements), 0) + (SELECT count(*) FROM carried)
+    - (SELECT count(*) FROM removed) FROM block";
 
 fn written_us(path: &Path) -> Result<u64, StoreError> {
     let modified = path

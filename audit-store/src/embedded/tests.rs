@@ -186,7 +186,7 @@ fn old_days_are_dropped_unless_they_were_written_lately() {
 }
 
 #[test]
-fn a_search_answers_alike_with_and_without_the_index() {
+fn a_search_answers_alike_with_and_without_the_filter() {
     let data = tempfile::tempdir().unwrap();
     let texts = [
         "SELECT 'Größe'",
@@ -215,23 +215,50 @@ fn a_search_answers_alike_with_and_without_the_index() {
             .map(|piece| find(data.path(), piece))
             .collect::<Vec<_>>()
     };
+    let with = answers();
+    assert!(with.iter().all(|found| *found > 0));
     let connection = rusqlite::Connection::open(&path).unwrap();
-    let reset = "DELETE FROM meta WHERE key = 'indexed';
-        INSERT INTO text_index (text_index) VALUES ('delete-all')";
-    connection.execute_batch(reset).unwrap();
-    let without = answers();
-    assert!(without.iter().all(|found| *found > 0));
-    super::index::complete(&connection).unwrap();
-    let indexed: i64 = connection
-        .query_row("SELECT value FROM meta WHERE key = 'indexed'", [], |row| {
-            row.get(0)
-        })
-        .unwrap();
-    assert!(indexed >= 5);
-    assert_eq!(answers(), without);
-    // The index alone must be in use now: what it does not know is not found.
     connection
-        .execute_batch("INSERT INTO text_index (text_index) VALUES ('delete-all')")
+        .execute("UPDATE block SET grams = x''", [])
+        .unwrap();
+    assert_eq!(answers(), with);
+    // The filter alone must be in use now: what it does not know is not found.
+    connection
+        .execute("UPDATE block SET grams = zeroblob(8)", [])
         .unwrap();
     assert_eq!(find(data.path(), "工资表"), 0);
+    assert!(find(data.path(), "x%") > 0, "too short for the filter");
+}
+
+#[test]
+fn a_file_of_another_version_is_refused() {
+    let data = tempfile::tempdir().unwrap();
+    ship(data.path(), NOW, &["SELECT 1"]);
+    let path = data.path().join(STORE).join(super::day_name(Day::of(NOW)));
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 1)
+        .unwrap();
+    let archive = Archive::open(&data.path().join(STORE)).unwrap();
+    for error in [
+        archive
+            .search(&AuditQuery::default())
+            .err()
+            .unwrap()
+            .to_string(),
+        archive
+            .sql("SELECT 1", Default::default())
+            .err()
+            .unwrap()
+            .to_string(),
+        Audit::open(data.path(), AuditSettings::default())
+            .err()
+            .unwrap()
+            .to_string(),
+    ] {
+        assert!(
+            error.contains("has schema version 1; this program knows 2"),
+            "{error}"
+        );
+    }
 }

@@ -67,9 +67,14 @@ impl LaneReader {
         }
     }
 
-    /// Whether no writer has the lane now.
-    pub(crate) fn is_idle(&self) -> bool {
-        held(&self.lane.idle).is_some()
+    /// Whether no writer has the lane now, and none has left anything that is not read.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        held(&self.lane.idle).is_some_and(|head| head.seq <= self.seq)
+    }
+
+    /// The lane's number.
+    pub(crate) fn number(&self) -> u16 {
+        self.lane.number
     }
 
     /// Bytes that are published and not read yet.
@@ -197,5 +202,39 @@ impl LaneReader {
             shared.release(oldest.size);
             segments.pop_front();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Journal, JournalSettings};
+
+    #[test]
+    fn a_lane_that_is_taken_while_it_is_read_is_not_abandoned() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(dir.path(), JournalSettings::default()).unwrap();
+        drop(journal.lane(0).unwrap());
+        let mut reader = journal.shared().reader(LaneHead::none(0)).unwrap();
+        assert!(!reader.is_abandoned(), "there is something to read");
+        let mut taken = None;
+        let stopped = reader.read(|_| {
+            taken.get_or_insert_with(|| journal.lane(0).unwrap());
+            true
+        });
+        assert_eq!(stopped, Stopped::CaughtUp);
+        assert!(!reader.is_abandoned(), "it has a writer");
+        let mut taken = taken.unwrap();
+        let last = taken
+            .append(&crate::record::Entry::Epoch(crate::record::Epoch {
+                node: 0,
+                at_us: 1,
+            }))
+            .unwrap();
+        drop(taken);
+        assert!(!reader.is_abandoned(), "its writer has left something");
+        assert_eq!(reader.read(|_| true), Stopped::CaughtUp);
+        assert_eq!(reader.head().seq, last);
+        assert!(reader.is_abandoned());
     }
 }

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use rusqlite::types::Value;
 use sqlward_policy::vocabulary::{Action, Class, Severity, Verb};
 
-use crate::embedded::{INDEXED, address, rank};
+use crate::embedded::{address, rank};
 use crate::event::SessionId;
 use crate::query::SessionQuery;
 use crate::record::{Completion, IntentKind};
@@ -90,19 +90,54 @@ impl Order {
 }
 
 /// Conditions over the tables of a day file, and the values they name.
+///
+/// Those on blocks tell where to look, the others what to find there.
 #[derive(Default)]
 pub(crate) struct Conditions {
+    blocks: Vec<String>,
+    block_values: Vec<Value>,
     clauses: Vec<String>,
-    pub(crate) values: Vec<Value>,
+    values: Vec<Value>,
 }
 
 impl Conditions {
+    /// The conditions on rows alone.
     pub(crate) fn sql(&self) -> String {
         if self.clauses.is_empty() {
             "1".to_owned()
         } else {
             self.clauses.join(" AND ")
         }
+    }
+
+    /// The values of the conditions on rows.
+    pub(crate) fn values(&self) -> Vec<Value> {
+        self.values.clone()
+    }
+
+    /// The conditions on blocks `b`, and their values.
+    pub(crate) fn blocks(&self) -> (String, Vec<Value>) {
+        let mut clauses = vec!["b.to_us > 0".to_owned()];
+        clauses.extend(self.blocks.iter().cloned());
+        (clauses.join(" AND "), self.block_values.clone())
+    }
+
+    /// All conditions, on statements `s`, and their values.
+    pub(crate) fn whole(&self) -> (String, Vec<Value>) {
+        if self.blocks.is_empty() {
+            return (self.sql(), self.values());
+        }
+        let (blocks, mut values) = self.blocks();
+        values.extend(self.values());
+        let sql = format!(
+            "s.block IN (SELECT b.id FROM block b WHERE {blocks} UNION ALL SELECT 0) AND {}",
+            self.sql()
+        );
+        (sql, values)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.clauses.is_empty()
     }
 
     pub(crate) fn add(&mut self, clause: impl Into<String>) {
@@ -112,6 +147,27 @@ impl Conditions {
     fn with(&mut self, clause: &str, value: impl Into<Value>) {
         self.clauses.push(clause.to_owned());
         self.values.push(value.into());
+    }
+
+    fn block(&mut self, clause: &str, value: impl Into<Value>) {
+        self.blocks.push(clause.to_owned());
+        self.block_values.push(value.into());
+    }
+
+    /// What the conditions given since say of subjects holds of one who speaks in the block.
+    fn speakers(&mut self, clauses: usize, values: usize) {
+        let asked = self
+            .clauses
+            .get(clauses..)
+            .unwrap_or_default()
+            .join(" AND ");
+        if !asked.is_empty() {
+            self.blocks.push(format!(
+                "b.id IN (SELECT x.block FROM who w CROSS JOIN block_who x ON x.who = w.id WHERE {asked})"
+            ));
+            let asked = self.values.get(values..).unwrap_or_default().to_vec();
+            self.block_values.extend(asked);
+        }
     }
 
     /// One of the alternatives must hold.
@@ -168,27 +224,10 @@ impl Conditions {
     }
 
     fn text(&mut self, wanted: &str) {
-        if wanted.is_empty() {
-            return;
+        if !wanted.is_empty() {
+            self.block("may_hold(b.grams, ?)", wanted.to_owned());
+            self.with("instr(lower(s.text), lower(?)) > 0", wanted.to_owned());
         }
-        let holds = "instr(lower(body), lower(?)) > 0";
-        let Some(trigrams) = trigrams(wanted) else {
-            self.with(
-                &format!("s.text IN (SELECT id FROM text WHERE {holds})"),
-                wanted.to_owned(),
-            );
-            return;
-        };
-        let indexed = format!("coalesce((SELECT value FROM meta WHERE key = '{INDEXED}'), 0)");
-        self.add(format!(
-            "s.text IN (
-                SELECT id FROM text WHERE {holds} AND id IN (
-                    SELECT rowid FROM text_index WHERE text_index MATCH ?)
-                UNION ALL SELECT id FROM text WHERE id > {indexed} AND {holds})"
-        ));
-        let wanted = Value::from(wanted.to_owned());
-        self.values
-            .extend([wanted.clone(), trigrams.into(), wanted]);
     }
 }
 
@@ -197,38 +236,43 @@ impl AuditQuery {
     pub(crate) fn conditions(&self) -> Conditions {
         let mut conditions = Conditions::default();
         if let Some(from) = self.from {
+            conditions.block("b.to_us >= ?", signed(from));
             conditions.with("s.start_us >= ?", signed(from));
         }
         if let Some(to) = self.to {
+            conditions.block("b.from_us < ?", signed(to));
             conditions.with("s.start_us < ?", signed(to));
         }
         if self.is_about_flagged() {
+            conditions.blocks.push("b.flagged > 0".to_owned());
             conditions.add("s.flagged = 1");
         }
+        let (clauses, values) = (conditions.clauses.len(), conditions.values.len());
         if let Some(session) = self.session {
-            conditions.with("s.session = ?", session.0 as i64);
+            conditions.with("w.session = ?", session.0 as i64);
         }
         conditions.names("w.user", &self.user);
-        conditions.names("s.end_user", &self.end_user);
         conditions.names("w.application", &self.application);
         conditions.names("w.database", &self.database);
         conditions.clients(&self.client);
+        conditions.speakers(clauses, values);
+        conditions.names("s.end_user", &self.end_user);
         self.statements(&mut conditions);
         conditions.words(
-            "j.action",
+            "s.action",
             self.decision.iter().map(|action| action.as_str()),
         );
-        conditions.words("j.judged", self.judged.iter().map(|action| action.as_str()));
+        conditions.words("s.judged", self.judged.iter().map(|action| action.as_str()));
         let rule = |pattern: &String| {
             let test = matching("value", pattern);
             (
-                format!("EXISTS (SELECT 1 FROM json_each(j.rules) WHERE {test})"),
+                format!("EXISTS (SELECT 1 FROM json_each(s.rules) WHERE {test})"),
                 glob(pattern).into(),
             )
         };
         conditions.any(self.rule.iter().map(rule).collect());
         if let Some(severity) = self.severity {
-            conditions.with("j.severity_rank >= ?", rank(Some(severity)));
+            conditions.with("s.severity_rank >= ?", rank(Some(severity)));
         }
         // Either half of `1146 (42S02)` may be asked for.
         let error = |pattern: &String| {
@@ -319,34 +363,6 @@ fn glob(pattern: &str) -> String {
     }
     pattern.replace('[', "[[]").replace('?', "[?]")
 }
-
-/// The trigrams that an index entry must have to contain `wanted`; `None` where it is too short for any.
-fn trigrams(wanted: &str) -> Option<String> {
-    // The tokenizer folds case in ways of its own; these letters are left to the text itself.
-    let letters: Vec<char> = wanted.chars().collect();
-    let mut terms: Vec<String> = letters
-        .windows(3)
-        .filter(|window| {
-            window
-                .iter()
-                .all(|letter| letter.is_ascii() || !letter.is_alphabetic() || is_han(*letter))
-        })
-        .filter(|window| !window.contains(&'\0'))
-        .map(|window| window.iter().collect::<String>().replace('"', "\"\""))
-        .collect();
-    terms.sort();
-    terms.dedup();
-    terms.truncate(MOST_TRIGRAMS);
-    let quoted: Vec<String> = terms.iter().map(|term| format!("\"{term}\"")).collect();
-    (!quoted.is_empty()).then(|| quoted.join(" AND "))
-}
-
-const fn is_han(letter: char) -> bool {
-    matches!(letter, '\u{3400}'..='\u{9fff}' | '\u{20000}'..='\u{3fffd}')
-}
-
-/// How many trigrams narrow a search; more would not narrow it further.
-const MOST_TRIGRAMS: usize = 24;
 
 fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)

@@ -2,6 +2,7 @@
 //!
 //! [`Archive`] reads what [`crate::embedded::Store`] writes, at the same time and from any process.
 
+mod by_time;
 mod filter;
 mod row;
 mod session;
@@ -24,7 +25,9 @@ pub use self::table::{Cell, Format, Table};
 pub use self::top::{Dimension, Measure, TopEntry};
 
 use self::row::statement_tables;
-use crate::embedded::{MAIN_NAME, StoreError, VERSION, day_name, stored_days, version};
+use crate::embedded::{
+    MAIN_NAME, StoreError, VERSION, add_statements, day_name, may_hold, stored_days, version,
+};
 use crate::event::{EventId, row_key, split_row_key};
 use crate::time::{Day, rfc3339};
 
@@ -88,8 +91,12 @@ impl Archive {
             days.reverse();
         }
         for day in days {
+            let Some((path, connection)) = self.day(day)? else {
+                continue;
+            };
+            let wanted = left;
             let mut stop = false;
-            self.each_of_day(day, query, left, &mut |row| {
+            let mut show = |row| {
                 left = left.map(|left| left.saturating_sub(1));
                 stop = visit(row).is_break();
                 if stop {
@@ -97,8 +104,14 @@ impl Archive {
                 } else {
                     ControlFlow::Continue(())
                 }
-            })?;
-            if stop || left == Some(0) {
+            };
+            match wanted {
+                Some(0) => break,
+                Some(wanted) => by_time::read(&connection, query, wanted, &mut show),
+                None => read_whole(&connection, query, None, &mut show),
+            }
+            .map_err(StoreError::sqlite(&path))?;
+            if stop {
                 break;
             }
         }
@@ -117,10 +130,14 @@ impl Archive {
             Order::Longest | Order::Newest | Order::Oldest => row.duration_us,
         };
         for day in self.days(query.from, query.to)?.into_iter().rev() {
-            self.each_of_day(day, query, query.limit, &mut |row| {
+            let Some((path, connection)) = self.day(day)? else {
+                continue;
+            };
+            read_whole(&connection, query, query.limit, &mut |row| {
                 rows.push(row);
                 ControlFlow::Continue(())
-            })?;
+            })
+            .map_err(StoreError::sqlite(&path))?;
             // Stable, and days come newest first: equals stay in the order of time.
             rows.sort_by_key(|row| std::cmp::Reverse(size(row)));
             rows.truncate(query.limit.unwrap_or(usize::MAX));
@@ -133,51 +150,23 @@ impl Archive {
         Ok(())
     }
 
-    fn each_of_day(
-        &self,
-        day: Day,
-        query: &AuditQuery,
-        limit: Option<usize>,
-        visit: &mut dyn FnMut(Row) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        let Some((path, connection)) = self.day(day)? else {
-            return Ok(());
-        };
-        let conditions = query.conditions();
-        let limit = limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(-1));
-        let sql = format!(
-            "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT {limit}",
-            Row::select(),
-            statement_tables("main"),
-            conditions.sql(),
-            query.order.sql(),
-        );
-        let read = || {
-            let mut statement = connection.prepare(&sql)?;
-            let mut rows = statement.query(params_from_iter(conditions.values))?;
-            while let Some(row) = rows.next()? {
-                if visit(Row::read(row)?).is_break() {
-                    break;
-                }
-            }
-            Ok(())
-        };
-        read().map_err(StoreError::sqlite(&path))
-    }
-
     /// The statement of an event id. The id of a prepare whose row its execution took over finds that row.
     ///
     /// # Errors
     /// Where the day file can't be read.
     pub fn event(&self, id: EventId) -> Result<Option<Row>, StoreError> {
         let day = Day::of(id.wall_ms().saturating_mul(1000));
-        let exact = "s.id = ?1 AND w.node = ?2";
+        let exact = "s.id = ?1 AND w.node = ?2 AND s.block IN (
+            SELECT max(id) FROM block WHERE id <= ?1 UNION SELECT block FROM carried WHERE id = ?1)";
         if let Some(row) = self.one(day, exact, id)? {
             return Ok(Some(row));
         }
         // An execution comes soon behind its prepare.
         let near = format!(
-            "s.id BETWEEN ?1 AND ?1 + {NEAR} AND s.continues = (?1 & 281474976710655) AND w.node = ?2"
+            "s.id BETWEEN ?1 AND ?1 + {NEAR} AND s.continues = (?1 & 281474976710655) AND w.node = ?2
+             AND s.block IN (SELECT max(id) FROM block WHERE id <= ?1
+                UNION SELECT id FROM block WHERE id BETWEEN ?1 AND ?1 + {NEAR}
+                UNION SELECT block FROM carried WHERE id BETWEEN ?1 AND ?1 + {NEAR})"
         );
         self.one(day, &near, id)
     }
@@ -186,7 +175,7 @@ impl Archive {
         let Some((path, connection)) = self.day(day)? else {
             return Ok(None);
         };
-        let (select, tables) = (Row::select(), statement_tables("main"));
+        let (select, tables) = (Row::select(), statement_tables("main", STATEMENTS));
         let sql = format!("SELECT {select} FROM {tables} WHERE {condition} ORDER BY s.id LIMIT 1");
         let read = || {
             let mut statement = connection.prepare(&sql)?;
@@ -265,6 +254,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
         connection.pragma_update(None, "query_only", "ON")?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         add_functions(&connection)?;
+        add_statements(&connection, STATEMENTS, path)?;
         version(&connection)
     };
     let found = set_up().map_err(StoreError::sqlite(path))?;
@@ -278,7 +268,32 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// `event_id(start_us, node, id)` and `rfc3339(us)`.
+/// Shows what a query asks of one day, in its order.
+fn read_whole(
+    connection: &Connection,
+    query: &AuditQuery,
+    limit: Option<usize>,
+    visit: &mut dyn FnMut(Row) -> ControlFlow<()>,
+) -> rusqlite::Result<()> {
+    let (asked, values) = query.conditions().whole();
+    let limit = limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(-1));
+    let sql = format!(
+        "SELECT {} FROM {} WHERE {asked} ORDER BY {} LIMIT {limit}",
+        Row::select(),
+        statement_tables("main", STATEMENTS),
+        query.order.sql(),
+    );
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    while let Some(row) = rows.next()? {
+        if visit(Row::read(row)?).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// `event_id(start_us, node, id)`, `rfc3339(us)` and `may_hold(filter, text)`.
 fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     connection.create_scalar_function("event_id", 3, flags, |context| {
@@ -290,8 +305,15 @@ fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
     connection.create_scalar_function("rfc3339", 1, flags, |context| {
         let us: Option<i64> = context.get(0)?;
         Ok(us.map(|us| rfc3339(u64::try_from(us).unwrap_or(0))))
+    })?;
+    connection.create_scalar_function("may_hold", 2, flags, |context| {
+        let wanted = context.get_raw(1).as_bytes()?;
+        Ok(may_hold(context.get_raw(0).as_blob()?, wanted))
     })
 }
+
+/// The virtual table of a day file's statements.
+const STATEMENTS: &str = "statement";
 
 /// How far behind its prepare an execution is looked for, in entries of the lane.
 const NEAR: i64 = 100_000;

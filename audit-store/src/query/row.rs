@@ -109,7 +109,7 @@ row! {
         /// By which message it came.
         kind: String = words("s.kind", IntentKind::ALL);
         /// The text as sent, redacted.
-        text: Option<StoredText> = "t.body";
+        text: Option<StoredText> = "s.text";
         /// Where the text comes from: sent, prepared, normal-form or none.
         text_state: String = states("s.text_state");
         /// The length of the text as sent; larger than the text where that was cut.
@@ -117,7 +117,7 @@ row! {
         /// SHA-256 of the whole text, where it was cut.
         text_hash: Option<String> = "nullif(lower(hex(s.text_hash)), '')";
         /// The normal form.
-        normal: Option<StoredText> = "normal_text.body";
+        normal: Option<StoredText> = "h.normal";
         /// The fingerprint of the normal form.
         fingerprint: Option<String> = "nullif(lower(hex(h.fingerprint)), '')";
         /// Parameter values.
@@ -141,19 +141,19 @@ row! {
         /// Whether it runs SQL built at run time.
         dynamic: Option<bool> = "h.dynamic";
         /// What was carried out.
-        decision: String = "j.action";
+        decision: String = "s.action";
         /// What the rules say.
-        judged: String = "j.judged";
+        judged: String = "s.judged";
         /// The policy's mode.
-        mode: String = "j.mode";
+        mode: String = "s.mode";
         /// The rules that matched.
-        rules: Json = "j.rules";
+        rules: Json = "s.rules";
         /// The severity.
-        severity: Option<String> = "j.severity";
+        severity: Option<String> = "s.severity";
         /// The generation of the policy.
-        policy_generation: i64 = "j.generation";
+        policy_generation: i64 = "s.generation";
         /// Why it could not be read.
-        unreadable: Option<String> = "j.unreadable";
+        unreadable: Option<String> = "s.unreadable";
         /// How it ended.
         completion: String = words("s.completion", Completion::ALL);
         /// The error code.
@@ -341,14 +341,12 @@ macro_rules! coded {
 
 coded!(Completion, EndUserSource, IntentKind, Trust, TxStatus);
 
-/// The tables behind [`Row`], in schema `schema`. The order of the joins is the order of the visit.
-pub(crate) fn statement_tables(schema: &str) -> String {
+/// The tables behind [`Row`]: the statements that table `statements` shows, and what they refer to in schema `schema`.
+/// The order of the joins is the order of the visit.
+pub(crate) fn statement_tables(schema: &str, statements: &str) -> String {
     format!(
-        "{schema}.statement s CROSS JOIN {schema}.who w ON w.id = s.who
-        CROSS JOIN {schema}.judgement j ON j.id = s.judgement
+        "{statements} s CROSS JOIN {schema}.who w ON w.id = s.who
         LEFT JOIN {schema}.shape h ON h.id = s.shape
-        LEFT JOIN {schema}.text t ON t.id = s.text
-        LEFT JOIN {schema}.text normal_text ON normal_text.id = h.normal
         LEFT JOIN {schema}.name end_user_name ON end_user_name.id = s.end_user
         LEFT JOIN {schema}.name role_name ON role_name.id = s.role {}",
         who_names(schema)

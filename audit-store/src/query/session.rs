@@ -4,7 +4,7 @@ use rusqlite::params_from_iter;
 use serde::Serialize;
 
 use super::row::{session_tables, statement_tables};
-use super::{Archive, Row, SessionRow};
+use super::{Archive, AuditQuery, Row, STATEMENTS, SessionRow};
 use crate::embedded::StoreError;
 use crate::event::SessionId;
 use crate::record::EndCause;
@@ -76,7 +76,7 @@ impl Archive {
             let read = || -> rusqlite::Result<Vec<SessionRow>> {
                 connection
                     .prepare(&sql)?
-                    .query_map(params_from_iter(&conditions.values), SessionRow::read)?
+                    .query_map(params_from_iter(conditions.values()), SessionRow::read)?
                     .collect()
             };
             found.extend(read().map_err(StoreError::sqlite(&path))?);
@@ -95,10 +95,15 @@ impl Archive {
             SessionRow::select(),
             session_tables("main")
         );
+        let query = AuditQuery {
+            session: Some(id),
+            ..AuditQuery::default()
+        };
+        let (asked, values) = query.conditions().whole();
         let statements = format!(
-            "SELECT {} FROM {} WHERE s.session = ?",
+            "SELECT {} FROM {} WHERE {asked}",
             Row::select(),
-            statement_tables("main")
+            statement_tables("main", STATEMENTS)
         );
         for day in self.days(None, None)? {
             let Some((path, connection)) = self.day(day)? else {
@@ -111,7 +116,7 @@ impl Archive {
                     entries.push(SessionEntry::Event(event?));
                 }
                 let mut statements = connection.prepare(&statements)?;
-                for row in statements.query_map(key, Row::read)? {
+                for row in statements.query_map(params_from_iter(&values), Row::read)? {
                     entries.push(SessionEntry::Statement(row?));
                 }
                 Ok(())

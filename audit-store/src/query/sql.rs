@@ -8,9 +8,9 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::row::{session_tables, statement_tables};
-use super::{AdminRow, Archive, Cell, Row, SessionRow, Table, add_functions};
+use super::{AdminRow, Archive, Cell, Row, STATEMENTS, SessionRow, Table, add_functions};
 use crate::chain::hex;
-use crate::embedded::{StoreError, day_name, readable};
+use crate::embedded::{StoreError, VERSION, add_statements, day_name, readable};
 use crate::time::Day;
 
 /// Which days the views show.
@@ -107,9 +107,19 @@ impl Archive {
                 .pragma_query_value(Some(schema.as_str()), "user_version", |row| row.get(0))
                 .map_err(StoreError::sqlite(&path))?;
             // A file that has just been made holds nothing yet.
-            if version != 0 {
-                views.add(&schema);
+            if version == 0 {
+                continue;
             }
+            if version != VERSION {
+                return Err(SqlError::Store(StoreError::Version {
+                    path,
+                    found: version,
+                    known: VERSION,
+                }));
+            }
+            let statements = format!("{schema}_{STATEMENTS}");
+            add_statements(&connection, &statements, &path)?;
+            views.add(&schema, &statements);
         }
         connection.execute_batch(&views.sql())?;
         Ok(connection)
@@ -125,10 +135,10 @@ struct Views {
 }
 
 impl Views {
-    fn add(&mut self, schema: &str) {
+    fn add(&mut self, schema: &str, statements: &str) {
         let select = |list: String, tables: String| format!("SELECT {list} FROM {tables}");
         self.statements
-            .push(select(Row::select(), statement_tables(schema)));
+            .push(select(Row::select(), statement_tables(schema, statements)));
         self.sessions
             .push(select(SessionRow::select(), session_tables(schema)));
         self.administration

@@ -7,7 +7,7 @@ use rusqlite::types::Value;
 use serde::Serialize;
 
 use super::row::statement_tables;
-use super::{Archive, AuditQuery};
+use super::{Archive, AuditQuery, STATEMENTS};
 use crate::embedded::{MINUTE_US, StoreError};
 
 /// What is ranked.
@@ -109,10 +109,10 @@ impl Dimension {
                 "o.qualified",
                 "JOIN (SELECT DISTINCT shape, qualified FROM shape_object) o ON o.shape = s.shape",
             ),
-            Dimension::Rule => ("r.value", "JOIN json_each(j.rules) r"),
+            Dimension::Rule => ("r.value", "JOIN json_each(s.rules) r"),
             Dimension::Error => ("s.sqlstate", ""),
             Dimension::Session => ("printf('%llu', s.session)", ""),
-            Dimension::Decision => ("j.action", ""),
+            Dimension::Decision => ("s.action", ""),
         }
     }
 
@@ -163,7 +163,7 @@ impl Measure {
         match self {
             Measure::Count => "count(*)",
             Measure::Errors => "count(s.sqlstate)",
-            Measure::Denied => "sum(j.action IN ('deny', 'terminate'))",
+            Measure::Denied => "sum(s.action IN ('deny', 'terminate'))",
             Measure::Rows => "sum(s.rows)",
             Measure::Affected => "sum(s.affected)",
             Measure::Bytes => "sum(s.bytes)",
@@ -254,13 +254,13 @@ fn of_rows(dimension: Dimension, measure: Measure, filter: &AuditQuery) -> (Stri
     if matches!(dimension, Dimension::Error) {
         conditions.add("s.sqlstate IS NOT NULL");
     }
+    let (asked, values) = conditions.whole();
     let sql = format!(
-        "SELECT {value}, {} FROM {} {beside} WHERE {} GROUP BY 1",
+        "SELECT {value}, {} FROM {} {beside} WHERE {asked} GROUP BY 1",
         measure.of_rows(),
-        statement_tables("main"),
-        conditions.sql()
+        statement_tables("main", STATEMENTS),
     );
-    (sql, conditions.values)
+    (sql, values)
 }
 
 /// The same answer from the sums per minute, where they can give it.
@@ -283,7 +283,7 @@ fn of_sums(
         order: super::Order::default(),
         ..filter.clone()
     };
-    if !bare.conditions().values.is_empty() {
+    if !bare.conditions().is_empty() {
         return None;
     }
     let mut sql = format!(

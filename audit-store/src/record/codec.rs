@@ -101,6 +101,10 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// Demands that nothing is left.
     pub(crate) fn finish(self) -> Result<(), CodecError> {
         if self.rest.is_empty() {

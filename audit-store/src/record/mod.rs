@@ -17,7 +17,7 @@ use sqlward_policy::vocabulary::{
 };
 
 pub use self::codec::CodecError;
-pub(crate) use self::codec::Writer;
+pub(crate) use self::codec::{Reader, Writer};
 pub use self::list::List;
 pub use crate::event::{EventId, Seq, SessionId};
 pub use crate::words::{

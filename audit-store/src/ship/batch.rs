@@ -1,12 +1,13 @@
 //! Collecting: entries of all lanes into one batch for the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::chain::Hash;
 use crate::embedded::{Batch, Block, LaneProgress, LaneState, MOST_BYTES, Store, StoreError};
-use crate::event::Seq;
+use crate::event::{Seq, row_key};
 use crate::journal::{Frame, LaneHead, LaneReader, Shared, Step, Stopped};
+use crate::record::Entry;
 use crate::ship::ShipperSettings;
 use crate::ship::pairing::Pairing;
 use crate::ship::rows::Emitted;
@@ -27,6 +28,8 @@ struct Lane {
     pairing: Pairing,
     /// The last entry whose progress is noted.
     shipped: Seq,
+    /// Where blocks must end that an earlier shipment wrote without noting its progress.
+    ends: VecDeque<Seq>,
 }
 
 impl Collector {
@@ -40,12 +43,20 @@ impl Collector {
             unreadable: 0,
         };
         for state in store.lanes()? {
-            collector.restore(&state);
+            let ends = store.blocks_behind(state.progress.head)?;
+            collector.restore(&state, ends.iter().map(|end| end.seq).collect());
+        }
+        // Lanes of which not even a first shipment was noted.
+        for number in collector.journal.lane_numbers() {
+            if !collector.lanes.contains_key(&number) {
+                let ends = store.blocks_behind(LaneHead::none(number))?;
+                collector.take_up(number, ends.iter().map(|end| end.seq).collect());
+            }
         }
         Ok(collector)
     }
 
-    fn restore(&mut self, state: &LaneState) {
+    fn restore(&mut self, state: &LaneState, ends: VecDeque<Seq>) {
         let LaneProgress { head, node, day } = state.progress;
         let Some(reader) = self.journal.reader(head) else {
             return;
@@ -64,6 +75,7 @@ impl Collector {
                 reader,
                 pairing,
                 shipped: head.seq,
+                ends,
             },
         );
     }
@@ -71,22 +83,26 @@ impl Collector {
     /// Takes up lanes that have appeared.
     fn find_lanes(&mut self) {
         for number in self.journal.lane_numbers() {
-            if self.lanes.contains_key(&number) {
-                continue;
+            if !self.lanes.contains_key(&number) {
+                self.take_up(number, VecDeque::new());
             }
-            let Some(reader) = self.journal.reader(LaneHead::none(number)) else {
-                continue;
-            };
-            let pairing = Pairing::new(number, self.journal.node(), Day::of(now_us()));
-            self.lanes.insert(
-                number,
-                Lane {
-                    reader,
-                    pairing,
-                    shipped: Seq(0),
-                },
-            );
         }
+    }
+
+    fn take_up(&mut self, number: u16, ends: VecDeque<Seq>) {
+        let Some(reader) = self.journal.reader(LaneHead::none(number)) else {
+            return;
+        };
+        let pairing = Pairing::new(number, self.journal.node(), Day::of(now_us()));
+        self.lanes.insert(
+            number,
+            Lane {
+                reader,
+                pairing,
+                shipped: Seq(0),
+                ends,
+            },
+        );
     }
 
     /// The next batch; `None` where there is nothing new.
@@ -99,9 +115,7 @@ impl Collector {
         for (place, lane) in self.lanes.values_mut().enumerate() {
             // No lane may starve the ones behind it.
             let mut share = budget.share(lanes - place);
-            let mut gathering = Gathering::new(lane.reader.head());
-            // Asked before reading: if it has no writer now, nothing follows what is read.
-            let abandoned = lane.reader.is_idle();
+            let mut gathering = Gathering::new(lane.reader.head(), &mut lane.ends);
             let pairing = &mut lane.pairing;
             let stopped = lane.reader.read(|step| {
                 match step {
@@ -112,31 +126,26 @@ impl Collector {
                     }
                     Step::Gap(gap, chain) => {
                         tracing::error!(after = gap.after.0, next = gap.next.0, "journal gap");
-                        gathering.cut(pairing.day(), &mut batch);
-                        let lane = gathering.lane;
-                        gathering = Gathering::new(LaneHead {
-                            lane,
-                            seq: gap.after,
-                            chain,
-                        });
-                        batch.gaps.push((lane, gap));
+                        gathering.skip(gap.after, chain, &mut batch);
+                        batch.gaps.push((gathering.lane, gap));
                     }
                 }
-                share.left()
+                share.left() || gathering.must_go_on()
             });
+            gathering.cut(&mut batch);
             match stopped {
-                Stopped::CaughtUp if abandoned && pairing.has_leftovers() => {
+                // Asked after reading: a writer that took the lane meanwhile has left entries behind the last one read.
+                Stopped::CaughtUp if pairing.has_leftovers() && lane.reader.is_abandoned() => {
                     let mut out = Emitted::default();
                     pairing.lose_all(&mut out);
-                    add(out, pairing.day(), &mut batch);
+                    add(&mut out, lane.reader.number(), None, &mut batch);
                 }
                 Stopped::CaughtUp => {}
                 Stopped::Enough => self.caught_up = false,
                 Stopped::Broken(damage) => {
-                    tracing::error!(lane = gathering.lane, %damage, "journal unreadable");
+                    tracing::error!(lane = lane.reader.number(), %damage, "journal unreadable");
                 }
             }
-            gathering.cut(pairing.day(), &mut batch);
             let head = lane.reader.head();
             let kept = pairing.changes();
             if head.seq != lane.shipped || !kept.is_empty() {
@@ -235,22 +244,32 @@ impl Budget {
 }
 
 /// One lane's part of a batch.
-struct Gathering {
+struct Gathering<'g> {
     lane: u16,
-    block: Option<Block>,
+    block: Option<(Day, Block)>,
     /// The link that the next block is chained to.
     chain: Hash,
-    day: Option<Day>,
+    ends: &'g mut VecDeque<Seq>,
+    out: Emitted,
 }
 
-impl Gathering {
-    fn new(head: LaneHead) -> Self {
+impl<'g> Gathering<'g> {
+    fn new(head: LaneHead, ends: &'g mut VecDeque<Seq>) -> Self {
+        while ends.front().is_some_and(|end| *end <= head.seq) {
+            ends.pop_front();
+        }
         Self {
             lane: head.lane,
             block: None,
             chain: head.chain,
-            day: None,
+            ends,
+            out: Emitted::default(),
         }
+    }
+
+    /// Whether the block so far was longer when it was shipped before.
+    fn must_go_on(&self) -> bool {
+        self.block.is_some() && !self.ends.is_empty()
     }
 
     fn take(
@@ -260,54 +279,82 @@ impl Gathering {
         batch: &mut Batch,
         unreadable: &mut u64,
     ) {
-        let mut out = Emitted::default();
-        if let Err(error) = pairing.apply(frame, &mut out) {
-            *unreadable += 1;
-            tracing::error!(lane = self.lane, seq = frame.seq.0, %error, "entry unreadable");
+        let entry = Entry::decode(frame.kind, frame.payload);
+        if let Ok(entry) = &entry {
+            pairing.apply(entry, frame, &mut self.out);
         }
         let day = pairing.day();
-        if self.day.is_some_and(|before| before != day)
-            || self
-                .block
-                .as_ref()
-                .is_some_and(|block| block.bytes() >= MOST_BYTES)
+        if let Some((before, block)) = &self.block
+            && (*before != day || block.bytes() >= MOST_BYTES)
         {
-            self.cut(self.day.unwrap_or(day), batch);
+            self.cut(batch);
         }
-        self.day = Some(day);
         let (lane, previous) = (self.lane, self.chain);
-        let block = self
+        let (_, block) = self
             .block
-            .get_or_insert_with(|| Block::begin(lane, frame.seq, previous));
-        block.push(frame);
+            .get_or_insert_with(|| (day, Block::begin(lane, frame.seq, previous)));
+        block.push(frame, entry.as_ref().ok());
         self.chain = frame.chain;
-        add(out, day, batch);
+        if let Err(error) = entry {
+            *unreadable += 1;
+            tracing::error!(lane, seq = frame.seq.0, %error, "entry unreadable");
+        }
+        settle(&mut self.out, day, block);
+        let block = block.id();
+        add(&mut self.out, lane, Some((day, block)), batch);
+        for shape in self.out.shapes.drain(..) {
+            batch.shapes.push((day, shape));
+        }
+        if self.ends.front() == Some(&frame.seq) {
+            self.ends.pop_front();
+            self.cut(batch);
+        }
+    }
+
+    /// Goes on behind entries that are missing.
+    fn skip(&mut self, after: Seq, chain: Hash, batch: &mut Batch) {
+        self.cut(batch);
+        self.chain = chain;
+        while self.ends.front().is_some_and(|end| *end <= after) {
+            self.ends.pop_front();
+        }
     }
 
     /// Puts the block so far into the batch.
-    fn cut(&mut self, day: Day, batch: &mut Batch) {
-        let day = self.day.unwrap_or(day);
-        if let Some(block) = self.block.take().filter(|block| !block.is_empty()) {
-            batch.day(day).blocks.push(block);
+    fn cut(&mut self, batch: &mut Batch) {
+        if let Some((day, block)) = self.block.take()
+            && let Some(packed) = block.finish()
+        {
+            batch.day(day).blocks.push(packed);
         }
     }
 }
 
-/// Puts rows into the batch, each into its day.
-fn add(out: Emitted, lane_day: Day, batch: &mut Batch) {
-    for row in out.statements {
-        batch.day(row.day).statements.push(row);
+/// Puts the statements that a block of `day` holds into it; what is left in `out` must be stored whole.
+pub(crate) fn settle(out: &mut Emitted, day: Day, block: &mut Block) {
+    out.statements
+        .retain(|row| row.day != day || !block.add(row));
+    out.removals
+        .retain(|(of, prepare)| *of != day || !block.remove(*prepare));
+}
+
+/// Puts rows into the batch, each into its day; `ended` is the block that ended the statements, and its day.
+fn add(out: &mut Emitted, lane: u16, ended: Option<(Day, i64)>, batch: &mut Batch) {
+    for row in out.statements.drain(..) {
+        let block = ended.filter(|(day, _)| *day == row.day);
+        let block = block.map_or(0, |(_, block)| block);
+        batch.day(row.day).carried.push((block, row));
     }
-    for (day, key) in out.removals {
-        batch.day(day).removals.push(key);
+    for row in out.lost.drain(..) {
+        batch.day(row.day).carried.push((0, row));
     }
-    for row in out.events {
+    for (day, prepare) in out.removals.drain(..) {
+        batch.day(day).removals.push(row_key(lane, prepare));
+    }
+    for row in out.events.drain(..) {
         batch.day(row.day).events.push(row);
     }
-    for row in out.admins {
+    for row in out.admins.drain(..) {
         batch.day(row.day).admins.push(row);
     }
-    batch
-        .shapes
-        .extend(out.shapes.into_iter().map(|shape| (lane_day, shape)));
 }

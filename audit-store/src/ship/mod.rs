@@ -21,21 +21,21 @@ use crate::time::now_us;
 /// How the shipper works.
 #[derive(Clone, Debug)]
 pub struct ShipperSettings {
-    /// How long the shipper rests when it has caught up.
+    /// How long the shipper rests when it has caught up: the larger its batches, the less a statement costs.
     pub interval: Duration,
     /// How many entries go into one batch at most.
     pub batch_entries: usize,
-    /// How many bytes of entries go into one batch at most (one entry may exceed it).
+    /// How many bytes of entries go into one batch at most (one entry may exceed it). They wait in memory compressed,
+    /// save for a block per lane.
     pub batch_bytes: usize,
 }
 
 impl Default for ShipperSettings {
     fn default() -> Self {
-        let interval = Duration::from_millis(250);
         Self {
-            interval,
-            batch_entries: 40_000,
-            batch_bytes: 16 << 20,
+            interval: Duration::from_secs(1),
+            batch_entries: 400_000,
+            batch_bytes: 64 << 20,
         }
     }
 }
@@ -186,6 +186,13 @@ struct Work {
 impl Work {
     fn run(&mut self) -> Drained {
         loop {
+            if self
+                .housekeeping
+                .is_none_or(|last| last.elapsed() >= HOUSEKEEPING)
+            {
+                self.housekeeping = Some(Instant::now());
+                self.keep_house();
+            }
             // Asked first: what was appended before the order came is shipped.
             let order = *held(&self.control.order);
             let batch = self.collector.collect(&self.settings);
@@ -202,19 +209,12 @@ impl Work {
                 return Drained::Partly;
             }
             self.measure(caught_up);
-            if self
-                .housekeeping
-                .is_none_or(|last| last.elapsed() >= HOUSEKEEPING)
-            {
-                self.housekeeping = Some(Instant::now());
-                self.keep_house();
-            }
             match order {
                 Order::Drain(_) if caught_up => return Drained::Whole,
                 Order::Drain(until) if Instant::now() >= until => return Drained::Partly,
                 Order::Drain(_) => {}
                 Order::Run if caught_up => {
-                    self.rest();
+                    self.wait(self.settings.interval);
                 }
                 Order::Run => {}
             }
@@ -248,19 +248,6 @@ impl Work {
             }
             pause = (pause * 2).min(LAST_PAUSE);
         }
-    }
-
-    /// Uses the time when there is nothing to ship.
-    fn rest(&mut self) {
-        let begun = Instant::now();
-        match self.store.index_texts(self.settings.interval) {
-            Ok(_) => {}
-            Err(error) => {
-                self.metrics.errors.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%error, "the text index could not be brought up to date");
-            }
-        }
-        self.wait(self.settings.interval.saturating_sub(begun.elapsed()));
     }
 
     fn keep_house(&mut self) {

@@ -102,14 +102,29 @@ impl From<EndUser<'_>> for KnownEndUser {
     }
 }
 
-/// A live session.
-#[derive(Clone, Debug)]
-pub(crate) struct Session {
+impl KnownEndUser {
+    fn is(&self, other: &EndUser<'_>) -> bool {
+        *self.name == *other.name && self.source == other.source && self.trust == other.trust
+    }
+}
+
+/// Who speaks, as which role, for whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Speaker {
     pub(crate) who: Arc<Who>,
     pub(crate) role: Option<Arc<str>>,
     pub(crate) end_user: Option<KnownEndUser>,
-    /// The first entry that spoke of it.
-    pub(crate) first: Seq,
+}
+
+/// A live session.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    /// Replaced, never changed: whoever holds the same `Arc` speaks alike.
+    pub(crate) speaker: Arc<Speaker>,
+    /// What the latest statement with a role or end user of its own said of these, and who that made speak.
+    own: Option<Own>,
+    /// The entry that began it.
+    pub(crate) started: Option<Seq>,
     /// Entries that restore this after a restart.
     pub(crate) frames: Vec<Seq>,
     /// Those of `frames` that are changes of the subject, in order.
@@ -122,13 +137,24 @@ pub(crate) struct Session {
     pub(crate) unnamed: VecDeque<Seq>,
 }
 
+#[derive(Clone, Debug)]
+struct Own {
+    role: Option<Arc<str>>,
+    end_user: Option<KnownEndUser>,
+    speaker: Arc<Speaker>,
+}
+
 impl Session {
-    pub(crate) fn new(who: Who, first: Seq) -> Self {
-        Self {
+    pub(crate) fn new(who: Who) -> Self {
+        let speaker = Speaker {
             who: Arc::new(who),
             role: None,
             end_user: None,
-            first,
+        };
+        Self {
+            speaker: Arc::new(speaker),
+            own: None,
+            started: None,
             frames: Vec::new(),
             contexts: Vec::new(),
             open: BTreeSet::new(),
@@ -137,9 +163,69 @@ impl Session {
         }
     }
 
+    /// Something about the session itself has become known.
+    pub(crate) fn learn(&mut self, change: impl FnOnce(&mut Who)) {
+        let mut who = Who::clone(&self.speaker.who);
+        change(&mut who);
+        self.become_speaker(Speaker {
+            who: Arc::new(who),
+            ..Speaker::clone(&self.speaker)
+        });
+    }
+
+    pub(crate) fn act_as(&mut self, role: Option<&str>) {
+        self.become_speaker(Speaker {
+            role: role.map(Arc::from),
+            ..Speaker::clone(&self.speaker)
+        });
+    }
+
     pub(crate) fn change(&mut self, context: &Context<'_>) {
-        Arc::make_mut(&mut self.who).claim(&context.subject);
-        self.role = context.role.map(Arc::from);
-        self.end_user = context.end_user.map(KnownEndUser::from);
+        let mut who = Who::clone(&self.speaker.who);
+        who.claim(&context.subject);
+        self.become_speaker(Speaker {
+            who: Arc::new(who),
+            role: context.role.map(Arc::from),
+            end_user: context.end_user.map(KnownEndUser::from),
+        });
+    }
+
+    fn become_speaker(&mut self, speaker: Speaker) {
+        self.speaker = Arc::new(speaker);
+        self.own = None;
+    }
+
+    /// Who speaks in a statement, which may name a role or an end user of its own.
+    pub(crate) fn speaks(
+        &mut self,
+        role: Option<&str>,
+        end_user: Option<EndUser<'_>>,
+    ) -> Arc<Speaker> {
+        if role.is_none() && end_user.is_none() {
+            return Arc::clone(&self.speaker);
+        }
+        let alike = |own: &&Own| {
+            own.role.as_deref() == role
+                && match (&own.end_user, &end_user) {
+                    (None, None) => true,
+                    (Some(own), Some(other)) => own.is(other),
+                    (None, Some(_)) | (Some(_), None) => false,
+                }
+        };
+        if let Some(own) = self.own.as_ref().filter(alike) {
+            return Arc::clone(&own.speaker);
+        }
+        let (role, end_user) = (role.map(Arc::from), end_user.map(KnownEndUser::from));
+        let speaker = Arc::new(Speaker {
+            who: Arc::clone(&self.speaker.who),
+            role: role.clone().or_else(|| self.speaker.role.clone()),
+            end_user: end_user.clone().or_else(|| self.speaker.end_user.clone()),
+        });
+        self.own = Some(Own {
+            role,
+            end_user,
+            speaker: Arc::clone(&speaker),
+        });
+        speaker
     }
 }

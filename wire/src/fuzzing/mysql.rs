@@ -44,7 +44,11 @@ pub fn mysql_backend(data: &[u8]) {
     };
     let ((whole, unasked), (cut, _)) = (play(usize::MAX), play(1));
     // what comes unasked may come before or behind the verdict on the next command
-    assert!(unasked || whole == cut, "the cuts matter");
+    assert!(
+        unasked || is_pipelined(mode) || whole == cut,
+        "the cuts matter: {mode} {}",
+        bytes.escape_ascii()
+    );
 }
 
 /// Both in turns: a byte tells who speaks and how long, then come so many bytes.
@@ -124,13 +128,18 @@ fn commands(mode: u8) -> Vec<u8> {
             command(b"\x1c\x07\0\0\0\x01\0\0\0"),
         ]
         .concat(),
-        2 => [command(b"\x04t\0"), query].concat(),
+        2 => command(b"\x04t\0"),
         3 => command(b"\x12\0\0"),
         4 => command(b"\x11u\0\0d\0"),
-        5 => [command(b"\x1f"), command(b"\x09"), query].concat(),
+        5 => query,
         6 => [query, encode::packets(b"data", 2), encode::packets(b"", 3)].concat(),
-        _ => [command(b"\x1b\0\0"), command(b"\x0a"), command(b"\x0e")].concat(),
+        _ => command(b"\x16p"),
     }
+}
+
+/// Whether another command waits for a verdict, or the caller's question for a change of the user.
+fn is_pipelined(mode: u8) -> bool {
+    mode & 1 == 0 && matches!(mode >> 3 & 7, 0 | 1 | 4)
 }
 
 /// What came out: to the server, to the client, and how many verdicts and outcomes there were.

@@ -82,7 +82,8 @@ impl Auth {
                 return Ok(Said::Accepted);
             }
             [0xff, ..] => return ok::error(payload).map(Said::Failed).map_err(|_| layout),
-            [0xfe] => return Err(Error::Unsupported(Unsupported::OldHandshake)),
+            // the switch to passwords of 3.23, which MariaDB still takes over the protocol of 4.1
+            [0xfe] => self.choose(b"mysql_old_password"),
             [0xfe, switch @ ..] => self.choose(name(switch)),
             // a factor of MySQL's begins with a name; MariaDB's `dialog` asks a question by the same byte
             [0x02, factor @ ..] if factor.contains(&0) => {

@@ -1,6 +1,7 @@
 //! The command at the server: what its answer has brought so far, and what may come next.
 
 use crate::mysql::command::Command;
+use crate::mysql::held::Rows;
 use crate::session::Answer as Told;
 use crate::sqlstate::ErrorCode;
 
@@ -26,6 +27,8 @@ pub(crate) struct Current<T> {
     pub(crate) answer: Answer,
     /// What a Prepare has prepared: the id and how many parameters it has.
     pub(crate) prepared: Option<(u32, u16)>,
+    /// Whether the execution asked for a cursor.
+    pub(crate) rows: Rows,
     /// What a SetOption asks for.
     pub(crate) option: Option<u16>,
     pub(crate) collected: Collected,
@@ -109,6 +112,7 @@ impl<T> Current<T> {
             },
             answer: Answer::default(),
             prepared: None,
+            rows: Rows::Sent,
             option: None,
             collected: Collected::default(),
         }

@@ -186,3 +186,12 @@ fn a_server_says_goodbye_unasked() {
     wire.server(&bye);
     assert_eq!(wire.got(), p(1, &err(4031, b"HY000")));
 }
+
+#[test]
+fn a_routine_with_a_cursor_sends_its_rows() {
+    let mut wire = Wire::ready(OLD);
+    let mark = encode::eof(AUTOCOMMIT | CURSOR | MORE, 0);
+    let answer = ps(1, &[&[1], COLUMN, &mark, b"\x011", &mark, &ok()]);
+    let log = wire.through(&query("for"), &answer);
+    assert_eq!(log[1], "[for] Done rows=1 results=2 Idle");
+}

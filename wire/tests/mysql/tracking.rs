@@ -89,8 +89,18 @@ fn variables_are_forgotten_when_the_session_begins_anew() {
         &query("set"),
         &p(1, &changed(0, b"", &variable("sql_mode", "ANSI"))),
     );
-    wire.through(&command(0x1f, b""), &p(1, &ok()));
+    // but for those that the same answer tells
+    let reset = changed(0, b"", &variable("time_zone", "UTC"));
+    let log = wire.through(&command(0x1f, b""), &p(1, &reset));
+    assert_eq!(log, ["time_zone=UTC", "SessionReset"]);
     assert_eq!(wire.session.parameter(b"sql_mode"), None);
+    assert_eq!(wire.session.parameter(b"time_zone"), Some(&b"UTC"[..]));
+    let log = wire.through(
+        &command(0x11, b"bob\0\0\0"),
+        &p(1, &changed(0, b"", &variable("sql_mode", "ANSI"))),
+    );
+    assert_eq!(log[1], "sql_mode=ANSI");
+    assert_eq!(wire.session.parameter(b"time_zone"), None);
 }
 
 #[test]

@@ -8,26 +8,27 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{CachedStatement, Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::block::Block;
+use super::block::{Packed, put};
 use super::error::StoreError;
-use super::flat::{self, Flat, FlatJudgement, TextState, signed};
-use super::rollup::Rollups;
-use super::schema;
-use crate::event::split_row_key;
+use super::flat::{self, signed};
+use super::rollup::{Rollups, Sums};
+use super::{MINUTE_US, schema};
+use crate::event::{row_key, split_row_key};
 use crate::record::Entry;
 use crate::ship::rows::{AdminRow, EventRow, StatementRow, TextRef};
-use crate::ship::subject::Who;
+use crate::ship::subject::Speaker;
 
 /// What one batch adds to one day.
 #[derive(Default)]
 pub(crate) struct DayBatch {
-    pub(crate) statements: Vec<StatementRow>,
+    pub(crate) blocks: Vec<Packed>,
+    /// Statements that are stored whole, each with the key of the block that ended it, or 0.
+    pub(crate) carried: Vec<(i64, StatementRow)>,
     pub(crate) removals: Vec<i64>,
     pub(crate) events: Vec<EventRow>,
     pub(crate) admins: Vec<AdminRow>,
-    pub(crate) blocks: Vec<Block>,
 }
 
 /// Finds the payload of a shape entry by its key.
@@ -45,20 +46,58 @@ pub(super) struct DayFile {
 #[derive(Default)]
 struct Ids {
     names: HashMap<Arc<str>, i64>,
-    texts: HashMap<[u8; 16], i64>,
     whos: HashMap<[u8; 16], i64>,
-    /// Ids of subjects by their address; the `Arc`s keep the addresses theirs.
-    subjects: HashMap<usize, (Arc<Who>, i64)>,
-    judgements: HashMap<FlatJudgement, i64>,
+    /// Ids of speakers by their address; the `Arc`s keep the addresses theirs.
+    speakers: HashMap<usize, (Arc<Speaker>, SpeakerIds)>,
     shapes: HashMap<[u8; 16], KnownShape>,
+}
+
+/// A speaker as a day file refers to it: who, role, end user, and how that one is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SpeakerIds {
+    pub(crate) who: i64,
+    pub(crate) role: Option<i64>,
+    pub(crate) end_user: Option<i64>,
+    pub(crate) source: Option<u8>,
+    pub(crate) trust: Option<u8>,
 }
 
 #[derive(Clone)]
 struct KnownShape {
-    id: i64,
-    normal: i64,
     fingerprint: [u8; 16],
     verb: Arc<str>,
+}
+
+impl SpeakerIds {
+    fn write(&self, out: &mut Vec<u8>) {
+        let optional = |id: Option<i64>| id.map_or(0, |id| id as u64 + 1);
+        put(out, self.who as u64);
+        put(out, optional(self.role));
+        put(out, optional(self.end_user));
+        put(out, u64::from(self.source.unwrap_or(0)));
+        put(out, u64::from(self.trust.unwrap_or(0)));
+    }
+
+    /// The speakers in a block's column.
+    ///
+    /// # Errors
+    /// Where it holds something else.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Self>, crate::record::CodecError> {
+        let mut reader = crate::record::Reader::new(bytes);
+        let mut speakers = Vec::new();
+        let optional = |id: u64| id.checked_sub(1).map(|id| id as i64);
+        let code = |code: u64| u8::try_from(code).ok().filter(|code| *code != 0);
+        while !reader.is_empty() {
+            speakers.push(Self {
+                who: reader.var("who")? as i64,
+                role: optional(reader.var("role")?),
+                end_user: optional(reader.var("end user")?),
+                source: code(reader.var("end user source")?),
+                trust: code(reader.var("end user trust")?),
+            });
+        }
+        Ok(speakers)
+    }
 }
 
 impl DayFile {
@@ -69,10 +108,6 @@ impl DayFile {
             connection,
             ids: Ids::default(),
         })
-    }
-
-    pub(super) fn connection(&self) -> &Connection {
-        &self.connection
     }
 
     pub(super) fn into_connection(self) -> Connection {
@@ -107,18 +142,17 @@ impl DayFile {
         let transaction = self.connection.transaction().map_err(sqlite)?;
         let mut writer = Writer {
             transaction: &transaction,
-            insert_statement: transaction
-                .prepare_cached(INSERT_STATEMENT)
-                .map_err(sqlite)?,
-            insert_text: transaction.prepare_cached(INSERT_TEXT).map_err(sqlite)?,
             ids: &mut self.ids,
             path: &self.path,
             shapes,
+            rollups: Rollups::default(),
         };
-        let mut rollups = Rollups::default();
         let mut new = 0;
-        for row in &batch.statements {
-            new += u64::from(writer.statement(row, &mut rollups)?);
+        for block in &batch.blocks {
+            new += writer.block(block)?;
+        }
+        for (block, row) in &batch.carried {
+            new += u64::from(writer.carried(*block, row)?);
         }
         for row in &batch.events {
             writer.event(row).map_err(sqlite)?;
@@ -129,11 +163,7 @@ impl DayFile {
         for key in &batch.removals {
             writer.remove(*key).map_err(sqlite)?;
         }
-        for block in &batch.blocks {
-            block.insert(&transaction).map_err(sqlite)?;
-        }
-        drop(writer);
-        rollups.write(&transaction).map_err(sqlite)?;
+        writer.rollups.write(&transaction).map_err(sqlite)?;
         transaction.commit().map_err(sqlite)?;
         Ok(new)
     }
@@ -148,122 +178,163 @@ impl Ids {
             }
         }
         trim(&mut self.names, MOST_IDS);
-        trim(&mut self.texts, MOST_IDS);
         trim(&mut self.whos, MOST_IDS);
-        trim(&mut self.subjects, MOST_SUBJECTS);
-        trim(&mut self.judgements, MOST_IDS);
+        trim(&mut self.speakers, MOST_SPEAKERS);
         trim(&mut self.shapes, MOST_IDS);
     }
 }
 
 /// How many ids of each kind are remembered.
-const MOST_IDS: usize = 100_000;
+const MOST_IDS: usize = 50_000;
 
-/// How many subjects are remembered with all that is known of them.
-const MOST_SUBJECTS: usize = 4096;
+/// How many speakers are remembered with all that is known of them.
+const MOST_SPEAKERS: usize = 20_000;
 
 struct Writer<'w, 's> {
     transaction: &'w Transaction<'w>,
-    /// Prepared once per batch: their look-up costs as much as a small row.
-    insert_statement: CachedStatement<'w>,
-    insert_text: CachedStatement<'w>,
     ids: &'w mut Ids,
     path: &'w Path,
     shapes: &'w mut ShapeSource<'s>,
+    rollups: Rollups,
 }
 
 impl Writer<'_, '_> {
-    /// Answers whether the row is new.
-    fn statement(&mut self, row: &StatementRow, rollups: &mut Rollups) -> Result<bool, StoreError> {
-        let damaged = |_| StoreError::Damaged {
+    /// Answers how many statements are new: all of the block's, or, where it is known already, none.
+    fn block(&mut self, block: &Packed) -> Result<u64, StoreError> {
+        let sqlite = |error| StoreError::Sqlite {
             path: self.path.to_owned(),
-            what: format!("the intent of row {} can't be read", row.key),
+            source: error,
         };
-        let intent = flat::intent(&row.payload).map_err(damaged)?;
-        let prepared = match &row.text {
-            TextRef::Of(payload) => Some(flat::intent(payload).map_err(damaged)?),
-            TextRef::Own | TextRef::Missing => None,
-        };
-        let flat = Flat::new(row, &intent, prepared.as_ref());
-        let shape = match intent.shape {
+        let known = self
+            .transaction
+            .prepare_cached("SELECT 1 FROM block WHERE id = ?")
+            .and_then(|mut select| select.exists([block.id()]))
+            .map_err(sqlite)?;
+        if known {
+            return Ok(0);
+        }
+        let mut shapes = Vec::new();
+        for key in &block.shapes {
+            shapes.push(match key {
+                Some(key) => self.shape(*key)?,
+                None => None,
+            });
+        }
+        self.insert_block(block, &shapes).map_err(sqlite)?;
+        Ok(block.statements)
+    }
+
+    fn insert_block(
+        &mut self,
+        block: &Packed,
+        shapes: &[Option<KnownShape>],
+    ) -> rusqlite::Result<()> {
+        let mut speakers = Vec::new();
+        let mut names = Vec::new();
+        for speaker in &block.speakers {
+            let ids = self.speaker(speaker)?;
+            ids.write(&mut speakers);
+            names.push(self.names_of(speaker)?);
+            self.transaction
+                .prepare_cached("INSERT OR IGNORE INTO block_who VALUES (?, ?)")?
+                .execute([ids.who, block.id()])?;
+        }
+        for (seq, payload) in &block.prepared {
+            self.transaction
+                .prepare_cached("INSERT OR IGNORE INTO prepared VALUES (?, ?)")?
+                .execute(params![row_key(block.lane, *seq), payload])?;
+        }
+        for (key, sums) in &block.sums {
+            let names = names.get(key.speaker as usize).copied().unwrap_or_default();
+            let shape = shapes.get(key.shape as usize).and_then(Option::as_ref);
+            let shape = shape.map(|shape| (shape.fingerprint, Arc::clone(&shape.verb)));
+            self.rollups.add(key.minute, names, shape, key.action, sums);
+        }
+        self.transaction
+            .prepare_cached("INSERT INTO block VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)")?
+            .execute(params![
+                block.id(),
+                block.last.0 as i64,
+                block.previous,
+                block.head,
+                signed(block.span.from_us),
+                signed(block.span.to_us),
+                signed(block.statements),
+                signed(block.span.flagged),
+                speakers,
+                block.grams,
+                block.rows,
+                signed(block.length),
+                block.frames,
+            ])
+            .map(drop)
+    }
+
+    /// Answers whether the statement is new.
+    fn carried(&mut self, block: i64, row: &StatementRow) -> Result<bool, StoreError> {
+        let shape = match row.brief.shape {
             Some(key) => self.shape(key)?,
             None => None,
         };
-        self.insert_statement(row, &flat, shape.as_ref(), rollups)
+        self.insert_carried(block, row, shape)
             .map_err(StoreError::sqlite(self.path))
     }
 
-    fn insert_statement(
+    fn insert_carried(
         &mut self,
+        block: i64,
         row: &StatementRow,
-        flat: &Flat<'_>,
-        shape: Option<&KnownShape>,
-        rollups: &mut Rollups,
+        shape: Option<KnownShape>,
     ) -> rusqlite::Result<bool> {
-        let intent = flat.intent;
-        let outcome = &row.outcome;
-        let text = match (flat.text, flat.text_state) {
-            (Some(text), _) => Some(self.text(text)?),
-            (None, TextState::Normal) => shape.map(|shape| shape.normal),
-            (None, _) => None,
+        let ids = self.speaker(&row.speaker)?;
+        let prepared = match &row.text {
+            TextRef::Of(_, payload) => Some(payload),
+            TextRef::Own | TextRef::Missing => None,
         };
-        let who = self.who(&row.who)?;
-        let judgement = self.judgement(&flat.judgement)?;
-        let end_user = self.end_user(row.end_user.as_ref())?;
-        let role = self.name(row.role.as_deref())?;
-        let inserted = self.insert_statement.execute(params![
-            row.key,
-            who,
-            intent.session.0 as i64,
-            intent.number,
-            intent.kind.code(),
-            text,
-            flat.text_state as i64,
-            flat.text_len,
-            flat.text_hash,
-            shape.map(|shape| shape.id),
-            flat.parameters,
-            flat.prepared_name,
-            flat.portal,
-            signed(intent.wall_us),
-            signed(intent.mono_ns),
-            intent.transaction,
-            intent.status.code(),
-            judgement,
-            end_user,
-            row.end_user.as_ref().map(|user| user.source.code()),
-            row.end_user.as_ref().map(|user| user.trust.code()),
-            role,
-            intent.trace,
-            intent.continues.map(|seq| signed(seq.0)),
-            outcome.completion.code(),
-            signed(outcome.rows),
-            signed(outcome.affected),
-            signed(outcome.bytes),
-            flat.sqlstate,
-            outcome.first_byte_us.map(signed),
-            signed(outcome.duration_us),
-            outcome.statements,
-            flat.flagged,
-            row.chain,
-        ])?;
+        let inserted = self
+            .transaction
+            .prepare_cached("INSERT OR IGNORE INTO carried VALUES (?,?,?,?,?,?,?,?,?,?,?)")?
+            .execute(params![
+                row.key(),
+                block,
+                ids.who,
+                ids.role,
+                ids.end_user,
+                ids.source,
+                ids.trust,
+                row.payload,
+                prepared,
+                flat::outcome_payload(&row.outcome),
+                row.chain,
+            ])?;
         if inserted == 0 {
             return Ok(false);
         }
-        let names = [&row.who.user, &row.who.database, &row.who.application];
-        let mut ids = [0; 3];
-        for (id, name) in ids.iter_mut().zip(names) {
-            *id = self.name(name.as_deref())?.unwrap_or(0);
+        if row.brief.counts(row.outcome.completion) {
+            let mut sums = Sums::default();
+            sums.add(&row.brief, &row.outcome);
+            let names = self.names_of(&row.speaker)?;
+            let shape = shape.map(|shape| (shape.fingerprint, shape.verb));
+            let minute = row.brief.wall_us / MINUTE_US;
+            self.rollups
+                .add(minute, names, shape, row.brief.action, &sums);
         }
-        let shape = shape.map(|shape| (shape.fingerprint, Arc::clone(&shape.verb)));
-        rollups.add(ids, shape, flat, outcome);
         Ok(true)
     }
 
+    /// User, database and application of a speaker, as sums know them.
+    fn names_of(&mut self, speaker: &Speaker) -> rusqlite::Result<[i64; 3]> {
+        let who = &speaker.who;
+        let mut ids = [0; 3];
+        let names = [&who.user, &who.database, &who.application];
+        for (id, name) in ids.iter_mut().zip(names) {
+            *id = self.name(name.as_deref())?.unwrap_or(0);
+        }
+        Ok(ids)
+    }
+
     fn event(&mut self, row: &EventRow) -> rusqlite::Result<()> {
-        let who = self.who(&row.who)?;
-        let role = self.name(row.role.as_deref())?;
-        let end_user = self.end_user(row.end_user.as_ref())?;
+        let ids = self.speaker(&row.speaker)?;
         self.transaction
             .prepare_cached(
                 "INSERT OR IGNORE INTO session_event VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -271,13 +342,13 @@ impl Writer<'_, '_> {
             .execute(params![
                 row.key,
                 row.step.as_str(),
-                row.who.session as i64,
-                who,
+                row.speaker.who.session as i64,
+                ids.who,
                 row.at_us.map(signed),
-                role,
-                end_user,
-                row.end_user.as_ref().map(|user| user.source.code()),
-                row.end_user.as_ref().map(|user| user.trust.code()),
+                ids.role,
+                ids.end_user,
+                ids.source,
+                ids.trust,
                 row.cause.map(|cause| cause.as_str()),
                 row.sqlstate.map(flat::sqlstate),
                 row.client_bytes.map(signed),
@@ -314,11 +385,49 @@ impl Writer<'_, '_> {
             .map_err(StoreError::sqlite(self.path))
     }
 
+    /// Takes away the row of a prepare, which stands whole in `carried` or in some block's directory.
     fn remove(&mut self, key: i64) -> rusqlite::Result<()> {
+        let deleted = self
+            .transaction
+            .prepare_cached("DELETE FROM carried WHERE id = ?")?
+            .execute([key])?;
+        if deleted == 0 {
+            self.transaction
+                .prepare_cached("INSERT OR IGNORE INTO removed VALUES (?)")?
+                .execute([key])?;
+        }
+        Ok(())
+    }
+
+    /// The shape of that key; `None` where no entry ever told what it is.
+    fn shape(&mut self, key: [u8; 16]) -> Result<Option<KnownShape>, StoreError> {
+        if let Some(known) = self.ids.shapes.get(&key) {
+            return Ok(Some(known.clone()));
+        }
+        let stored = self
+            .stored_shape(&key)
+            .map_err(StoreError::sqlite(self.path))?;
+        let known = match stored {
+            Some(known) => known,
+            None => match (self.shapes)(&key)? {
+                Some(payload) => self.add_shape(&payload)?,
+                None => return Ok(None),
+            },
+        };
+        self.ids.shapes.insert(key, known.clone());
+        Ok(Some(known))
+    }
+
+    fn stored_shape(&self, key: &[u8; 16]) -> rusqlite::Result<Option<KnownShape>> {
         self.transaction
-            .prepare_cached("DELETE FROM statement WHERE id = ?")?
-            .execute([key])
-            .map(drop)
+            .prepare_cached("SELECT fingerprint, verb FROM shape WHERE key = ?")?
+            .query_row([key], |row| {
+                Ok(KnownShape {
+                    fingerprint: row.get(0)?,
+                    verb: row.get(1)?,
+                })
+            })
+            .optional()
     }
 }
 
@@ -329,12 +438,3 @@ pub(crate) fn address(ip: IpAddr) -> [u8; 16] {
         IpAddr::V6(ip) => ip.octets(),
     }
 }
-
-const INSERT_TEXT: &str = "INSERT OR IGNORE INTO text (digest, body) VALUES (?, ?)";
-
-const INSERT_STATEMENT: &str = "
-INSERT OR IGNORE INTO statement (id, who, session, number, kind, text, text_state, text_len,
-    text_hash, shape, parameters, prepared_name, portal, start_us, mono_ns, tx, tx_status,
-    judgement, end_user, end_user_source, end_user_trust, role, trace, continues, completion, rows,
-    affected, bytes, sqlstate, first_byte_us, duration_us, statements, flagged, chain)
-VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";

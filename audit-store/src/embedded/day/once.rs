@@ -1,14 +1,13 @@
-//! What a day file keeps once: names, texts, subjects, judgements, shapes.
+//! What a day file keeps once: names, subjects, shapes.
 
 use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{KnownShape, Writer, address};
-use crate::chain::short_digest;
+use super::{KnownShape, SpeakerIds, Writer, address};
 use crate::embedded::error::StoreError;
-use crate::embedded::flat::{self, FlatJudgement, FlatShape, signed};
-use crate::ship::subject::{KnownEndUser, Who};
+use crate::embedded::flat::{self, FlatShape, signed};
+use crate::ship::subject::{Speaker, Who};
 
 impl Writer<'_, '_> {
     pub(super) fn name(&mut self, value: Option<&str>) -> rusqlite::Result<Option<i64>> {
@@ -26,46 +25,22 @@ impl Writer<'_, '_> {
         Ok(Some(id))
     }
 
-    pub(super) fn end_user(
-        &mut self,
-        end_user: Option<&KnownEndUser>,
-    ) -> rusqlite::Result<Option<i64>> {
-        self.name(end_user.map(|end_user| &*end_user.name))
-    }
-
-    pub(super) fn text(&mut self, body: &[u8]) -> rusqlite::Result<i64> {
-        let digest = short_digest(body);
-        if let Some(id) = self.ids.texts.get(&digest) {
-            return Ok(*id);
+    pub(super) fn speaker(&mut self, speaker: &Arc<Speaker>) -> rusqlite::Result<SpeakerIds> {
+        if let Some((_, ids)) = self.ids.speakers.get(&Arc::as_ptr(speaker).addr()) {
+            return Ok(*ids);
         }
-        let readable = std::str::from_utf8(body)
-            .ok()
-            .filter(|text| !text.contains('\0'));
-        // Tried first: a text that is not remembered is a new one nearly always.
-        let inserted = match readable {
-            Some(text) => self.insert_text.execute(params![digest, text])?,
-            None => self.insert_text.execute(params![digest, body])?,
+        let end_user = speaker.end_user.as_ref();
+        let ids = SpeakerIds {
+            who: self.find_who(&speaker.who)?,
+            role: self.name(speaker.role.as_deref())?,
+            end_user: self.name(end_user.map(|end_user| &*end_user.name))?,
+            source: end_user.map(|end_user| end_user.source.code()),
+            trust: end_user.map(|end_user| end_user.trust.code()),
         };
-        let id = if inserted == 0 {
-            self.transaction
-                .prepare_cached("SELECT id FROM text WHERE digest = ?")?
-                .query_row([digest], |row| row.get(0))?
-        } else {
-            self.transaction.last_insert_rowid()
-        };
-        self.ids.texts.insert(digest, id);
-        Ok(id)
-    }
-
-    pub(super) fn who(&mut self, who: &Arc<Who>) -> rusqlite::Result<i64> {
-        if let Some((_, id)) = self.ids.subjects.get(&Arc::as_ptr(who).addr()) {
-            return Ok(*id);
-        }
-        let id = self.find_who(who)?;
         self.ids
-            .subjects
-            .insert(Arc::as_ptr(who).addr(), (Arc::clone(who), id));
-        Ok(id)
+            .speakers
+            .insert(Arc::as_ptr(speaker).addr(), (Arc::clone(speaker), ids));
+        Ok(ids)
     }
 
     pub(super) fn find_who(&mut self, who: &Who) -> rusqlite::Result<i64> {
@@ -114,65 +89,6 @@ impl Writer<'_, '_> {
         Ok(id)
     }
 
-    pub(super) fn judgement(&mut self, judgement: &FlatJudgement) -> rusqlite::Result<i64> {
-        if let Some(id) = self.ids.judgements.get(judgement) {
-            return Ok(*id);
-        }
-        let digest = short_digest(format!("{judgement:?}").as_bytes());
-        let id = self.once(
-            "SELECT id FROM judgement WHERE digest = ?",
-            "INSERT INTO judgement (digest, action, judged, mode, rules, severity, severity_rank,
-                generation, unreadable) VALUES (?,?,?,?,?,?,?,?,?)",
-            params![digest],
-            params![
-                digest,
-                judgement.action,
-                judgement.judged,
-                judgement.mode,
-                judgement.rules,
-                judgement.severity,
-                judgement.severity_rank,
-                judgement.generation,
-                judgement.unreadable,
-            ],
-        )?;
-        self.ids.judgements.insert(judgement.clone(), id);
-        Ok(id)
-    }
-
-    /// The shape of that key; `None` where no entry ever told what it is.
-    pub(super) fn shape(&mut self, key: [u8; 16]) -> Result<Option<KnownShape>, StoreError> {
-        if let Some(known) = self.ids.shapes.get(&key) {
-            return Ok(Some(known.clone()));
-        }
-        let stored = self
-            .stored_shape(&key)
-            .map_err(StoreError::sqlite(self.path))?;
-        let known = match stored {
-            Some(known) => known,
-            None => match (self.shapes)(&key)? {
-                Some(payload) => self.add_shape(&payload)?,
-                None => return Ok(None),
-            },
-        };
-        self.ids.shapes.insert(key, known.clone());
-        Ok(Some(known))
-    }
-
-    pub(super) fn stored_shape(&self, key: &[u8; 16]) -> rusqlite::Result<Option<KnownShape>> {
-        self.transaction
-            .prepare_cached("SELECT id, normal, fingerprint, verb FROM shape WHERE key = ?")?
-            .query_row([key], |row| {
-                Ok(KnownShape {
-                    id: row.get(0)?,
-                    normal: row.get(1)?,
-                    fingerprint: row.get(2)?,
-                    verb: row.get(3)?,
-                })
-            })
-            .optional()
-    }
-
     pub(super) fn add_shape(&mut self, payload: &[u8]) -> Result<KnownShape, StoreError> {
         let shape = flat::shape(payload).map_err(|_| StoreError::Damaged {
             path: self.path.to_owned(),
@@ -186,7 +102,6 @@ impl Writer<'_, '_> {
         &mut self,
         shape: &crate::record::Shape<'_>,
     ) -> rusqlite::Result<KnownShape> {
-        let normal = self.text(shape.normal.as_bytes())?;
         let lists = FlatShape::new(shape);
         self.transaction
             .prepare_cached(
@@ -197,7 +112,7 @@ impl Writer<'_, '_> {
             .execute(params![
                 shape.key,
                 shape.fingerprint,
-                normal,
+                shape.normal,
                 shape.statements,
                 shape.verb.as_str(),
                 shape.class.as_str(),
@@ -219,12 +134,9 @@ impl Writer<'_, '_> {
             let (kind, access) = (object.kind.as_str(), object.access.as_str());
             insert.execute(params![id, kind, qualified, object.name, access])?;
         }
-        let (fingerprint, verb) = (shape.fingerprint, shape.verb.as_str().into());
         Ok(KnownShape {
-            id,
-            normal,
-            fingerprint,
-            verb,
+            fingerprint: shape.fingerprint,
+            verb: shape.verb.as_str().into(),
         })
     }
 

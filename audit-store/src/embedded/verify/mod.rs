@@ -1,7 +1,8 @@
 //! Verification: do the rows say what the journal said, and does the journal's chain hold?
 //!
-//! Every day file carries the journal's entries behind its rows. Verification unpacks them, recomputes the
-//! chain across all days, repeats the pairing, and compares every row with what it finds. An edited, removed,
+//! Every day file consists of the journal's entries. Verification unpacks them, recomputes the chain across all
+//! days, repeats the pairing, and compares what the file says of them (which entries are a statement, who spoke, what
+//! is stored beside) with what it finds. An edited, removed,
 //! added or reordered row or entry shows; so does a cut-off tail, as long as the main file was not cut with it.
 //! (Whoever can rewrite everything consistently is caught by signed checkpoints, not here.)
 //!
@@ -14,15 +15,17 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::block::{Block, StoredBlock};
+use super::block::StoredBlock;
 use super::compare::{self, Comparison};
 use super::main_file;
 use super::seal::hash_file;
-use super::{MAIN_NAME, StoreError, day_name, stored_days};
+use super::{Block, MAIN_NAME, StoreError, day_name, stored_days};
 use crate::chain::Hash;
 use crate::event::{Seq, split_row_key};
 use crate::journal::Frame;
 use crate::query::Archive;
+use crate::record::Entry;
+use crate::ship::batch::settle;
 use crate::ship::pairing::Pairing;
 use crate::ship::rows::Emitted;
 use crate::time::Day;
@@ -91,8 +94,15 @@ impl Archive {
         let mut verifier = Verifier::new(self)?;
         let days = stored_days(self.dir())?;
         verifier.check_seals(&days)?;
+        let mut blocks = Vec::new();
         for day in &days {
-            let checked = verifier.check_day(*day);
+            let listed = verifier.open_day(*day, &mut blocks);
+            verifier.survive(listed)?;
+        }
+        // By lane and number, whichever days the entries are of.
+        blocks.sort();
+        for (id, day) in blocks {
+            let checked = verifier.check_block(day, id);
             verifier.survive(checked)?;
         }
         let finished = verifier.finish(&days);
@@ -108,9 +118,10 @@ struct Verifier<'a> {
     lanes: BTreeMap<u16, Lane>,
     /// Digests of shapes, by key, as the entries have them.
     shapes: HashMap<[u8; 16], Hash>,
-    days: HashMap<Day, (PathBuf, Connection)>,
-    /// How many rows entries explain, per day: statements, session events, administration.
-    explained: HashMap<Day, [u64; 3]>,
+    /// Every day file, seen as it was when verification began.
+    days: BTreeMap<Day, (PathBuf, Connection)>,
+    /// How many rows entries explain, per day: statements stored whole, session events, administration, removals.
+    explained: HashMap<Day, [u64; 4]>,
     /// Rows that are missing unless their execution turns out to have taken them over.
     absent: HashSet<(Day, i64)>,
     report: ChainReport,
@@ -132,7 +143,7 @@ impl<'a> Verifier<'a> {
             main_path,
             lanes: BTreeMap::new(),
             shapes: HashMap::new(),
-            days: HashMap::new(),
+            days: BTreeMap::new(),
             explained: HashMap::new(),
             absent: HashSet::new(),
             report: ChainReport::default(),
@@ -173,102 +184,105 @@ impl<'a> Verifier<'a> {
         Ok(())
     }
 
-    fn check_day(&mut self, day: Day) -> Result<(), StoreError> {
+    /// Opens a day file and lists its blocks.
+    fn open_day(&mut self, day: Day, blocks: &mut Vec<(i64, Day)>) -> Result<(), StoreError> {
         let Some((path, connection)) = self.archive.day(day)? else {
             return Ok(());
         };
-        // One view of the file, whatever is written meanwhile.
-        connection
-            .execute_batch("BEGIN")
-            .map_err(StoreError::sqlite(&path))?;
+        let list = || -> rusqlite::Result<Vec<i64>> {
+            // One view of the file, whatever is written meanwhile.
+            connection.execute_batch("BEGIN")?;
+            connection
+                .prepare("SELECT id FROM block")?
+                .query_map([], |row| row.get(0))?
+                .collect()
+        };
+        let listed = list().map_err(StoreError::sqlite(&path))?;
+        blocks.extend(listed.into_iter().map(|id| (id, day)));
         self.explained.entry(day).or_default();
-        self.days.insert(day, (path.clone(), connection));
-        let mut after = (-1i64, -1i64);
-        while let Some((lane, block)) = self.next_block(day, after)? {
-            after = (i64::from(lane), block.first as i64);
-            self.check_block(day, &path, lane, &block)?;
-        }
-        self.check_shapes(day)?;
-        // Outcomes of yesterday's statements still come in; older files are opened again where one does.
-        self.days.retain(|seen, _| seen.0 + 1 >= day.0);
+        self.days.insert(day, (path, connection));
         Ok(())
     }
 
-    fn next_block(
-        &self,
-        day: Day,
-        after: (i64, i64),
-    ) -> Result<Option<(u16, StoredBlock)>, StoreError> {
+    fn stored(&self, day: Day, id: i64) -> Result<Option<(PathBuf, StoredBlock)>, StoreError> {
         let Some((path, connection)) = self.days.get(&day) else {
             return Ok(None);
         };
+        let (_, first) = split_row_key(id);
         let read = || {
             connection
                 .prepare_cached(
-                    "SELECT lane, first, last, previous, head, length, frames FROM block
-                     WHERE (lane, first) > (?, ?) ORDER BY lane, first LIMIT 1",
+                    "SELECT last, previous, head, length, frames FROM block WHERE id = ?",
                 )?
-                .query_row(after, |row| {
-                    Ok((
-                        row.get(0)?,
-                        StoredBlock {
-                            first: row.get::<_, i64>(1)? as u64,
-                            last: row.get::<_, i64>(2)? as u64,
-                            previous: row.get(3)?,
-                            head: row.get(4)?,
-                            length: row.get::<_, i64>(5)? as u64,
-                            frames: row.get(6)?,
-                        },
-                    ))
+                .query_row([id], |row| {
+                    Ok(StoredBlock {
+                        first: first.0,
+                        last: row.get::<_, i64>(0)? as u64,
+                        previous: row.get(1)?,
+                        head: row.get(2)?,
+                        length: row.get::<_, i64>(3)? as u64,
+                        frames: row.get(4)?,
+                    })
                 })
                 .optional()
         };
-        read().map_err(StoreError::sqlite(path))
+        let stored = read().map_err(StoreError::sqlite(path))?;
+        Ok(stored.map(|stored| (path.clone(), stored)))
     }
 
-    fn check_block(
-        &mut self,
-        day: Day,
-        path: &Path,
-        number: u16,
-        block: &StoredBlock,
-    ) -> Result<(), StoreError> {
-        let key = Some(crate::event::row_key(number, Seq(block.first)));
+    fn check_block(&mut self, day: Day, id: i64) -> Result<(), StoreError> {
+        let Some((path, stored)) = self.stored(day, id)? else {
+            return Ok(());
+        };
+        let (number, first) = split_row_key(id);
+        let key = Some(id);
         if let Some(lane) = self.lanes.get(&number) {
-            let follows = block.first == lane.seq.0 + 1 && block.previous == lane.chain;
+            let follows = stored.first == lane.seq.0 + 1 && stored.previous == lane.chain;
             if !follows {
-                let what = if self.is_known_gap(number, lane.seq, block.first)? {
+                let what = if self.is_known_gap(number, lane.seq, stored.first)? {
                     "entries are missing; the proxy itself noticed when it recovered its journal"
                 } else {
                     "the chain is broken: this block does not follow the one before"
                 };
-                self.report.add(path, key, what);
+                self.report.add(&path, key, what);
             }
         }
         let lane = self.lanes.entry(number).or_insert_with(|| Lane {
             pairing: Pairing::new(number, 0, day),
             seq: Seq(0),
-            chain: block.previous,
+            chain: stored.previous,
         });
-        lane.seq = Seq(block.last);
-        lane.chain = block.head;
-        let mut out = Emitted::default();
+        lane.seq = Seq(stored.last);
+        lane.chain = stored.head;
+        let mut block = Block::begin(number, first, stored.previous);
+        let (mut out, mut rest) = (Emitted::default(), Emitted::default());
         let mut unreadable = 0u64;
         let mut entries = 0u64;
-        let replayed = Block::replay(block, |frame: &Frame<'_>| {
+        let replayed = stored.replay(|frame: &Frame<'_>| {
             entries += 1;
-            unreadable += u64::from(lane.pairing.apply(frame, &mut out).is_err());
+            let entry = Entry::decode(frame.kind, frame.payload);
+            if let Ok(entry) = &entry {
+                lane.pairing.apply(entry, frame, &mut out);
+            }
+            unreadable += u64::from(entry.is_err());
+            block.push(frame, entry.as_ref().ok());
+            settle(&mut out, day, &mut block);
+            rest.append(&mut out);
         });
         self.report.entries += entries;
         if let Err(error) = replayed {
             self.report
-                .add(path, key, format!("the chain is broken: {error}"));
+                .add(&path, key, format!("the chain is broken: {error}"));
         }
         if unreadable > 0 {
             self.report
-                .add(path, key, format!("{unreadable} entries can't be read"));
+                .add(&path, key, format!("{unreadable} entries can't be read"));
         }
-        self.check_rows(out)
+        self.note_shapes(&rest);
+        if let Some(packed) = block.finish() {
+            self.check_directory(day, &path, &packed)?;
+        }
+        self.check_rows(rest, day, id)
     }
 
     fn is_known_gap(&self, lane: u16, after: Seq, next: u64) -> Result<bool, StoreError> {
@@ -283,31 +297,25 @@ impl<'a> Verifier<'a> {
 
     /// Compares how many rows a day has with how many the entries explain.
     fn count(&mut self, day: Day) -> Result<(), StoreError> {
-        let opened = match self.days.remove(&day) {
-            Some(opened) => Some(opened),
-            None => self.archive.day(day)?,
-        };
-        let Some((path, connection)) = opened else {
+        let Some((path, connection)) = self.days.get(&day) else {
             return Ok(());
         };
         let explained = self.explained.entry(day).or_default();
         let tables = [
-            ("statement", "statements"),
+            ("carried", "statements"),
             ("session_event", "session events"),
             ("admin", "administrative entries"),
+            ("removed", "removals"),
         ];
         for ((table, what), explained) in tables.iter().zip(explained) {
             let sql = format!("SELECT count(*) FROM {table}");
             let stored: i64 = connection
                 .query_row(&sql, [], |row| row.get(0))
-                .map_err(StoreError::sqlite(&path))?;
+                .map_err(StoreError::sqlite(path))?;
             let extra = stored - i64::try_from(*explained).unwrap_or(i64::MAX);
             if extra > 0 {
-                self.report.add(
-                    &path,
-                    None,
-                    format!("{extra} {what} that no entry explains"),
-                );
+                let what = format!("{extra} {what} that no entry explains");
+                self.report.add(path, None, what);
             }
         }
         Ok(())
@@ -319,14 +327,15 @@ impl<'a> Verifier<'a> {
         for lane in self.lanes.values_mut() {
             lane.pairing.lose_all(&mut out);
         }
-        for row in &out.statements {
-            self.check_statement(row, Presence::Optional)?;
+        for row in &out.lost {
+            self.check_statement(row, None, Presence::Optional)?;
         }
         for row in &out.events {
-            if let Some((path, connection)) = self.day_of(row.day)? {
+            if let Some((path, connection)) = self.days.get(&row.day) {
+                let path = path.clone();
                 let found = compare::event(connection, row).map_err(StoreError::sqlite(&path))?;
                 if found != Comparison::Absent {
-                    self.note(row.day, 1, row.key, &path, &found, "session event");
+                    self.note(row.day, EVENTS, row.key, &path, &found, "session event");
                 }
             }
         }
@@ -339,6 +348,8 @@ impl<'a> Verifier<'a> {
         for day in days {
             let counted = self.count(*day);
             self.survive(counted)?;
+            let checked = self.check_shapes(*day);
+            self.survive(checked)?;
         }
         self.check_heads()
     }
@@ -369,6 +380,12 @@ impl<'a> Verifier<'a> {
         Ok(())
     }
 }
+
+/// The places of `Verifier::explained`.
+const CARRIED: usize = 0;
+const EVENTS: usize = 1;
+const ADMINS: usize = 2;
+const REMOVALS: usize = 3;
 
 /// Whether a row must be there.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -15,15 +15,15 @@ use crate::chain::{GENESIS, Hash};
 use crate::event::{Seq, SessionId, row_key};
 use crate::journal::Frame;
 use crate::record::{CodecError, Completion, Entry, Intent, IntentKind, Outcome, Text};
-use crate::ship::rows::{AdminRow, Emitted, SessionStep, StatementRow, TextRef};
-use crate::ship::subject::{KnownEndUser, Session};
+use crate::ship::rows::{AdminRow, Brief, Emitted, SessionStep, StatementRow, TextRef};
+use crate::ship::subject::Session;
 use crate::time::Day;
 
 /// What a lane's entries have left open.
 pub(crate) struct Pairing {
     lane: u16,
     node: u16,
-    /// The latest day that an entry of the lane spoke of.
+    /// The day that the lane's latest entry with a time spoke of.
     day: Day,
     sessions: HashMap<SessionId, Session>,
     open: BTreeMap<Seq, Open>,
@@ -31,6 +31,9 @@ pub(crate) struct Pairing {
     text_bytes: usize,
     /// Entries about sessions and failed prepares that a restart needs again.
     frames: BTreeMap<Seq, (u8, Arc<[u8]>)>,
+    /// Entries before this one were told of by `changes`.
+    mark: Seq,
+    /// Entries before `mark` that have changed since.
     dirty: BTreeSet<Seq>,
     persisted: HashSet<Seq>,
     /// Outcomes that belong to no open intent.
@@ -54,7 +57,7 @@ struct Prepared {
     session: SessionId,
     payload: Arc<[u8]>,
     /// The row that was written for it and that an execution may still take over.
-    row: Option<(Day, i64)>,
+    row: Option<Day>,
 }
 
 /// An entry that must survive a restart, or no longer.
@@ -82,13 +85,14 @@ impl Pairing {
             texts: BTreeMap::new(),
             text_bytes: 0,
             frames: BTreeMap::new(),
+            mark: Seq(0),
             dirty: BTreeSet::new(),
             persisted: HashSet::new(),
             orphans: 0,
         }
     }
 
-    /// The latest day that an entry spoke of.
+    /// The day that the latest entry with a time spoke of.
     pub(crate) fn day(&self) -> Day {
         self.day
     }
@@ -108,14 +112,10 @@ impl Pairing {
         self.open.values().map(|open| open.row.day).min()
     }
 
-    /// Takes in one entry.
-    ///
-    /// # Errors
-    /// Where the entry can't be read; it then changes nothing.
-    pub(crate) fn apply(&mut self, frame: &Frame<'_>, out: &mut Emitted) -> Result<(), CodecError> {
-        let entry = Entry::decode(frame.kind, frame.payload)?;
-        if let Some(at_us) = wall_us(&entry) {
-            self.day = self.day.max(Day::of(at_us));
+    /// Takes in one entry, which is the frame's.
+    pub(crate) fn apply(&mut self, entry: &Entry<'_>, frame: &Frame<'_>, out: &mut Emitted) {
+        if let Some(at_us) = wall_us(entry) {
+            self.day = Day::of(at_us);
         }
         match entry {
             Entry::Epoch(epoch) => {
@@ -124,15 +124,16 @@ impl Pairing {
             }
             Entry::SessionStart(start) => {
                 self.session_frame(start.session, frame);
-                let session = self.session(start.session, frame.seq);
-                Arc::make_mut(&mut session.who).start(&start);
+                let session = self.session(start.session);
+                session.started.get_or_insert(frame.seq);
+                session.learn(|who| who.start(start));
                 self.event(start.session, frame, SessionStep::Start, start.at_us, out);
             }
             Entry::SessionAuthenticated(done) => {
                 self.session_frame(done.session, frame);
-                let session = self.session(done.session, frame.seq);
-                Arc::make_mut(&mut session.who).authenticate(&done);
-                session.role = done.role.map(Arc::from);
+                let session = self.session(done.session);
+                session.learn(|who| who.authenticate(done));
+                session.act_as(done.role);
                 self.event(
                     done.session,
                     frame,
@@ -143,7 +144,7 @@ impl Pairing {
             }
             Entry::Context(context) => {
                 self.session_context(context.session, frame);
-                self.session(context.session, frame.seq).change(&context);
+                self.session(context.session).change(context);
                 self.event(
                     context.session,
                     frame,
@@ -152,10 +153,10 @@ impl Pairing {
                     out,
                 );
             }
-            Entry::SessionEnd(end) => self.end_session(&end, frame, out),
+            Entry::SessionEnd(end) => self.end_session(end, frame, out),
             Entry::Shape(_) => out.shapes.push(frame.payload.to_vec()),
-            Entry::Intent(intent) => self.begin(&intent, frame),
-            Entry::Outcome(outcome) => self.finish(outcome, frame, out),
+            Entry::Intent(intent) => self.begin(intent, frame),
+            Entry::Outcome(outcome) => self.finish(*outcome, frame, out),
             Entry::Admin(admin) => out.admins.push(AdminRow {
                 key: row_key(self.lane, frame.seq),
                 day: Day::of(admin.at_us),
@@ -163,22 +164,20 @@ impl Pairing {
                 payload: frame.payload.into(),
             }),
         }
-        Ok(())
     }
 
     /// Takes in an entry that was kept over a restart, in the order of sequence numbers.
     pub(crate) fn restore(&mut self, frame: &Frame<'_>, flags: Restored) -> Result<(), CodecError> {
         self.persisted.insert(frame.seq);
-        match Entry::decode(frame.kind, frame.payload)? {
+        let entry = Entry::decode(frame.kind, frame.payload)?;
+        match &entry {
             Entry::Intent(intent) => {
                 if flags.open {
-                    self.begin(&intent, frame);
+                    self.begin(intent, frame);
                 }
                 if flags.text && !flags.open {
-                    let row = flags
-                        .row
-                        .then(|| (Day::of(intent.wall_us), self.key(frame.seq)));
-                    self.remember_text(&intent, frame, row);
+                    let row = flags.row.then(|| Day::of(intent.wall_us));
+                    self.remember_text(intent, frame, row);
                 }
             }
             Entry::Outcome(outcome) => {
@@ -186,7 +185,7 @@ impl Pairing {
                     open.continues == Some(outcome.intent) && open.failed.is_none()
                 });
                 if let Some((_, open)) = execution {
-                    open.failed = Some((frame.seq, outcome));
+                    open.failed = Some((frame.seq, *outcome));
                     self.frames
                         .insert(frame.seq, (frame.kind, frame.payload.into()));
                 }
@@ -197,16 +196,23 @@ impl Pairing {
             | Entry::SessionEnd(_)
             | Entry::Epoch(_)
             | Entry::Shape(_)
-            | Entry::Admin(_) => self.apply(frame, &mut Emitted::default())?,
+            | Entry::Admin(_) => self.apply(&entry, frame, &mut Emitted::default()),
         }
         self.dirty.clear();
+        self.mark = Seq(frame.seq.0 + 1);
         Ok(())
     }
 
     /// What a restart needs, as changes since the last call.
     pub(crate) fn changes(&mut self) -> Vec<Keep> {
+        let mut changed = std::mem::take(&mut self.dirty);
+        let new = self.mark..;
+        changed.extend(self.open.range(new.clone()).map(|(seq, _)| *seq));
+        changed.extend(self.texts.range(new.clone()).map(|(seq, _)| *seq));
+        changed.extend(self.frames.range(new).map(|(seq, _)| *seq));
         let mut changes = Vec::new();
-        for seq in std::mem::take(&mut self.dirty) {
+        for seq in changed {
+            self.mark = self.mark.max(Seq(seq.0 + 1));
             match self.keep(seq) {
                 Some(keep) => {
                     self.persisted.insert(seq);
@@ -217,6 +223,13 @@ impl Pairing {
             }
         }
         changes
+    }
+
+    /// Something about an entry is no longer as it was told.
+    fn done_with(&mut self, seq: Seq) {
+        if seq < self.mark {
+            self.dirty.insert(seq);
+        }
     }
 
     fn keep(&self, seq: Seq) -> Option<Keep> {
@@ -256,35 +269,29 @@ impl Pairing {
         })
     }
 
-    fn key(&self, seq: Seq) -> i64 {
-        row_key(self.lane, seq)
-    }
-
     fn begin(&mut self, intent: &Intent<'_>, frame: &Frame<'_>) {
         let (lane, seq) = (self.lane, frame.seq);
         let payload: Arc<[u8]> = frame.payload.into();
         let text = match intent.text {
             Text::None | Text::Sent { .. } => TextRef::Own,
             Text::Of(of) => match self.texts.get(&of) {
-                Some(prepared) => TextRef::Of(Arc::clone(&prepared.payload)),
+                Some(prepared) => TextRef::Of(of, Arc::clone(&prepared.payload)),
                 None => TextRef::Missing,
             },
         };
-        let session = self.session(intent.session, seq);
+        let session = self.session(intent.session);
         session.open.insert(seq);
         let row = StatementRow {
-            key: row_key(lane, seq),
+            lane,
+            seq,
             day: Day::of(intent.wall_us),
             chain: frame.chain,
-            who: Arc::clone(&session.who),
-            role: intent.role.map(Arc::from).or_else(|| session.role.clone()),
-            end_user: intent
-                .end_user
-                .map(KnownEndUser::from)
-                .or_else(|| session.end_user.clone()),
+            speaker: session.speaks(intent.role, intent.end_user),
+            brief: Brief::of(intent),
             payload,
             text,
             outcome: nothing(seq, Completion::Lost),
+            told: None,
         };
         if let Some(prepare) = intent
             .continues
@@ -303,7 +310,6 @@ impl Pairing {
             failed: None,
         };
         self.open.insert(seq, open);
-        self.dirty.insert(seq);
         if intent.kind == IntentKind::Prepare && matches!(intent.text, Text::Sent { .. }) {
             self.remember_text(intent, frame, None);
         }
@@ -314,7 +320,7 @@ impl Pairing {
             self.orphans += 1;
             return;
         };
-        self.dirty.insert(outcome.intent);
+        self.done_with(outcome.intent);
         if let Some(session) = self.sessions.get_mut(&open.session) {
             session.open.remove(&outcome.intent);
         }
@@ -327,14 +333,15 @@ impl Pairing {
             self.take_over(prepare, open.row.day, out);
             self.close_taken(prepare, outcome.intent);
         }
-        let outcome = match (outcome.completion, failed) {
+        let (outcome, told) = match (outcome.completion, failed) {
             (Completion::Skipped | Completion::Unexecuted | Completion::Lost, Some(failed)) => {
-                failed
+                (failed, None)
             }
-            _ => outcome,
+            _ => (outcome, Some(frame.seq)),
         };
         out.statements.push(StatementRow {
             outcome,
+            told,
             ..open.row
         });
     }
@@ -347,6 +354,7 @@ impl Pairing {
         out: &mut Emitted,
     ) {
         let execution = open.taken_by.and_then(|seq| self.open.get_mut(&seq));
+        let told = Some(frame.seq);
         match (execution, outcome.completion) {
             // Its execution has the row.
             (Some(_), Completion::Prepared | Completion::Done) => {}
@@ -355,19 +363,20 @@ impl Pairing {
                 execution.failed = Some((frame.seq, outcome));
                 self.frames
                     .insert(frame.seq, (frame.kind, frame.payload.into()));
-                self.dirty.insert(frame.seq);
             }
             (None, Completion::Prepared | Completion::Done) => {
                 if let Some(text) = self.texts.get_mut(&outcome.intent) {
-                    text.row = Some((open.row.day, open.row.key));
+                    text.row = Some(open.row.day);
                 }
                 out.statements.push(StatementRow {
                     outcome,
+                    told,
                     ..open.row
                 });
             }
             (None, _) => out.statements.push(StatementRow {
                 outcome,
+                told,
                 ..open.row
             }),
         }
@@ -380,7 +389,7 @@ impl Pairing {
     fn take_failure(&mut self, open: &mut Open) -> Option<Outcome> {
         let (seq, failed) = open.failed.take()?;
         self.frames.remove(&seq);
-        self.dirty.insert(seq);
+        self.done_with(seq);
         Some(failed)
     }
 }

@@ -1,7 +1,5 @@
 //! Sessions and what ends with them.
 
-use std::sync::Arc;
-
 use super::{Pairing, nothing};
 use crate::event::{Seq, SessionId, row_key};
 use crate::journal::Frame;
@@ -14,33 +12,31 @@ impl Pairing {
     pub(crate) fn lose_all(&mut self, out: &mut Emitted) {
         let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
         for id in sessions {
-            self.lose_open(id, out);
-            if let Some(session) = self.sessions.get(&id) {
-                let key = row_key(self.lane, session.first);
-                out.events.push(EventRow::lost(key, self.day, session));
-            }
+            self.lose_open(id, &mut out.lost);
+            let session = self.sessions.get(&id);
+            out.events
+                .extend(session.and_then(|session| EventRow::lost(self.lane, session)));
             self.forget_session(id);
         }
     }
 
-    pub(super) fn session(&mut self, id: SessionId, first: Seq) -> &mut Session {
+    pub(super) fn session(&mut self, id: SessionId) -> &mut Session {
         let node = self.node;
         self.sessions
             .entry(id)
-            .or_insert_with(|| Session::new(Who::unknown(node, id), first))
+            .or_insert_with(|| Session::new(Who::unknown(node, id)))
     }
 
     pub(super) fn session_frame(&mut self, id: SessionId, frame: &Frame<'_>) {
-        self.session(id, frame.seq).frames.push(frame.seq);
+        self.session(id).frames.push(frame.seq);
         self.frames
             .insert(frame.seq, (frame.kind, frame.payload.into()));
-        self.dirty.insert(frame.seq);
     }
 
     /// Keeps a change of the subject; earlier ones are needed only by intents that are open since then.
     pub(super) fn session_context(&mut self, id: SessionId, frame: &Frame<'_>) {
         self.session_frame(id, frame);
-        let session = self.session(id, frame.seq);
+        let session = self.session(id);
         session.contexts.push(frame.seq);
         let oldest = session.open.first().copied().unwrap_or(Seq(u64::MAX));
         let needed = session
@@ -52,7 +48,7 @@ impl Pairing {
         session.frames.retain(|seq| !done.contains(seq));
         for seq in done {
             self.frames.remove(&seq);
-            self.dirty.insert(seq);
+            self.done_with(seq);
         }
     }
 
@@ -77,11 +73,11 @@ impl Pairing {
         frame: &Frame<'_>,
         out: &mut Emitted,
     ) {
-        let session = self.session(end.session, frame.seq);
+        let session = self.session(end.session);
         if let Some(claimed) = &end.claimed {
-            Arc::make_mut(&mut session.who).claim(claimed);
+            session.learn(|who| who.claim(claimed));
         }
-        self.lose_open(end.session, out);
+        self.lose_open(end.session, &mut out.statements);
         if let Some(session) = self.sessions.get(&end.session) {
             let key = row_key(self.lane, frame.seq);
             out.events
@@ -90,7 +86,7 @@ impl Pairing {
         self.forget_session(end.session);
     }
 
-    pub(super) fn lose_open(&mut self, id: SessionId, out: &mut Emitted) {
+    pub(super) fn lose_open(&mut self, id: SessionId, lost_rows: &mut Vec<StatementRow>) {
         let open = self
             .sessions
             .get_mut(&id)
@@ -99,12 +95,12 @@ impl Pairing {
             let Some(mut lost) = self.open.remove(&seq) else {
                 continue;
             };
-            self.dirty.insert(seq);
+            self.done_with(seq);
             let failed = self.take_failure(&mut lost);
             // A prepare whose execution is lost too has its row there.
             if lost.taken_by.is_none() {
                 let outcome = failed.unwrap_or(nothing(seq, Completion::Lost));
-                out.statements.push(StatementRow {
+                lost_rows.push(StatementRow {
                     outcome,
                     ..lost.row
                 });
@@ -118,7 +114,7 @@ impl Pairing {
         };
         for seq in session.frames {
             self.frames.remove(&seq);
-            self.dirty.insert(seq);
+            self.done_with(seq);
         }
         for seq in session.texts.into_iter().chain(session.unnamed) {
             self.forget_text(seq);

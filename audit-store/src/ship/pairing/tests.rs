@@ -38,7 +38,7 @@ impl Feed {
         self.seq += 1;
         let (seq, payload) = (Seq(self.seq), encoded(entry));
         let frame = Frame::kept(seq, entry.kind(), &payload, GENESIS);
-        self.pairing.apply(&frame, &mut self.out).unwrap();
+        self.pairing.apply(entry, &frame, &mut self.out);
         seq
     }
 
@@ -111,7 +111,7 @@ fn outcome(intent: Seq, completion: Completion) -> Entry<'static> {
 fn text_of(row: &StatementRow) -> Vec<u8> {
     let payload = match &row.text {
         TextRef::Own => &row.payload,
-        TextRef::Of(payload) => payload,
+        TextRef::Of(_, payload) => payload,
         TextRef::Missing => panic!("the text is forgotten"),
     };
     match Entry::decode(super::INTENT, payload).unwrap() {

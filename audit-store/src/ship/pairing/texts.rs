@@ -13,9 +13,9 @@ impl Pairing {
         let Some(text) = self.texts.get_mut(&prepare) else {
             return;
         };
-        if let Some((_, key)) = text.row.take_if(|(written, _)| *written == day) {
-            self.dirty.insert(prepare);
-            out.removals.push((day, key));
+        if text.row.take_if(|written| *written == day).is_some() {
+            self.done_with(prepare);
+            out.removals.push((day, prepare));
         }
     }
 
@@ -30,16 +30,16 @@ impl Pairing {
         {
             session.open.remove(&prepare);
         }
-        self.dirty.insert(prepare);
+        self.done_with(prepare);
     }
 
     pub(super) fn remember_text(
         &mut self,
         intent: &Intent<'_>,
         frame: &Frame<'_>,
-        row: Option<(Day, i64)>,
+        row: Option<Day>,
     ) {
-        let session = self.session(intent.session, frame.seq);
+        let session = self.session(intent.session);
         let mut replaced = None;
         if intent.prepared_name.is_empty() {
             session.unnamed.push_back(frame.seq);
@@ -58,7 +58,6 @@ impl Pairing {
                 row,
             },
         );
-        self.dirty.insert(frame.seq);
         if let Some(replaced) = replaced {
             self.forget_text(replaced);
         }
@@ -76,7 +75,7 @@ impl Pairing {
             if let Some(session) = self.sessions.get_mut(&text.session) {
                 session.texts.remove(&seq);
             }
-            self.dirty.insert(seq);
+            self.done_with(seq);
         }
     }
 }

@@ -136,7 +136,8 @@ impl Draft {
     }
 
     pub(super) fn effect(&mut self, effect: SessionEffect) {
-        if !self.dormant && !self.in_body && !self.effects.contains(&effect) {
+        let known = self.effects.len() < MAX_COMPARED && self.effects.contains(&effect);
+        if !self.dormant && !self.in_body && !known {
             self.effects.push(effect);
         }
     }
@@ -270,6 +271,9 @@ impl Draft {
         }
     }
 }
+
+/// Effects are compared with each other while they are few.
+const MAX_COMPARED: usize = 64;
 
 /// A place among the objects.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,7 @@
 //! The net: table names found by tokens alone, as a check on the fact parser. Every one must be among the facts' objects.
 
+use hashbrown::HashSet;
+
 use super::charset::ClientCharset;
 use super::parse::{fold, spelling};
 use super::token::{Kind, Token};
@@ -18,16 +20,18 @@ pub(super) fn holds(
         text,
         tokens,
         charset,
+        deletes: tokens.iter().any(|token| token.word == W::Delete),
     };
     let ctes = net.ctes();
-    let known = |name: &str| {
-        facts.objects.iter().any(|object| {
-            object.kind == ObjectKind::Relation && fold(&object.name.name).as_ref() == name
-        })
-    };
+    let known: HashSet<Box<str>> = facts
+        .objects
+        .iter()
+        .filter(|object| object.kind == ObjectKind::Relation)
+        .map(|object| fold(&object.name.name))
+        .collect();
     net.tables()
         .iter()
-        .all(|name| ctes.contains(name) || known(name))
+        .all(|name| known.contains(name) || ctes.contains(name))
 }
 
 /// One level of brackets.
@@ -45,6 +49,7 @@ struct Net<'t> {
     text: &'t [u8],
     tokens: &'t [Token],
     charset: ClientCharset,
+    deletes: bool,
 }
 
 impl Net<'_> {
@@ -63,11 +68,11 @@ impl Net<'_> {
     }
 
     /// Names that WITH defines: `name [(columns)] AS (`.
-    fn ctes(&self) -> Vec<Box<str>> {
+    fn ctes(&self) -> HashSet<Box<str>> {
         if !self.tokens.iter().any(|token| token.word == W::With) {
-            return Vec::new();
+            return HashSet::new();
         }
-        let mut names = Vec::new();
+        let mut names = HashSet::new();
         for (place, token) in self.tokens.iter().enumerate() {
             if token.word != W::As || self.token(place + 1).kind != Kind::Open {
                 continue;
@@ -90,13 +95,9 @@ impl Net<'_> {
         names
     }
 
-    fn deletes(&self) -> bool {
-        self.tokens.iter().any(|token| token.word == W::Delete)
-    }
-
     /// Whether this FROM belongs to `DELETE FROM targets USING tables`.
     fn is_delete_using(&self, from: usize) -> bool {
-        if !self.deletes() {
+        if !self.deletes {
             return false;
         }
         let rest = self.tokens.get(from + 1..).unwrap_or_default();
@@ -170,7 +171,7 @@ impl Net<'_> {
                     }
                     W::Using
                         if levels.is_empty()
-                            && self.deletes()
+                            && self.deletes
                             && self.token(at + 1).kind != Kind::Open =>
                     {
                         level.listing = true;

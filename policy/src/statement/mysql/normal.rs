@@ -145,10 +145,24 @@ impl<'k> Writer<'k> {
                     self.group = Some(group);
                 }
                 Step::Closed => self.close_group(&group, &mut tokens),
-                Step::Foreign => rejoin(&group, &mut tokens),
+                Step::Foreign => {
+                    if group.skipped {
+                        self.key.extend_from_slice(&[b',', LIST]);
+                        match group.last {
+                            Kind::Comma => self.key.push(b','),
+                            Kind::Minus | Kind::Plus => self.key.push(b'-'),
+                            _ => {}
+                        }
+                    }
+                    rejoin(&group, &mut tokens);
+                }
             }
         }
-        if kept && let Some(tokens) = tokens.as_deref_mut() {
+        if !kept {
+            self.previous = token;
+            return;
+        }
+        if let Some(tokens) = tokens.as_deref_mut() {
             tokens.push(token);
         }
         self.write(token);

@@ -27,6 +27,7 @@ pub(super) fn find(text: &[u8], lex: &MysqlLex) -> Secrets {
         at_start: true,
         definition: false,
         announced: false,
+        setting: false,
         depth: 0,
         call: None,
         previous: W::None,
@@ -65,6 +66,8 @@ struct Finder<'t> {
     definition: bool,
     /// A literal that comes now is a secret.
     announced: bool,
+    /// A setting whose name speaks of secrets waits for its value.
+    setting: bool,
     depth: u32,
     /// The depth of a call that takes secrets.
     call: Option<u32>,
@@ -84,6 +87,7 @@ impl Finder<'_> {
             Kind::Semicolon => {
                 self.at_start = true;
                 self.announced = false;
+                self.setting = false;
             }
             Kind::Word | Kind::Name | Kind::Quoted | Kind::UserVar | Kind::Introducer => {
                 self.word(token)
@@ -107,7 +111,11 @@ impl Finder<'_> {
                 self.depth = self.depth.saturating_sub(1);
                 self.announced = false;
             }
-            Kind::Comma => self.announced = false,
+            Kind::Comma => {
+                self.announced = false;
+                self.setting = false;
+            }
+            Kind::Eq | Kind::Assign => self.announced |= self.setting,
             _ => {}
         }
         if token.kind != Kind::Introducer {
@@ -161,6 +169,7 @@ impl Finder<'_> {
             W::As | W::Using | W::Replace | W::Connection | W::Encryption => true,
             _ => speaks || token.word == W::Authentication,
         };
+        self.setting |= speaks;
         self.takes_secrets |= speaks || token.word == W::Identified;
     }
 

@@ -125,7 +125,7 @@ impl Kind {
 
     /// Whether it is a string.
     pub(super) fn is_text(self) -> bool {
-        matches!(self, Kind::Text | Kind::National | Kind::Dollar)
+        matches!(self, Kind::Text | Kind::National)
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn shape(
     let truth = match found {
         Some(found) if judge.at == clause.len() => found.truth,
         // Not understood: what no row has a say in is the same for all.
-        _ if clause.iter().any(|token| varies(token)) => Truth::Depends,
+        _ if clause.iter().any(varies) => Truth::Depends,
         _ => Truth::SameForAll,
     };
     match truth {

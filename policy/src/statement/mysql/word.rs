@@ -86,7 +86,7 @@ const fn slots() -> [u16; SLOT_COUNT] {
 }
 
 words! {
-    NoneWord "none" Nowhere,
+    Nothing "none" Nowhere,
     Absent "absent" Nowhere,
     Accessible "accessible" Both,
     Add "add" Both,

@@ -326,6 +326,7 @@ impl<P, T: Clone> Session<P, T> {
                 let payload = payload.to_vec();
                 let done = ok::ok(&payload, self.agreement.both)
                     .map_err(|_| server(Misbehaviour::Layout(0)))?;
+                self.variables.clear();
                 self.take_status(&done)?;
                 self.pass_done(packet, &done);
                 let method = self.auth.method();
@@ -349,10 +350,11 @@ impl<P, T: Clone> Session<P, T> {
 
     /// Passes an error that ends the session.
     pub(super) fn refused_by_server(&mut self, packet: Packet) -> Result<Step, Error> {
-        if !self.has_whole(packet, MAX_PACKET)? {
+        let wanted = packet.total().min(HEADER.saturating_add(ok::ERROR_PREFIX));
+        let Some(payload) = self.server.unjudged().get(HEADER..wanted) else {
+            self.server.need(wanted);
             return Ok(Step::Stop);
-        }
-        let payload = packet.payload(self.server.unjudged());
+        };
         let code = ok::error(payload).map_err(|_| server(Misbehaviour::Layout(0xff)))?;
         self.startup_ended(Completion::Failed, Some(code));
         self.move_answer(packet, Way::Pass);

@@ -6,6 +6,7 @@ use crate::mysql::capabilities::Capabilities;
 use crate::mysql::command::Command;
 use crate::mysql::encode;
 use crate::mysql::errcode;
+use crate::mysql::held::Rows;
 use crate::mysql::ok;
 use crate::mysql::packet::{self, FULL, Packet};
 use crate::mysql::response::{After, Kind, Next, Stage, Way};
@@ -225,7 +226,9 @@ impl<P, T: Clone> Session<P, T> {
         }
         let done = ok::eof(packet.payload(self.server.unjudged()))
             .map_err(|_| misbehaved(Misbehaviour::Layout(0xfe)))?;
-        if after == After::Rows && done.status.has_cursor() {
+        // the flag alone says little: it is also set while a routine has a cursor open
+        let in_cursor = matches!(&self.current, Some(current) if current.rows == Rows::InCursor);
+        if after == After::Rows && in_cursor && done.status.has_cursor() {
             return self.result_end(packet);
         }
         self.move_own(packet);
@@ -254,6 +257,9 @@ impl<P, T: Clone> Session<P, T> {
         let more = done.status.has_more_results();
         if more {
             current.stage = Stage::First;
+        }
+        if current.kind == Kind::Client(Command::ResetConnection) {
+            self.variables.clear();
         }
         if done.changes.is_empty() && done.untracked().is_none() {
             self.status = Some(done.status);
@@ -340,7 +346,6 @@ impl<P, T: Clone> Session<P, T> {
             }
             (Kind::Client(Command::ChangeUser | Command::ResetConnection), _) => {
                 self.statements = crate::mysql::statements::Statements::default();
-                self.variables.clear();
                 self.hook = Hook::Told;
                 self.out.push(Action::SessionReset);
             }

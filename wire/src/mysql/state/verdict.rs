@@ -77,11 +77,17 @@ impl<P, T: Clone> Session<P, T> {
         let mut current = Current::new(Kind::Client(front.command), Some(tag), front.total);
         let mut statement = None;
         match self.view().map_err(layout)? {
-            Some(
-                Held::Execute { statement: id, .. }
-                | Held::BulkExecute { statement: id, .. }
-                | Held::Fetch { statement: id, .. },
-            ) => statement = Some(id),
+            Some(Held::Execute {
+                statement: id,
+                cursor,
+                ..
+            }) => {
+                statement = Some(id);
+                current.rows = cursor;
+            }
+            Some(Held::BulkExecute { statement: id, .. } | Held::Fetch { statement: id, .. }) => {
+                statement = Some(id)
+            }
             Some(Held::SetOption { option }) => current.option = Some(option),
             Some(Held::ChangeUser(_)) => {
                 let body = self.payload(front).get(1..).unwrap_or_default();
@@ -116,6 +122,7 @@ impl<P, T: Clone> Session<P, T> {
         if let Some(rest) = self.front.take() {
             self.client.pass(rest.total);
         }
+        self.joined = Vec::new();
         self.current = Some(current);
         Ok(())
     }
@@ -166,6 +173,7 @@ impl<P, T: Clone> Session<P, T> {
             AfterRefusal::Terminate => errcode::SHUTDOWN,
         };
         self.front = None;
+        self.joined = Vec::new();
         self.discard();
         self.refused = Some(Refused {
             error: refuse::refusal(refusal, self.encoding()),

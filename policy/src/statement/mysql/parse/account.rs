@@ -228,7 +228,7 @@ impl Parser<'_> {
     fn account_options(&mut self) -> Parse {
         while !self.at_end() {
             if self.eat_words(&[W::Default, W::Role]) {
-                if !self.eat_any(&[W::All, W::NoneWord]) {
+                if !self.eat_any(&[W::All, W::Nothing]) {
                     self.list(|parser| parser.account(Access::Refer))?;
                 }
                 continue;

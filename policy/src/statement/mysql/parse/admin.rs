@@ -160,7 +160,7 @@ impl Parser<'_> {
             if parser.eat_any(&[W::Index, W::Key, W::Keys]) {
                 parser.skip_brackets()?;
             }
-            if parser.eat_words(&[W::Ignore, W::Leaves]) {}
+            parser.eat_words(&[W::Ignore, W::Leaves]);
             Ok(())
         })?;
         self.skip_rest()

@@ -249,7 +249,7 @@ impl Parser<'_> {
                 break;
             }
         }
-        if self.at(W::As) && self.kind_at(1).is_text() {
+        if self.at(W::As) && (self.kind_at(1).is_text() || self.kind_at(1) == Kind::Dollar) {
             // Code in another language.
             self.at += 2;
             self.draft.dynamic = true;

@@ -172,7 +172,11 @@ impl Parser<'_> {
                     .map(|source| source.table.clone())
                     .collect(),
             };
-            targets.extend(named.into_iter().flatten());
+            for name in named.into_iter().flatten() {
+                if !targets.contains(&name) {
+                    targets.push(name);
+                }
+            }
             if !self.eat_kind(Kind::Comma) {
                 break;
             }

@@ -174,7 +174,7 @@ impl Parser<'_> {
                 self.at += 1;
                 Ok(())
             }
-            Kind::Text | Kind::National | Kind::Dollar => self.text_literal().map(|_| ()),
+            Kind::Text | Kind::National => self.text_literal().map(|_| ()),
             Kind::Introducer if self.kind_at(1).is_literal() => {
                 self.at += 2;
                 while self.kind().is_text() {

@@ -1,6 +1,6 @@
 //! FROM: tables, joins, derived tables, JSON_TABLE.
 
-use super::query::Place;
+use super::query::{MAX_NAMES_IN_SCOPE, Place};
 use super::{Fault, Parse, Parser};
 use crate::statement::facts::Name;
 use crate::statement::mysql::token::Kind;
@@ -76,6 +76,9 @@ impl Parser<'_> {
     }
 
     fn table_factor(&mut self) -> Parse {
+        if self.draft.sources().len() >= MAX_NAMES_IN_SCOPE {
+            return Err(Fault::Depth);
+        }
         match self.kind() {
             Kind::Open if self.at_query_in_brackets() => {
                 self.query_in_brackets(Place::Derived)?;

@@ -66,8 +66,8 @@ pub(super) struct Statement {
 pub(super) struct Parser<'t> {
     text: &'t [u8],
     tokens: &'t [Token],
-    /// For each opening bracket, where it is closed.
-    closes: Vec<u32>,
+    /// For each opening bracket, where it is closed, and where the run of opening brackets ends that it stands in.
+    brackets: Vec<Bracket>,
     lex: &'t MysqlLex,
     at: usize,
     depth: u32,
@@ -85,7 +85,7 @@ impl<'t> Parser<'t> {
         Parser {
             text,
             tokens,
-            closes: closes(tokens),
+            brackets: brackets(tokens),
             lex,
             at: 0,
             depth: 0,
@@ -298,20 +298,39 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// For each opening bracket, the place of the closing one; 0 for all else.
-fn closes(tokens: &[Token]) -> Vec<u32> {
-    let mut closes = vec![0; tokens.len()];
+/// What is known of an opening bracket beforehand.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bracket {
+    /// The place of the bracket that closes it; 0 if there is none.
+    close: u32,
+    /// The first place behind it that is no opening bracket.
+    inside: u32,
+}
+
+/// Looks at the brackets of all tokens, others being left out.
+fn brackets(tokens: &[Token]) -> Vec<Bracket> {
+    if !tokens.iter().any(|token| token.kind == Kind::Open) {
+        return Vec::new();
+    }
+    let mut brackets = vec![Bracket::default(); tokens.len()];
     let mut open: Vec<usize> = Vec::new();
     for (place, token) in (0_u32..).zip(tokens) {
         match token.kind {
             Kind::Open => open.push(place as usize),
             Kind::Close => {
-                if let Some(slot) = open.pop().and_then(|open| closes.get_mut(open)) {
-                    *slot = place;
+                if let Some(bracket) = open.pop().and_then(|open| brackets.get_mut(open)) {
+                    bracket.close = place;
                 }
             }
             _ => {}
         }
     }
-    closes
+    let mut inside = 0;
+    for (place, (token, bracket)) in tokens.iter().zip(&mut brackets).enumerate().rev() {
+        match token.kind {
+            Kind::Open => bracket.inside = inside,
+            _ => inside = place as u32,
+        }
+    }
+    brackets
 }

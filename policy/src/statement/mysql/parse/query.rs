@@ -28,9 +28,11 @@ impl Parser<'_> {
 
     /// Whether a bracket opens a query, not an expression or a join.
     pub(super) fn at_query_in_brackets(&self) -> bool {
-        let opened = (0..)
-            .take_while(|&ahead| self.kind_at(ahead) == Kind::Open)
-            .count();
+        let bracket = |place: usize| self.brackets.get(place).copied().unwrap_or_default();
+        if self.kind() != Kind::Open {
+            return false;
+        }
+        let opened = (bracket(self.at).inside as usize).saturating_sub(self.at);
         if opened == 0 || !self.starts_query(opened) {
             return false;
         }
@@ -38,10 +40,7 @@ impl Parser<'_> {
             return true;
         }
         // What follows the second bracket tells whether a query or something larger holds it.
-        let close = self
-            .closes
-            .get(self.at + 1)
-            .map_or(0, |&close| close as usize);
+        let close = bracket(self.at + 1).close as usize;
         let next = self.tokens.get(close + 1).copied();
         next.is_some_and(|next| {
             next.kind == Kind::Close
@@ -108,6 +107,15 @@ impl Parser<'_> {
         Ok(())
     }
 
+    /// Notes the name of a CTE.
+    fn add_cte(&mut self, name: Box<str>) -> Parse {
+        if self.draft.ctes.len() >= MAX_NAMES_IN_SCOPE {
+            return Err(Fault::Depth);
+        }
+        self.draft.ctes.push(name);
+        Ok(())
+    }
+
     /// `WITH [RECURSIVE] name [(columns)] AS (query), …`
     pub(super) fn with_clause(&mut self) -> Parse {
         if !self.eat(W::With) {
@@ -125,11 +133,11 @@ impl Parser<'_> {
             }
             parser.expect(W::As)?;
             if recursive {
-                parser.draft.ctes.push(name.clone());
+                parser.add_cte(name.clone())?;
             }
             parser.query_in_brackets(Place::Derived)?;
             if !recursive {
-                parser.draft.ctes.push(name);
+                parser.add_cte(name)?;
             }
             if parser.eat(W::Cycle) {
                 parser.list(|parser| parser.ident().map(|_| ()))?;
@@ -145,7 +153,7 @@ impl Parser<'_> {
         loop {
             let name = self.ident()?;
             let name = self.table_case(name);
-            self.draft.ctes.push(name);
+            self.add_cte(name)?;
             if self.kind() == Kind::Open {
                 self.skip_brackets()?;
             }
@@ -255,7 +263,7 @@ impl Parser<'_> {
             W::SqlCache,
         ]) {}
         self.list(Self::select_item)?;
-        self.into_clause()?;
+        self.destination()?;
         if self.eat(W::From) {
             self.table_refs()?;
             if place == Place::Whole && !self.draft.sources().is_empty() {
@@ -351,7 +359,7 @@ impl Parser<'_> {
                 .function(crate::statement::facts::Name { schema: None, name });
             self.row()?;
         }
-        self.into_clause()?;
+        self.destination()?;
         loop {
             if self.eat(W::For) {
                 if !self.eat_any(&[W::Update, W::Share]) {
@@ -367,7 +375,7 @@ impl Parser<'_> {
                 break;
             }
         }
-        self.into_clause()
+        self.destination()
     }
 
     fn lock_wait(&mut self) -> Parse {
@@ -439,7 +447,7 @@ impl Parser<'_> {
     }
 
     /// `INTO OUTFILE`, `INTO DUMPFILE`, `INTO @a, b`.
-    fn into_clause(&mut self) -> Parse {
+    fn destination(&mut self) -> Parse {
         if !self.eat(W::Into) {
             return Ok(());
         }
@@ -522,3 +530,6 @@ impl crate::statement::mysql::draft::Draft {
         self.command(Verb::Select, Class::Read);
     }
 }
+
+/// How many tables or CTEs one query may have; the servers join no more than 61 tables.
+pub(super) const MAX_NAMES_IN_SCOPE: usize = 256;

@@ -21,9 +21,11 @@ impl Parser<'_> {
         if self.is_mariadb() && self.eat(W::Statement) {
             return self.set_statement();
         }
+        if self.at(W::Password) {
+            return self.set_password();
+        }
         self.draft.command(Verb::Set, Class::Session);
         match self.word() {
-            W::Password => return self.set_password(),
             W::Role => return self.set_role(),
             W::Default if self.word_at(1) == W::Role => return self.set_default_role(),
             W::Resource if self.word_at(1) == W::Group => return self.skip_rest(),
@@ -282,7 +284,7 @@ impl Parser<'_> {
     fn set_role(&mut self) -> Parse {
         self.at += 1;
         let start = self.at;
-        if self.eat_any(&[W::NoneWord, W::All, W::Default]) {
+        if self.eat_any(&[W::Nothing, W::All, W::Default]) {
             if self.eat(W::Except) {
                 self.list(|parser| parser.account(Access::Refer))?;
             }
