@@ -3,7 +3,10 @@
 #   make demo           a real PostgreSQL, sqlward in front, a refused statement and its audit record
 #   make test           every test of the workspace
 #   make lint           formatting, clippy, the arrows between the crates
-#   make conformance    PostgreSQL's own test suites through sqlward (SHORT=1: a part of them)
+#   make conformance    PostgreSQL's own test suites through sqlward, MariaDB's through a byte-blind
+#                       forwarder (SHORT=1: a part of them)
+#   make statements     what the MySQL and MariaDB servers say of the statements in their own suites, and
+#                       how many of them sqlward reads
 #   make faults         kill -9 under load, and long mixed traffic against the server's own record
 #   make bench          micro benches and the side-by-side bench (SHORT=1: a smoke run)
 #   make fuzz           fuzz targets for a minute each (needs cargo-fuzz; without: deterministic runs)
@@ -11,7 +14,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: setup setup-conformance demo test lint bench fuzz conformance faults
+.PHONY: setup setup-conformance demo test lint bench fuzz conformance statements faults
 
 CARGO ?= cargo
 SHORT ?=
@@ -20,7 +23,7 @@ setup:
 	tools/setup.sh
 
 setup-conformance:
-	tools/setup.sh build server conformance
+	tools/setup.sh build server mysql conformance
 
 demo:
 	tools/setup.sh build server
@@ -44,6 +47,14 @@ lint:
 conformance: setup-conformance
 	$(CARGO) build --release -p sqlward-cli -p sqlward-tests --bins
 	SHORT=$(SHORT) tests/conformance/run.sh
+	SHORT=$(SHORT) tests/conformance/run.sh --blind mtr
+
+statements: setup-conformance
+	$(CARGO) build --release -p sqlward-cli -p sqlward-tests --bins
+	for product in mysql-9 mariadb-10.11; do \
+	  $${CARGO_TARGET_DIR:-target}/release/mysql-statements ask $$product; \
+	  $${CARGO_TARGET_DIR:-target}/release/mysql-statements score $$product; \
+	done
 
 faults: setup
 	$(CARGO) build --workspace --bins
@@ -54,6 +65,7 @@ bench: setup
 	$(CARGO) build --release -p sqlward-cli -p sqlward-benches --bins
 	$(CARGO) bench -p sqlward-benches --bench wire --bench policy --bench journal $(if $(SHORT),-- --test)
 	SHORT=$(SHORT) $${CARGO_TARGET_DIR:-target}/release/side-by-side
+	SHORT=$(SHORT) $${CARGO_TARGET_DIR:-target}/release/side-by-side mariadb-10.11 direct forwarder haproxy
 
 fuzz:
 	tools/setup.sh build

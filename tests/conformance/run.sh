@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# PostgreSQL's own suites through sqlward under a policy that allows and records everything, and
+# The servers' own suites through sqlward under a policy that allows and records everything, and
 # the audit of those runs against the server's record. `make conformance` calls this.
 #
-#   tests/conformance/run.sh [--direct] [regress|isolation|libpq_pipeline]…
-#   SHORT=1 for a part of the suites; --direct runs them on the server itself.
+#   tests/conformance/run.sh [--direct] [regress|isolation|libpq_pipeline]…       PostgreSQL's
+#   tests/conformance/run.sh [--direct|--blind] mtr[-ps-protocol|-compress|-cursor-protocol]…  MariaDB's
+#   SHORT=1 for a part of the suites; --direct runs them on the server itself, --blind through a
+#   byte-blind forwarder.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-tests/conformance/build.sh
+case " $* " in *\ mtr*) ;; *) tests/conformance/build.sh ;; esac
 
 # The server that the suites were made for, where that is not the system's.
 beside=$PWD/build/conformance/server/usr/lib/postgresql/15/bin

@@ -286,8 +286,15 @@ impl Player<'_> {
         );
         let (id, port, user) = (self.raw.id, self.port, self.user.to_owned());
         let canceller = thread::spawn(move || -> Result<()> {
-            thread::sleep(Duration::from_millis(50));
             let mut raw = Raw::login(port, &user)?;
+            // A KILL that comes before the statement would be for the one before.
+            let running = format!(
+                "SELECT count(*) FROM information_schema.processlist \
+                 WHERE id = {id} AND info LIKE 'SELECT count%'"
+            );
+            while raw.value(&running)? != "1" {
+                thread::sleep(Duration::from_millis(10));
+            }
             let answers = raw.query(&format!("KILL QUERY {id}"))?;
             ensure!(
                 answers.first().is_some_and(|one| one.failure.is_none()),
