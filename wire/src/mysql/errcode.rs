@@ -15,7 +15,7 @@
 //! | 1227 | 42000 | refused by policy |
 //! | 1243 | HY000 | the prepared statement is unknown |
 //! | 1461 | 42000 | too many prepared statements |
-//! | 1835 | HY000 | a malformed packet |
+//! | 1835 | HY000 | a malformed packet; behind a command that would be held, the session goes on |
 //! | 2003 | HY000 | the server can't be reached as the settings demand |
 //! | 3159 | HY000 | TLS is required |
 //! | 4031 | HY000 | idle for too long |

@@ -58,7 +58,18 @@ fn clients_with_malformed_commands() {
         b"\x1a\0\0\0\0\0",
         b"\x1f\0\0\0\0\0\0\0\0",
         b"\x18\0\0\0\0\0",
-        b"\x1b\0",
+    ] {
+        let (log, wire) = client_says(&p(0, payload));
+        assert!(log.contains("Layout"), "{payload:?}: {log}");
+        assert_eq!(wire.to_server, command(1, b""));
+        assert_eq!(wire.to_client[3], 1);
+    }
+}
+
+#[test]
+fn clients_with_malformed_commands_that_would_wait() {
+    for payload in [
+        &b"\x1b\0"[..],
         b"\x0c\0\0\0",
         b"\x04table",
         b"\x11user",
@@ -66,10 +77,11 @@ fn clients_with_malformed_commands() {
         b"\x07\0\0",
         b"\x09x!",
     ] {
-        let (log, wire) = client_says(&p(0, payload));
-        assert!(log.contains("Layout"), "{payload:?}: {log}");
-        assert_eq!(wire.to_server, command(1, b""));
-        assert_eq!(wire.to_client[3], 1);
+        let mut wire = Wire::ready(MARIA);
+        wire.client(&p(0, payload));
+        assert_eq!(wire.got(), malformed(), "{payload:?}");
+        assert!(wire.sent().is_empty() && wire.told().is_empty());
+        assert!(wire.session.is_idle());
     }
 }
 
@@ -89,7 +101,8 @@ fn clients_with_malformed_attributes() {
     ] {
         let mut wire = Wire::ready(NAMED);
         wire.client(&command(3, body));
-        assert!(wire.told()[0].contains("Layout(3)"), "{body:?}");
+        assert_eq!(wire.got(), malformed(), "{body:?}");
+        assert!(wire.sent().is_empty() && wire.told().is_empty());
     }
 }
 

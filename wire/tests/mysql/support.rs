@@ -348,6 +348,11 @@ pub(crate) fn refused(seq: u8) -> Vec<u8> {
     ours(seq, errcode::REFUSED, "refused by policy (rule r; event e)")
 }
 
+/// The error that a client gets for a held command that can't be read.
+pub(crate) fn malformed() -> Vec<u8> {
+    ours(1, errcode::MALFORMED, "malformed communication packet")
+}
+
 /// An error of our own.
 pub(crate) fn ours(seq: u8, code: ErrorCode, message: &str) -> Vec<u8> {
     p(seq, &encode::error(code, message.as_bytes()))

@@ -179,7 +179,12 @@ impl<P, T: Clone> Session<P, T> {
                 self.answer_ourselves(errcode::UNKNOWN_STATEMENT, "unknown prepared statement");
                 Ok(Step::Continue)
             }
-            Err(Unread::Layout) => Err(InvalidMessage::Layout(command.number()).into()),
+            // its end is known, so that the session can go on, as it does at the server
+            Err(Unread::Layout) => {
+                self.front = None;
+                self.answer_ourselves(errcode::MALFORMED, "malformed communication packet");
+                Ok(Step::Continue)
+            }
         }
     }
 
