@@ -10,7 +10,8 @@
 #                       how many of them sqlward reads
 #   make faults         kill -9 under load, and long mixed traffic against the server's own record
 #   make bench          micro benches and the side-by-side bench (SHORT=1: a smoke run)
-#   make fuzz           fuzz targets for a minute each (needs cargo-fuzz; without: deterministic runs)
+#   make fuzz           libFuzzer, three minutes a target, where cargo-fuzz is installed (`tools/setup.sh fuzz`
+#                       builds it; libFuzzer's flags need RUSTC_BOOTSTRAP on stable); without: deterministic runs
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -71,9 +72,10 @@ bench: setup
 
 fuzz:
 	tools/setup.sh build
-	if $(CARGO) fuzz --version >/dev/null 2>&1 && $(CARGO) +nightly --version >/dev/null 2>&1; then \
-	  for target in $$(cd fuzz && $(CARGO) +nightly fuzz list); do \
-	    $(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(if $(SHORT),20,60); \
+	if $(CARGO) fuzz --version >/dev/null 2>&1; then \
+	  for target in $$(cd fuzz && $(CARGO) fuzz list); do \
+	    (cd fuzz && RUSTC_BOOTSTRAP=1 nice -n 19 $(CARGO) fuzz run "$$target" -- \
+	      -max_total_time=$(if $(SHORT),20,180) -max_len=8192 -rss_limit_mb=4096); \
 	  done; \
 	else \
 	  SQLWARD_FUZZ_ROUNDS=$(if $(SHORT),20000,500000) $(CARGO) test --workspace fuzz; \

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what sqlward's build, demo, tests and benches need and this machine lacks.
 #
-#   tools/setup.sh [GROUP…]     groups: build server mysql drivers bench conformance
-#                               without a group: build server mysql drivers bench
+#   tools/setup.sh [GROUP…]     groups: build server newer mysql drivers bench conformance fuzz
+#                               without a group: build server newer mysql drivers bench
 #
 # Everything comes from the Debian registry that the machine's own apt names, the Python and Node
 # drivers from the registries that its pip and npm name. What is there already is left alone, no
@@ -45,7 +45,12 @@ need_server() {
 }
 
 # MariaDB 10.11 and 11.8 and MySQL 9 run beside the system, whatever its own release has.
-need_mysql() {
+need_mysql() { need_beside; }
+
+# PostgreSQL 18, for protocol 3.2 and direct TLS.
+need_newer() { need_beside; }
+
+need_beside() {
   need debian-archive-keyring have_file /usr/share/keyrings/debian-archive-keyring.gpg
   need perl have_command perl
   need_venv
@@ -76,6 +81,12 @@ need_bench() {
   need postgresql-15 have_file /usr/lib/postgresql/15/bin/pgbench
   need sysbench have_command sysbench
   need haproxy have_file /usr/sbin/haproxy
+}
+
+# Only when asked for: the fuzzer's own command, built from its crate.
+need_fuzz() {
+  need_build
+  need build-essential have_command c++
 }
 
 need_conformance() {
@@ -124,7 +135,11 @@ install_missing() {
     apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends $packages
 }
 
-# --- MySQL and MariaDB, beside the system ----------------------------------------------------------
+# --- servers beside the system -----------------------------------------------------------------------
+
+newer_postgres() {
+  tools/beside.sh build/beside/postgresql-18 sid postgresql-18=18 postgresql-client-18
+}
 
 mysql_servers() {
   tools/beside.sh build/beside/mysql-9 sid mysql-server-core=9 mysql-client-core
@@ -167,6 +182,14 @@ node_drivers() {
   cp "$list" build/node/package.json
   (cd build/node && npm install --silent --no-audit --no-fund --no-package-lock)
   cp "$list" "$stamp"
+}
+
+# --- the fuzzer -----------------------------------------------------------------------------------
+
+cargo_fuzz() {
+  cargo fuzz --version >/dev/null 2>&1 && return
+  say "cargo-fuzz, built from its crate"
+  cargo install --quiet --locked cargo-fuzz
 }
 
 # --- the server's own source, for its test suites ------------------------------------------------
@@ -229,17 +252,19 @@ apt_sources() {
 # --- main ----------------------------------------------------------------------------------------
 
 groups=("$@")
-[ ${#groups[@]} -eq 0 ] && groups=(build server mysql drivers bench)
+[ ${#groups[@]} -eq 0 ] && groups=(build server newer mysql drivers bench)
 for group in "${groups[@]}"; do
   case $group in
-    build | server | mysql | drivers | bench | conformance) "need_$group" ;;
-    *) fail "unknown group \`$group\`: build, server, mysql, drivers, bench or conformance" ;;
+    build | server | newer | mysql | drivers | bench | conformance | fuzz) "need_$group" ;;
+    *) fail "unknown group \`$group\`: build, server, newer, mysql, drivers, bench, conformance or fuzz" ;;
   esac
 done
 install_missing
 for group in "${groups[@]}"; do
   case $group in
     drivers) python_drivers; node_drivers ;;
+    newer) newer_postgres ;;
+    fuzz) cargo_fuzz ;;
     mysql) mysql_servers ;;
     conformance) postgres_source; mysql_suites ;;
   esac

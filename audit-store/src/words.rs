@@ -201,5 +201,7 @@ coded! {
         CertificateReload = 7 "certificate-reload",
         /// An operator acted through the console or the command line.
         Operator = 8 "operator",
+        /// The server rolled back statements whose records say that they are done; `detail` names them.
+        Undone = 9 "undone",
     }
 }

@@ -2,8 +2,8 @@
 #![allow(clippy::panic, clippy::expect_used, reason = "tests")]
 
 use sqlward_policy::statement::{
-    ANALYSIS_STACK_BYTES, Analysis, LexState, Limits, ObjectAccess, PostgresLex, StatementFacts,
-    analyse,
+    ANALYSIS_STACK_BYTES, Analysis, LexState, Limits, Name, ObjectAccess, PostgresLex,
+    StatementFacts, analyse,
 };
 use sqlward_policy::vocabulary::{Access, Egress, ObjectKind, Unreadable, Verb, WhereShape};
 
@@ -729,6 +729,82 @@ fn facts(sql: &str) -> StatementFacts {
         .expect("a statement")
 }
 
+fn dotted(name: &Name) -> String {
+    match &name.schema {
+        Some(schema) => format!("{schema}.{}", name.name),
+        None => name.name.to_string(),
+    }
+}
+
+#[test]
+fn relations_named_in_literals_are_objects() {
+    let objects = |sql: &str| -> Vec<String> {
+        let found = facts(sql).objects.into_iter();
+        found
+            .map(|one| {
+                format!(
+                    "{:?} {} {}",
+                    one.kind,
+                    dotted(&one.name),
+                    one.access.as_str()
+                )
+            })
+            .collect()
+    };
+    for (sql, expected) in [
+        ("SELECT nextval('s')", "Relation s refer"),
+        (
+            "SELECT pg_catalog.setval('App.\"S 1\"', 1)",
+            "Relation app.S 1 refer",
+        ),
+        ("SELECT currval('s'::regclass)", "Relation s refer"),
+        ("SELECT 'secret'::regclass", "Relation secret refer"),
+        (
+            "SELECT CAST('\"a\"\"b\"' AS pg_catalog.regclass)",
+            "Relation a\"b refer",
+        ),
+        ("INSERT INTO t VALUES (nextval('s'))", "Relation s refer"),
+    ] {
+        assert!(
+            objects(sql).contains(&expected.to_owned()),
+            "{sql}: {:?}",
+            objects(sql)
+        );
+    }
+    for sql in [
+        "SELECT '1259'::regclass",
+        "SELECT nextval($1)",
+        "SELECT 'a'::text",
+        "SELECT my.nextval('s')",
+    ] {
+        let found = objects(sql);
+        assert!(
+            found.iter().all(|one| !one.starts_with("Relation")),
+            "{sql}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn columns_that_go_are_written() {
+    let written = |sql: &str| -> Vec<String> {
+        let found = facts(sql).columns.into_iter();
+        found
+            .filter(|one| one.usage.as_str() == "write")
+            .map(|one| format!("{:?} {}", one.table.as_ref().map(dotted), one.column))
+            .collect()
+    };
+    assert_eq!(
+        written("ALTER TABLE t DROP COLUMN c, ADD d int"),
+        ["Some(\"t\") c"]
+    );
+    assert_eq!(
+        written("ALTER TABLE a.t ALTER c TYPE int"),
+        ["Some(\"a.t\") c"]
+    );
+    assert!(written("ALTER TABLE t ADD c int").is_empty());
+}
+
 #[test]
 fn classes_are_the_strongest() {
     let classes = [
@@ -753,6 +829,18 @@ fn classes_are_the_strongest() {
         ("GRANT a TO b", "dcl"),
         ("ALTER TABLE t DISABLE ROW LEVEL SECURITY", "dcl"),
         ("ALTER TABLE t OWNER TO x", "dcl"),
+        ("ALTER TABLE t DISABLE TRIGGER g", "dcl"),
+        ("ALTER TABLE t DISABLE TRIGGER ALL", "dcl"),
+        ("ALTER TABLE t ENABLE REPLICA TRIGGER g", "dcl"),
+        ("ALTER TABLE t DISABLE RULE r", "dcl"),
+        ("ALTER TABLE t ENABLE TRIGGER g", "ddl"),
+        ("ALTER TABLE t DROP COLUMN c", "ddl"),
+        (
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'x'",
+            "dcl",
+        ),
+        ("ALTER FUNCTION f() SECURITY DEFINER", "dcl"),
+        ("ALTER FUNCTION f() SECURITY INVOKER", "ddl"),
         ("COMMIT", "tcl"),
         ("SET a = 1", "session"),
         ("CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'x'", "admin"),

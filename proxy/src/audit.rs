@@ -12,8 +12,8 @@ use smallvec::SmallVec;
 use sqlward_audit_store::{
     journal::{JournalError, Lane},
     record::{
-        Admin, AdminAction, Column, Completion, Entry, ErrorCode, IntentKind, List, Object,
-        Outcome, Parameter, ParameterFormat, Seq, Shape,
+        Admin, AdminAction, Column, Completion, Entry, ErrorCode, EventId, IntentKind, List,
+        Object, Outcome, Parameter, ParameterFormat, Seq, SessionId, Shape,
     },
     redact,
 };
@@ -40,6 +40,8 @@ pub(crate) struct Run {
     pub(crate) known: Rc<Known>,
     /// Its intent; `None` where there is no record of its own.
     pub(crate) intent: Option<Seq>,
+    /// The name of its record; `None` where there is no record of its own.
+    pub(crate) event: Option<EventId>,
     /// When it was received, in the session's nanoseconds.
     pub(crate) started_ns: u64,
     /// The name of the prepared statement, empty for the unnamed one.
@@ -78,6 +80,7 @@ impl Run {
             kind,
             known,
             intent,
+            event: None,
             started_ns,
             name: Box::default(),
             database: Box::default(),
@@ -158,7 +161,7 @@ pub(crate) fn outcome(lane: &mut Lane, outcome: &wire::Outcome<Tag>) -> Result<(
     lane.append(&Entry::Outcome(entry)).map(drop)
 }
 
-/// If statements have passed unrecorded, say so before the next record: where the gap is, and how wide.
+/// If the journal was full or failed, say so before the next record: what has passed unrecorded, and what was refused.
 ///
 /// # Errors
 /// The journal can't take it; the gap stays to be told.
@@ -167,21 +170,100 @@ pub(crate) fn tell_gap(
     worker: &Worker,
     policy: &Policy,
 ) -> Result<(), JournalError> {
-    let dropped = worker.dropped.get();
-    if dropped == 0 {
+    let gaps = [
+        (&worker.dropped, "records that the journal could not take"),
+        (
+            &worker.blocked,
+            "statements refused because the journal could not take their records",
+        ),
+    ];
+    for (count, detail) in gaps {
+        if count.get() > 0 {
+            lane.append(&Entry::Admin(Admin {
+                at_us: wall_us(),
+                action: AdminAction::Gap,
+                actor: "sqlward",
+                detail,
+                generation: policy.generation,
+                config_hash: None,
+                count: count.get(),
+            }))?;
+            count.set(0);
+        }
+    }
+    Ok(())
+}
+
+/// What a pipeline did before something in it failed.
+pub(crate) struct Undone<'a> {
+    /// Whose it was.
+    pub(crate) session: SessionId,
+    /// Why it is undone.
+    pub(crate) sqlstate: pg::SqlState,
+    /// What was executed, in order.
+    pub(crate) runs: &'a [Tag],
+    /// How much was executed before that.
+    pub(crate) more: u64,
+    /// The policy in force.
+    pub(crate) generation: u64,
+}
+
+/// Write which statements the server has undone, if there are any: what came behind the last that commits by itself.
+///
+/// # Errors
+/// The journal can't take it.
+pub(crate) fn undone(lane: &mut Lane, undone: &Undone<'_>) -> Result<(), JournalError> {
+    let committed = undone.runs.iter().rposition(|run| commits(&run.known));
+    let (runs, more) = match committed {
+        Some(last) => (undone.runs.get(last + 1..).unwrap_or_default(), 0),
+        None => (undone.runs, undone.more),
+    };
+    let count = more.saturating_add(runs.len() as u64);
+    if count == 0 {
         return Ok(());
     }
+    let events: Vec<String> = runs
+        .iter()
+        .filter_map(|run| run.event)
+        .map(|event| event.to_string())
+        .collect();
+    let before = match more {
+        0 => String::new(),
+        more => format!("{more} statements and "),
+    };
+    let detail = format!(
+        "session {}: the server rolled back the implicit transaction of {before}{} with {}",
+        undone.session.0,
+        events.join(", "),
+        undone.sqlstate
+    );
     lane.append(&Entry::Admin(Admin {
         at_us: wall_us(),
-        action: AdminAction::Gap,
-        actor: "sqlward",
-        detail: "records that the journal could not take",
-        generation: policy.generation,
+        action: AdminAction::Undone,
+        actor: "server",
+        detail: &detail,
+        generation: undone.generation,
         config_hash: None,
-        count: dropped,
-    }))?;
-    worker.dropped.set(0);
-    Ok(())
+        count,
+    }))
+    .map(drop)
+}
+
+/// Whether a text ends its transaction, or is one that the server lets run only as a transaction of its own.
+fn commits(known: &Known) -> bool {
+    let mut verbs = known.analysis.facts.statements.iter().map(|one| one.verb);
+    verbs.any(|verb| {
+        matches!(
+            verb,
+            Verb::Begin
+                | Verb::Commit
+                | Verb::Rollback
+                | Verb::Vacuum
+                | Verb::AlterSystem
+                | Verb::Call
+                | Verb::Do
+        )
+    })
 }
 
 /// An error code as the record keeps it.

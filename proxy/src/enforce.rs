@@ -125,6 +125,7 @@ pub(crate) fn may_go_unrecorded(policy: &Policy, worker: &Worker, error: &Journa
     match policy.defaults.audit_failure {
         AuditFailure::Block => {
             metrics.audit_blocked_total.inc();
+            worker.blocked.set(worker.blocked.get().saturating_add(1));
             tracing::error!(%error, "statement refused: its record can't be written");
             false
         }

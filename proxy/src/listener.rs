@@ -189,7 +189,8 @@ pub async fn accept(socket: TcpListener, listener: Arc<Listener>, shared: Arc<Sh
 fn dispatch(tcp: TcpStream, peer: SocketAddr, listener: &Arc<Listener>, shared: &Shared) {
     shared.metrics.connections_total.inc();
     let place = shared.places.take(peer.ip(), &shared.config.limits);
-    if place.is_none() {
+    let placed = place.is_some();
+    if !placed {
         shared.metrics.connections_refused_total.inc();
         if !shared.places.turn_away() {
             return;
@@ -208,6 +209,9 @@ fn dispatch(tcp: TcpStream, peer: SocketAddr, listener: &Arc<Listener>, shared: 
             shared.workers.give(accepted);
         });
     if let Err(error) = handed {
+        if !placed {
+            shared.places.turned_away();
+        }
         tracing::warn!(%error, %peer, "connection lost before it began");
     }
 }

@@ -134,10 +134,11 @@ async fn serve(config: Config) -> Result<(), StartError> {
         tracing::info!(listener = name, %address, upstream = &*upstream.address, "listening");
         tokio::spawn(listener::accept(socket, listener, Arc::clone(&shared)));
     }
-    notify_ready();
+    tell_systemd(sd_notify::NotifyState::Ready);
 
     let reload = Reload::new(Arc::clone(&shared), listeners, administration.clone());
     until_told_to_stop(&shared, &reload).await?;
+    tell_systemd(sd_notify::NotifyState::Stopping);
     drain(&shared, threads).await;
     administration.stopped();
     drop(reload);
@@ -236,9 +237,9 @@ async fn drain(shared: &Shared, threads: Vec<std::thread::JoinHandle<()>>) {
     }
 }
 
-/// Tell systemd that clients may come, where it started us (`Type=notify`).
-fn notify_ready() {
-    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+/// Tell systemd that clients may come, or no longer, where it started us (`Type=notify`).
+fn tell_systemd(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
         tracing::debug!(%error, "systemd was not told");
     }
 }

@@ -26,7 +26,7 @@ use tokio::{
 
 use crate::{
     analysts::Analysts,
-    audit::Shapes,
+    audit::{self, Shapes},
     config::Protocol,
     listener::Accepted,
     session::{self, Mysql, Pg},
@@ -133,6 +133,8 @@ pub struct Worker {
     pub analysts: Analysts,
     /// Statements that passed unrecorded because the policy allows it.
     pub dropped: Cell<u64>,
+    /// Statements that were refused because their records could not be written.
+    pub blocked: Cell<u64>,
     /// Whether every session is to end at once.
     pub aborting: Cell<bool>,
     sleepers: RefCell<HashMap<u64, Waker>>,
@@ -165,6 +167,16 @@ impl Worker {
 
     fn wake_all(&self) {
         self.sleepers.borrow().values().for_each(Waker::wake_by_ref);
+    }
+}
+
+impl Drop for Worker {
+    /// What the journal could not take is told at the latest when the worker ends.
+    fn drop(&mut self) {
+        let told = audit::tell_gap(&mut self.lane.borrow_mut(), self, &self.policy());
+        if let Err(error) = told {
+            tracing::error!(%error, "the journal's gap could not be told");
+        }
     }
 }
 
@@ -209,6 +221,7 @@ async fn serve(mut seat: Seat, lane: Lane, analysts: Analysts, shared: Arc<Share
         lane: RefCell::new(lane),
         analysts,
         dropped: Cell::new(0),
+        blocked: Cell::new(0),
         aborting: Cell::new(false),
         sleepers: RefCell::default(),
         load: seat.load,

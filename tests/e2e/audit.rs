@@ -347,3 +347,105 @@ fn files(folder: &std::path::Path) -> Result<Vec<std::path::PathBuf>> {
     }
     Ok(found)
 }
+
+/// What a pipeline did before something in it failed is undone by the server: the records, which say `done` as
+/// the server did, are told to be of no effect.
+#[test]
+fn what_a_pipeline_takes_back_is_recorded() -> Result<()> {
+    let server = Server::start(&Options::default())?;
+    server.psql(
+        sqlward_tests::server::DATABASE,
+        "CREATE TABLE child (id int REFERENCES users DEFERRABLE INITIALLY DEFERRED); \
+         GRANT ALL ON child TO app_trusted",
+    )?;
+    let options = proxy::Options {
+        policy: Policy::Text(
+            "schema = 1\n[defaults]\naction = \"allow\"\n[[rule]]\nid = \"no-secret\"\n\
+             when = { object = [\"secret\"] }\naction = \"deny\"\n"
+                .into(),
+        ),
+        ..Default::default()
+    };
+    let proxy = Proxy::start(&[&server], &options)?;
+    let mut raw = Raw::login(proxy.port(), TRUSTED_USER, &[])?;
+    let step = |sql: &str| [parse("", sql), bind("", "", &[]), execute("", 0)].concat();
+    let cases = [
+        // The commit itself fails, at the Sync.
+        (
+            vec!["INSERT INTO child VALUES (99)"],
+            "23503",
+            vec!["VALUES (99)"],
+        ),
+        // A later statement fails.
+        (
+            vec![
+                "INSERT INTO notes VALUES (71)",
+                "INSERT INTO notes VALUES (72)",
+                "SELECT 1/0",
+            ],
+            "22012",
+            vec!["VALUES (71)", "VALUES (72)"],
+        ),
+        // A later statement is refused.
+        (
+            vec!["INSERT INTO notes VALUES (81)", "SELECT v FROM secret"],
+            "42501",
+            vec!["VALUES (81)"],
+        ),
+        // What was committed before stays.
+        (
+            vec![
+                "BEGIN",
+                "INSERT INTO notes VALUES (91)",
+                "COMMIT",
+                "INSERT INTO notes VALUES (92)",
+                "SELECT 1/0",
+            ],
+            "22012",
+            vec!["VALUES (92)"],
+        ),
+    ];
+    for (texts, sqlstate, undone) in cases {
+        let steps: Vec<u8> = texts.iter().flat_map(|sql| step(sql)).collect();
+        raw.send(&[steps, sync()].concat())?;
+        let answer = raw.until_ready()?;
+        ensure!(
+            answer.iter().any(|one| one.sqlstate() == sqlstate),
+            "{answer:?}"
+        );
+        let mut events = Vec::new();
+        for word in &undone {
+            let found = until("the statement", Duration::from_secs(10), || {
+                Ok(proxy.audit(&["search", "--text", word])?.pop())
+            })?;
+            let event = found.get("event_id").and_then(|event| event.as_str());
+            events.push(event.context("no event id")?.to_owned());
+        }
+        let last = events.last().context("no event")?;
+        let sql = format!(
+            "SELECT * FROM administration WHERE action = 'undone' AND detail LIKE '%{last}%'"
+        );
+        let row = until("the record of it", Duration::from_secs(10), || {
+            Ok(proxy.audit(&["sql", &sql])?.pop())
+        })?;
+        let text = row.to_string();
+        ensure!(
+            events.iter().all(|event| text.contains(event)),
+            "{events:?}: {text}"
+        );
+        ensure!(text.contains(sqlstate), "{text}");
+        let count = row.get("count").and_then(serde_json::Value::as_u64);
+        ensure!(count == Some(undone.len() as u64), "{text}");
+    }
+    let kept = server.psql(
+        sqlward_tests::server::DATABASE,
+        "SELECT string_agg(id::text, ',') FROM notes",
+    )?;
+    ensure!(kept == "91", "{kept}");
+    let told = proxy.audit(&[
+        "sql",
+        "SELECT * FROM administration WHERE action = 'undone'",
+    ])?;
+    ensure!(told.len() == 4, "{told:?}");
+    Ok(())
+}

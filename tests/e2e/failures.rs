@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -150,6 +151,92 @@ fn an_unwritable_data_folder_keeps_it_from_starting() -> Result<()> {
     ])?;
     ensure!(!output.status.success(), "{output:?}");
     ensure!(error_of(&output).contains(&data), "{}", error_of(&output));
+    Ok(())
+}
+
+/// sqlward without root's right to write everywhere: as an operator's mistake in ownership or mode meets it.
+fn run_unprivileged(arguments: &[&str]) -> Result<Output> {
+    if !rustix::process::geteuid().is_root() {
+        return run(arguments);
+    }
+    Ok(Command::new("setpriv")
+        .args([
+            "--bounding-set=-dac_override,-dac_read_search,-fowner",
+            "--",
+        ])
+        .arg(sqlward()?)
+        .args(arguments)
+        .output()?)
+}
+
+#[test]
+fn a_store_that_is_not_writable_keeps_it_from_starting() -> Result<()> {
+    let server = Server::start(&Options::default())?;
+    let options = proxy::Options {
+        policy: Policy::RecordAll,
+        ..Default::default()
+    };
+    let mut proxy = Proxy::start(&[&server], &options)?;
+    let mut raw = Raw::login(proxy.port(), TRUSTED_USER, &[])?;
+    ensure!(raw.value("SELECT 1")? == "1");
+    raw.terminate()?;
+    proxy.stop()?;
+    let data = proxy.data();
+    let files = [data.clone(), data.join("store"), data.join("store/main.db")];
+    for path in files {
+        let mode = fs::metadata(&path)?.permissions().mode();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode & !0o222))?;
+        let config = proxy.config_file().display().to_string();
+        let output = run_unprivileged(&["run", "--config", &config])?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+        let told = error_of(&output);
+        ensure!(!output.status.success(), "{}: it ran", path.display());
+        // Which file, and what the system said of it.
+        ensure!(
+            told.contains(&path.display().to_string()),
+            "{}: {told}",
+            path.display()
+        );
+    }
+    // Nothing was harmed: it starts again, and the records are whole.
+    proxy.restart()?;
+    proxy.stop()?;
+    sqlward_tests::audit::verify(&data)
+}
+
+#[test]
+fn systemd_is_told_when_clients_may_come() -> Result<()> {
+    let server = Server::start(&Options::default())?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path)?;
+    socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let options = proxy::Options {
+        policy: Policy::RecordAll,
+        environment: vec![("NOTIFY_SOCKET".into(), path.display().to_string())],
+        ..Default::default()
+    };
+    let mut proxy = Proxy::start(&[&server], &options)?;
+    let told = || -> Result<String> {
+        let mut bytes = [0; 4096];
+        let length = socket.recv(&mut bytes)?;
+        Ok(String::from_utf8_lossy(bytes.get(..length).unwrap_or_default()).into_owned())
+    };
+    ensure!(told()?.lines().any(|line| line == "READY=1"));
+    let mut raw = Raw::login(proxy.port(), TRUSTED_USER, &[])?;
+    ensure!(raw.value("SELECT 1")? == "1");
+    drop(raw);
+    proxy.signal(rustix::process::Signal::TERM)?;
+    ensure!(told()?.lines().any(|line| line == "STOPPING=1"));
+    proxy.stop_after_signal()?;
+    // One that can't start never says that it is ready.
+    let output = Command::new(sqlward()?)
+        .args(["run", "--config", "/nonexistent/sqlward.toml"])
+        .env("NOTIFY_SOCKET", &path)
+        .output()?;
+    ensure!(!output.status.success());
+    socket.set_nonblocking(true)?;
+    ensure!(told().is_err(), "something was told");
     Ok(())
 }
 

@@ -329,6 +329,20 @@ fn an_idle_session_ends_in_time() -> Result<()> {
 }
 
 #[test]
+fn a_client_that_stops_within_a_message_is_idle() -> Result<()> {
+    let (_server, proxy) = setup("idle_timeout_secs = 1")?;
+    for part in [&b"Q"[..], b"Q\0\0\0\x20SELECT", b"d\0\0\x10\0half"] {
+        let mut raw = Raw::login(proxy.port(), TRUSTED_USER, &[])?;
+        raw.send(part)?;
+        let started = Instant::now();
+        let last = raw.until_closed()?;
+        ensure!(last.iter().any(|one| one.sqlstate() == "57P05"), "{last:?}");
+        ensure!(started.elapsed() < Duration::from_secs(8));
+    }
+    Ok(())
+}
+
+#[test]
 fn a_flood_of_syncs_is_answered_in_order() -> Result<()> {
     let (_server, proxy) = setup("")?;
     let mut raw = Raw::login(proxy.port(), TRUSTED_USER, &[])?;

@@ -468,3 +468,71 @@ fn terminate_refuses_and_ends_the_session() -> Result<()> {
         || Ok((server.psql("postgres", sessions)? == "0").then_some(())),
     )
 }
+
+/// Whom a session acts as, and on what, is what the server makes of the startup message.
+#[test]
+fn a_startup_is_read_as_the_server_reads_it() -> Result<()> {
+    let server = Server::start(&Options::default())?;
+    server.psql("postgres", "CREATE DATABASE app_trusted")?;
+    server.psql("postgres", "CREATE ROLE dba; GRANT dba TO app_trusted")?;
+    let policy = "schema = 1\n[defaults]\naction = \"allow\"\n\
+        [[rule]]\nid = \"no-dba\"\nwhen = { role = [\"dba\"], verb = [\"select\"] }\naction = \"deny\"\n\
+        [[rule]]\nid = \"no-database\"\nwhen = { database = [\"app_trusted\"], verb = [\"select\"] }\n\
+        action = \"deny\"\n";
+    let options = proxy::Options {
+        policy: Policy::Text(policy.into()),
+        ..Default::default()
+    };
+    let proxy = Proxy::start(&[&server], &options)?;
+    for (parameters, rule) in [
+        // The server undoes backslashes before it reads options.
+        ([("options", "-c r\\ole=dba")], "no-dba"),
+        ([("options", "-cROLE=dba")], "no-dba"),
+        ([("role", "dba")], "no-dba"),
+        // No name is the user's.
+        ([("database", "")], "no-database"),
+    ] {
+        let mut raw = Raw::login(proxy.port(), TRUSTED_USER, &parameters)?;
+        let answer = raw.query("SELECT current_user, current_database()")?;
+        let refused = answer.iter().find(|one| one.tag == b'E');
+        let detail = refused.and_then(|one| one.field(b'D'));
+        ensure!(
+            detail.is_some_and(|detail| detail.contains(rule)),
+            "{parameters:?}: {answer:?}"
+        );
+    }
+    // What the role becomes later, by the statements that change or leave it.
+    for (parameters, steps, user) in [
+        (vec![("options", "-crole=dba")], vec!["RESET ROLE"], "dba"),
+        (vec![], vec!["SET ROLE dba", "RESET ALL"], "dba"),
+        (vec![], vec!["SET ROLE dba", "RESET ROLE"], TRUSTED_USER),
+        (vec![], vec!["SET ROLE dba", "DISCARD ALL"], TRUSTED_USER),
+        (
+            vec![],
+            vec!["BEGIN", "SET ROLE dba", "ROLLBACK"],
+            TRUSTED_USER,
+        ),
+        (
+            vec![],
+            vec!["SET ROLE dba", "BEGIN", "RESET ALL", "ROLLBACK"],
+            "dba",
+        ),
+    ] {
+        let mut raw = Raw::login(proxy.port(), TRUSTED_USER, &parameters)?;
+        for step in &steps {
+            let answer = raw.query(step)?;
+            ensure!(tags(&answer) == "CZ", "{step}: {answer:?}");
+        }
+        // A statement that the rule does not concern asks the server.
+        let shown = raw.query("COPY (VALUES (current_user::text)) TO STDOUT")?;
+        let shown = shown.iter().find(|one| one.tag == b'd');
+        let shown = shown.map(|one| String::from_utf8_lossy(&one.body).trim().to_owned());
+        ensure!(shown.as_deref() == Some(user), "{steps:?}: {shown:?}");
+        let refused = tags(&raw.query("SELECT 1")?) == "EZ";
+        ensure!(
+            refused == (user == "dba"),
+            "{parameters:?} {steps:?}: {refused}"
+        );
+    }
+    Ok(())
+}

@@ -1,10 +1,12 @@
 //! Reload: on SIGHUP and on file change, all or nothing, from the next statement on.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
+use sqlward_tests::certificates::Certificates;
 use sqlward_tests::process::until;
 use sqlward_tests::proxy::{self, Policy, Proxy};
 use sqlward_tests::raw::{Raw, bind, execute, parse, sync, tags};
@@ -22,6 +24,7 @@ message = "not this table"
 "#;
 const BAD: &str = "schema = 1\n[defaults]\naction = \"perhaps\"\n";
 
+const LIMIT: Duration = Duration::from_secs(15);
 const READ: &str = "SELECT name FROM users";
 
 fn setup() -> Result<(Server, Proxy)> {
@@ -110,5 +113,90 @@ fn a_bad_policy_never_replaces_a_good_one() -> Result<()> {
         log.contains("perhaps") && log.contains("policy.toml:3"),
         "{log}"
     );
+    Ok(())
+}
+
+/// Puts the certificate and key of `new` where the proxy reads its own: two steps, as an operator's.
+fn install(new: &Certificates, proxy: &Proxy) -> Result<()> {
+    fs::copy(&new.certificate, &proxy.certificates().certificate)?;
+    fs::copy(&new.key, &proxy.certificates().key)?;
+    Ok(())
+}
+
+fn shown_to(proxy: &Proxy, authority: &Path) -> Result<Vec<u8>> {
+    let mut raw = Raw::open_tls(proxy.port(), authority)?;
+    raw.start(TRUSTED_USER, &[])?;
+    raw.peer_certificate().context("no certificate")
+}
+
+#[test]
+fn clients_are_shown_a_new_certificate() -> Result<()> {
+    let (_server, proxy) = setup()?;
+    let old = proxy.certificates().authority.clone();
+    let mut kept = Raw::open_tls(proxy.port(), &old)?;
+    kept.start(TRUSTED_USER, &[])?;
+    let before = shown_to(&proxy, &old)?;
+    let folder = tempfile::tempdir()?;
+    let new = Certificates::create(folder.path())?;
+    install(&new, &proxy)?;
+    let after = until("the new certificate is shown", LIMIT, || {
+        Ok(shown_to(&proxy, &new.authority).ok())
+    })
+    .with_context(|| proxy.log())?;
+    ensure!(after != before);
+    ensure!(shown_to(&proxy, &old).is_err(), "the old one is shown too");
+    ensure!(
+        kept.value("SELECT 1")? == "1",
+        "a session that stood has to go on"
+    );
+
+    // What is no certificate replaces none, and is told.
+    let refused = proxy.metric("sqlward_reload_failures_total")?;
+    fs::write(&proxy.certificates().certificate, "no certificate")?;
+    until("the refused reload is counted", LIMIT, || {
+        Ok((proxy.metric("sqlward_reload_failures_total")? > refused).then_some(()))
+    })?;
+    ensure!(shown_to(&proxy, &new.authority)? == after);
+    let name = proxy.certificates().certificate.display().to_string();
+    ensure!(proxy.log().contains(&name), "{}", proxy.log());
+    Ok(())
+}
+
+#[test]
+fn servers_are_verified_by_a_new_authority() -> Result<()> {
+    let server = Server::start(&Options {
+        tls: true,
+        ..Default::default()
+    })?;
+    let folder = tempfile::tempdir()?;
+    // At first the upstream's authority is one that never signed for it.
+    let trusted = Certificates::create(folder.path())?;
+    let options = proxy::Options {
+        policy: Policy::RecordAll,
+        server_tls: "verify-full",
+        ..Default::default()
+    };
+    let proxy = Proxy::start_at(&[server.port()], Some(&trusted), &options)?;
+    let told = Raw::login(proxy.port(), TRUSTED_USER, &[]).err();
+    let told = told
+        .context("an unknown authority was trusted")?
+        .to_string();
+    ensure!(told.contains("08006") || told.contains("08001"), "{told}");
+    let right = server.certificates().context("no certificates")?;
+    fs::copy(&right.authority, &trusted.authority)?;
+    let mut raw = until("the server is trusted", LIMIT, || {
+        Ok(Raw::login(proxy.port(), TRUSTED_USER, &[]).ok())
+    })
+    .with_context(|| proxy.log())?;
+    let sql = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    ensure!(raw.value(sql)? == "t");
+    // And no longer, once the authority is another again; who is in stays in.
+    let other = tempfile::tempdir()?;
+    let wrong = Certificates::create(other.path())?;
+    fs::copy(&wrong.authority, &trusted.authority)?;
+    until("the server is not trusted", LIMIT, || {
+        Ok(Raw::login(proxy.port(), TRUSTED_USER, &[]).err())
+    })?;
+    ensure!(raw.value("SELECT 1")? == "1");
     Ok(())
 }

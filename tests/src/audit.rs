@@ -1,10 +1,13 @@
 //! What the audit store says, through `sqlward audit`: the only place that knows its columns.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::paths;
+use crate::process::run;
 use crate::proxy;
 
 /// One recorded statement.
@@ -85,6 +88,16 @@ pub fn statements(data: &Path) -> Result<Vec<Statement>> {
             serde_json::from_value(row).with_context(|| shown)
         })
         .collect()
+}
+
+/// Runs `sqlward audit verify`.
+///
+/// # Errors
+/// When it finds anything; the error holds what it said.
+pub fn verify(data: &Path) -> Result<()> {
+    let mut command = Command::new(paths::sqlward()?);
+    run(command.args(["audit", "verify", "--data"]).arg(data))?;
+    Ok(())
 }
 
 const STATEMENTS: &str = "SELECT event_id AS event, session, number, kind, \

@@ -48,13 +48,36 @@ pub fn repository() -> PathBuf {
     tests.parent().unwrap_or(tests).to_path_buf()
 }
 
-/// A program of the PostgreSQL server package: `SQLWARD_PG_BIN`, or Debian's folder.
+/// Which PostgreSQL a test runs against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Release {
+    /// The system's own: `SQLWARD_PG_BIN`, or Debian's folder.
+    #[default]
+    Installed,
+    /// PostgreSQL 18 of a newer Debian suite, unpacked into build/ by `tools/setup.sh beside`.
+    Newer,
+}
+
+/// A program of the installed PostgreSQL's packages.
 #[must_use]
 pub fn postgres_program(name: &str) -> PathBuf {
-    std::env::var_os("SQLWARD_PG_BIN")
-        .map_or_else(
-            || PathBuf::from("/usr/lib/postgresql/15/bin"),
-            PathBuf::from,
-        )
-        .join(name)
+    Release::Installed.program(name)
+}
+
+impl Release {
+    /// A program of its packages.
+    #[must_use]
+    pub fn program(self, name: &str) -> PathBuf {
+        match self {
+            Self::Installed => std::env::var_os("SQLWARD_PG_BIN")
+                .map_or_else(
+                    || PathBuf::from("/usr/lib/postgresql/15/bin"),
+                    PathBuf::from,
+                )
+                .join(name),
+            Self::Newer => repository()
+                .join("build/beside/postgresql-18/usr/lib/postgresql/18/bin")
+                .join(name),
+        }
+    }
 }

@@ -46,6 +46,12 @@ pub struct Options {
     pub limits: String,
     /// Lines for the `[audit]` table.
     pub audit: String,
+    /// Lines for each `[upstream.tls]` table.
+    pub upstream_tls: String,
+    /// What it shows to clients; a certificate of its own if absent.
+    pub shown: Option<Certificates>,
+    /// Its environment, besides what it inherits.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Default for Options {
@@ -57,6 +63,9 @@ impl Default for Options {
             server_tls: "prefer",
             limits: String::new(),
             audit: String::new(),
+            upstream_tls: String::new(),
+            shown: None,
+            environment: Vec::new(),
         }
     }
 }
@@ -69,6 +78,7 @@ pub struct Proxy {
     ports: Vec<u16>,
     admin: u16,
     certificates: Certificates,
+    environment: Vec<(String, String)>,
 }
 
 impl Proxy {
@@ -108,7 +118,10 @@ impl Proxy {
             let folder = tempfile::Builder::new()
                 .prefix("sqlward-proxy-")
                 .tempdir()?;
-            let certificates = Certificates::create(folder.path())?;
+            let certificates = match &options.shown {
+                Some(shown) => shown.clone(),
+                None => Certificates::create(folder.path())?,
+            };
             let ports = upstreams
                 .iter()
                 .map(|_| ports::free())
@@ -120,7 +133,7 @@ impl Proxy {
                 authority,
             };
             files.write(&ports, upstreams, admin, options)?;
-            match launch(folder.path(), &ports, admin) {
+            match launch(folder.path(), &ports, admin, &options.environment) {
                 Ok(process) => {
                     return Ok(Self {
                         process,
@@ -128,6 +141,7 @@ impl Proxy {
                         ports,
                         admin,
                         certificates,
+                        environment: options.environment.clone(),
                     });
                 }
                 Err(error) => last = Some(error),
@@ -172,6 +186,12 @@ impl Proxy {
         self.folder.path().join("policy.toml")
     }
 
+    /// Its configuration file.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.folder.path().join("sqlward.toml")
+    }
+
     /// Its log so far.
     #[must_use]
     pub fn log(&self) -> String {
@@ -210,7 +230,12 @@ impl Proxy {
     /// # Errors
     /// When it does not come up.
     pub fn restart(&mut self) -> Result<()> {
-        self.process = launch(self.folder.path(), &self.ports, self.admin)?;
+        self.process = launch(
+            self.folder.path(),
+            &self.ports,
+            self.admin,
+            &self.environment,
+        )?;
         Ok(())
     }
 
@@ -327,8 +352,8 @@ impl Files<'_> {
             }
             text.push_str(&format!(
                 "[[upstream]]\nname = \"u{number}\"\naddress = \"127.0.0.1:{upstream}\"\n\
-                 [upstream.tls]\nmode = \"{}\"\n",
-                options.server_tls
+                 [upstream.tls]\nmode = \"{}\"\n{}\n",
+                options.server_tls, options.upstream_tls
             ));
             if let (true, Some(made)) = (options.server_tls.starts_with("verify"), self.authority) {
                 text.push_str(&format!("ca = {:?}\n", made.authority));
@@ -345,14 +370,20 @@ impl Files<'_> {
     }
 }
 
-fn launch(folder: &Path, ports: &[u16], admin: u16) -> Result<Process> {
+fn launch(
+    folder: &Path,
+    ports: &[u16],
+    admin: u16,
+    environment: &[(String, String)],
+) -> Result<Process> {
     let mut command = Command::new("setpriv");
     command
         .args(["--pdeathsig", "KILL", "--"])
         .arg(paths::sqlward()?);
     command
         .args(["run", "--config"])
-        .arg(folder.join("sqlward.toml"));
+        .arg(folder.join("sqlward.toml"))
+        .envs(environment.iter().cloned());
     let mut process = Process::start("sqlward", command)?;
     let ready = until("sqlward listens", START_LIMIT, || {
         if let Some(status) = process.ended()? {

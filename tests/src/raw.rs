@@ -83,6 +83,8 @@ pub struct Raw {
     stream: Socket,
     /// Process id and key of the server's BackendKeyData.
     pub key: Option<(u32, Vec<u8>)>,
+    /// The protocol version to ask for, as the StartupMessage writes it.
+    pub protocol: u32,
 }
 
 impl Raw {
@@ -94,6 +96,7 @@ impl Raw {
         Ok(Self {
             stream: Socket::open(port)?,
             key: None,
+            protocol: PROTOCOL_3_0,
         })
     }
 
@@ -107,10 +110,25 @@ impl Raw {
         let mut answer = [0];
         socket.read_exact(&mut answer)?;
         ensure!(answer == [b'S'], "TLS refused: {answer:?}");
+        Self::encrypt(socket, authority)
+    }
+
+    fn encrypt(socket: Socket, authority: &Path) -> Result<Self> {
         Ok(Self {
             stream: socket.secure(authority)?,
             key: None,
+            protocol: PROTOCOL_3_0,
         })
+    }
+
+    /// The certificate that the peer has shown; none before the first byte went over TLS.
+    #[must_use]
+    pub fn peer_certificate(&self) -> Option<Vec<u8>> {
+        let Socket::Tls(stream) = &self.stream else {
+            return None;
+        };
+        let shown = stream.conn.peer_certificates()?;
+        shown.first().map(|certificate| certificate.to_vec())
     }
 
     /// Logs a user without a password in.
@@ -128,7 +146,7 @@ impl Raw {
     /// # Errors
     /// When the login fails; the error holds the server's message.
     pub fn start(&mut self, user: &str, parameters: &[(&str, &str)]) -> Result<()> {
-        self.send(&startup_packet_with(user, parameters))?;
+        self.send(&startup_packet_with(self.protocol, user, parameters))?;
         for message in self.until_ready()? {
             match message.tag {
                 b'E' => bail!("login: {message:?}"),
@@ -263,11 +281,11 @@ fn length(body: &[u8]) -> u32 {
 /// The StartupMessage of a user, to the database of the fixture.
 #[must_use]
 pub fn startup_packet(user: &str) -> Vec<u8> {
-    startup_packet_with(user, &[])
+    startup_packet_with(PROTOCOL_3_0, user, &[])
 }
 
-fn startup_packet_with(user: &str, parameters: &[(&str, &str)]) -> Vec<u8> {
-    let mut body = 196_608_u32.to_be_bytes().to_vec();
+fn startup_packet_with(protocol: u32, user: &str, parameters: &[(&str, &str)]) -> Vec<u8> {
+    let mut body = protocol.to_be_bytes().to_vec();
     let defaults = [("user", user), ("database", crate::server::DATABASE)];
     let given = |name: &str| parameters.iter().any(|(key, _)| *key == name);
     for (name, value) in defaults
@@ -401,4 +419,8 @@ pub fn extended(sql: &str) -> Vec<u8> {
     .concat()
 }
 
+/// Protocol 3.0.
+pub const PROTOCOL_3_0: u32 = 3 << 16;
+/// Protocol 3.2: cancel keys of up to 256 bytes (PostgreSQL 18).
+pub const PROTOCOL_3_2: u32 = (3 << 16) | 2;
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::certificates::Certificates;
-use crate::paths::postgres_program;
+use crate::paths::Release;
 use crate::ports;
 use crate::process::{Process, run, until};
 use crate::template;
@@ -28,6 +28,8 @@ pub struct Options {
     pub bare: bool,
     /// Further settings, `name = value` as in postgresql.conf.
     pub settings: Vec<(String, String)>,
+    /// Which PostgreSQL.
+    pub release: Release,
 }
 
 /// A running server with the fixture of `fixture.sql` in the database `app`.
@@ -37,6 +39,7 @@ pub struct Server {
     port: u16,
     certificates: Option<Certificates>,
     folder: TempDir,
+    release: Release,
 }
 
 /// The database that holds the fixture.
@@ -60,7 +63,7 @@ impl Server {
     /// # Errors
     /// When PostgreSQL is not installed (`make setup`) or does not come up.
     pub fn start(options: &Options) -> Result<Self> {
-        let template = template(options.bare)?;
+        let template = template(options.release, options.bare)?;
         let mut last = None;
         for _ in 0..ATTEMPTS {
             match Self::try_start(&template, options) {
@@ -102,7 +105,7 @@ impl Server {
         fs::write(data.join("postgresql.auto.conf"), text)?;
         fs::write(data.join("pg_hba.conf"), HBA)?;
 
-        let mut command = as_server_user(postgres_program("postgres"))?;
+        let mut command = as_server_user_of(options.release, "postgres")?;
         command.arg("-D").arg(&data);
         let mut process = Process::start("postgres", command)?;
         let ready = until("the server accepts connections", START_LIMIT, || {
@@ -123,6 +126,7 @@ impl Server {
             port,
             certificates,
             folder,
+            release: options.release,
         })
     }
 
@@ -165,7 +169,7 @@ impl Server {
     /// # Errors
     /// When psql reports one.
     pub fn psql(&self, database: &str, sql: &str) -> Result<String> {
-        let mut command = Command::new(postgres_program("psql"));
+        let mut command = Command::new(self.release.program("psql"));
         command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h"]);
         command
             .arg(self.folder.path())
@@ -195,18 +199,23 @@ impl Drop for Server {
 }
 
 /// An initialised cluster, made once per build folder and copied by every test.
-fn template(bare: bool) -> Result<PathBuf> {
-    let version = run(Command::new(postgres_program("postgres")).arg("--version"))
+fn template(release: Release, bare: bool) -> Result<PathBuf> {
+    let version = run(Command::new(release.program("postgres")).arg("--version"))
         .context("PostgreSQL's server programs are missing: run `make setup`")?;
     let stamp = format!("{version}{FIXTURE}{HBA}");
-    let name = if bare { "bare" } else { "template" };
-    template::cached(name, &stamp, |ready| initialise(ready, bare))
+    let name = match (release, bare) {
+        (Release::Installed, true) => "bare",
+        (Release::Installed, false) => "template",
+        (Release::Newer, true) => "bare-18",
+        (Release::Newer, false) => "template-18",
+    };
+    template::cached(name, &stamp, |ready| initialise(release, ready, bare))
 }
 
-fn initialise(ready: &Path, bare: bool) -> Result<()> {
+fn initialise(release: Release, ready: &Path, bare: bool) -> Result<()> {
     let folder = private_folder()?;
     let data = folder.path().join("data");
-    let mut initdb = as_server_user(postgres_program("initdb"))?;
+    let mut initdb = as_server_user_of(release, "initdb")?;
     initdb.args([
         "--no-sync",
         "--auth=trust",
@@ -217,17 +226,17 @@ fn initialise(ready: &Path, bare: bool) -> Result<()> {
     ]);
     run(initdb.arg("-D").arg(&data))?;
     if !bare {
-        single_user(&data, "postgres", CREATE)?;
-        single_user(&data, DATABASE, FIXTURE)?;
+        single_user(release, &data, "postgres", CREATE)?;
+        single_user(release, &data, DATABASE, FIXTURE)?;
     }
     template::copy(&data, ready)
 }
 
 /// Runs a script in single-user mode: no port, no socket, no waiting.
-fn single_user(data: &Path, database: &str, sql: &str) -> Result<()> {
+fn single_user(release: Release, data: &Path, database: &str, sql: &str) -> Result<()> {
     let script = data.with_extension("sql");
     fs::write(&script, sql)?;
-    let mut command = as_server_user(postgres_program("postgres"))?;
+    let mut command = as_server_user_of(release, "postgres")?;
     // -j: a statement ends at a semicolon followed by an empty line.
     command.args([
         "--single",
@@ -292,13 +301,32 @@ pub fn server_user() -> Result<Option<(u32, u32)>> {
 /// # Errors
 /// When the system's users can't be read.
 pub fn as_server_user(program: impl AsRef<OsStr>) -> Result<Command> {
+    run_as_server_user(program.as_ref(), &[])
+}
+
+fn as_server_user_of(release: Release, program: &str) -> Result<Command> {
+    let capabilities: &[&str] = match release {
+        Release::Installed => &[],
+        // Its programs are below the repository, which may lie where only root can look.
+        Release::Newer => &[
+            "--securebits=+no_setuid_fixup",
+            "--inh-caps=+dac_read_search",
+            "--ambient-caps=+dac_read_search",
+        ],
+    };
+    run_as_server_user(release.program(program).as_os_str(), capabilities)
+}
+
+/// `capabilities`: options of setpriv, used where root becomes the server's user.
+fn run_as_server_user(program: &OsStr, capabilities: &[&str]) -> Result<Command> {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]);
     if let Some((uid, gid)) = server_user()? {
         command
             .arg(format!("--reuid={uid}"))
             .arg(format!("--regid={gid}"))
-            .arg("--clear-groups");
+            .arg("--clear-groups")
+            .args(capabilities);
     }
     command
         .arg("--")

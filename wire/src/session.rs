@@ -242,6 +242,17 @@ pub enum Action<T> {
         /// The server's error code.
         sqlstate: crate::SqlState,
     },
+    /// The server rolled back the implicit transaction of a pipeline in which something failed or was
+    /// refused: of what was reported as [`Done`](Completion::Done), all that no statement of its own has
+    /// committed is undone. Told at the ReadyForQuery behind it, if there is anything to tell.
+    Undone {
+        /// The error code.
+        sqlstate: crate::SqlState,
+        /// What was executed since the last sync point, in order; of a long pipeline its end.
+        tags: Vec<T>,
+        /// How many more there were, before these.
+        more: u64,
+    },
     /// The connection is a cancel request: find the server and pass the key on.
     Cancel {
         /// The process to be cancelled.

@@ -214,10 +214,7 @@ fn scan(path: &Path, lane: u16, after: Seq) -> io::Result<Option<Scan>> {
     };
     if !closed {
         let rest = bytes.get(scan.end..).unwrap_or_default();
-        scan.torn = rest
-            .iter()
-            .rposition(|byte| *byte != 0)
-            .map_or(0, |last| last + 1);
+        scan.torn = without_trailing_zeros(rest).len();
     }
     Ok(Some(scan))
 }
@@ -286,17 +283,57 @@ fn free_name(segment: &Path) -> PathBuf {
 /// Removes a segment that never got its header; sets one aside that holds anything.
 fn discard(path: &Path) -> io::Result<Option<Torn>> {
     let bytes = std::fs::read(path)?;
-    let Some(last) = bytes.iter().rposition(|byte| *byte != 0) else {
+    let held = without_trailing_zeros(&bytes);
+    if held.is_empty() {
         std::fs::remove_file(path)?;
         return Ok(None);
-    };
+    }
     let saved = free_name(path);
     std::fs::rename(path, &saved)?;
     Ok(Some(Torn {
         segment: path.to_owned(),
         offset: 0,
-        bytes: last as u64 + 1,
+        bytes: held.len() as u64,
         damage: Some(Broken::Header),
         saved,
     }))
+}
+
+/// The bytes up to the last that is not zero. Most of a segment is zeros that nothing was written to: they are compared
+/// by blocks, since looking at each would take seconds per lane where the code is not optimised or the machine is busy.
+fn without_trailing_zeros(mut bytes: &[u8]) -> &[u8] {
+    while let Some((front, block)) = bytes.split_last_chunk::<BLOCK>()
+        && *block == [0; BLOCK]
+    {
+        bytes = front;
+    }
+    let end = bytes.iter().rposition(|byte| *byte != 0);
+    bytes
+        .get(..end.map_or(0, |last| last + 1))
+        .unwrap_or_default()
+}
+
+const BLOCK: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trailing_zeros_are_told_from_bytes() {
+        for length in [0, 1, 7, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5] {
+            for zeros in [0, 1, BLOCK - 1, BLOCK, 2 * BLOCK + 3] {
+                let mut bytes = vec![0; length];
+                if let Some(last) = bytes.last_mut() {
+                    *last = 7;
+                }
+                bytes.extend(std::iter::repeat_n(0, zeros));
+                assert_eq!(
+                    without_trailing_zeros(&bytes).len(),
+                    length,
+                    "{zeros} zeros"
+                );
+            }
+        }
+    }
 }

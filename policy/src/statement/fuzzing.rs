@@ -95,3 +95,15 @@ pub fn mysql_statement(data: &[u8]) {
         assert!(*known.analysis == fresh, "the recalled analysis differs");
     }
 }
+
+/// The same on a stack as deep as analyses need: fuzzers run on a shallow one.
+pub fn statement_on_stack(data: &[u8]) {
+    std::thread::scope(|scope| {
+        let run = std::thread::Builder::new()
+            .stack_size(super::ANALYSIS_STACK_BYTES)
+            .spawn_scoped(scope, || statement(data));
+        if let Ok(Err(panic)) = run.map(std::thread::ScopedJoinHandle::join) {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}

@@ -198,6 +198,7 @@ impl Bench<'_> {
             run.database = self.context.subject.database.as_str().into();
         }
         run.name = filing.prepared_name.into();
+        run.event = event;
         run.prepare = prepare.cloned();
         if unknown {
             return enforce::unknown_prepared(decision, event, run, self.dialect());
@@ -260,7 +261,7 @@ impl Bench<'_> {
 }
 
 /// An analysis that no cache holds.
-fn fresh(analysis: Analysis) -> Rc<Known> {
+pub(crate) fn fresh(analysis: Analysis) -> Rc<Known> {
     Rc::new(Known {
         analysis: Arc::new(analysis),
         slot: Slot::default(),

@@ -5,42 +5,30 @@ use std::rc::Rc;
 use sqlward_audit_store::record::{IntentKind, Text};
 use sqlward_policy::{
     decide_function_call,
-    statement::{Known, LexState, Limits, analyse, analyse_replication},
+    statement::{Known, LexState, Limits, analyse},
     vocabulary::Verb,
 };
 use sqlward_wire::{self as wire, pg};
 
 use super::{Bench, Filing, Judged, fresh, protocol::protocol_request, text_of};
 use crate::{
-    analysts::INLINE_BYTES,
+    analysts::{Channel, INLINE_BYTES},
     audit::{self, Run, Secrecy},
     end_user::Claims,
     enforce::{self, Verdict},
     session::{FirstRole, Introduction, Tag},
 };
 
-/// How a text of this session is read, and what an analysis elsewhere has found in it.
-enum Reading {
-    /// As SQL.
-    Sql(Option<Rc<Known>>),
-    /// As a command of replication, if it is one.
-    Replication(Option<Rc<Known>>),
-}
-
 impl Bench<'_> {
-    /// Judge what a PostgreSQL session holds; `analysed` is what an analysis elsewhere has found, `replication` whether it is
-    /// a replication connection.
+    /// Judge what a PostgreSQL session holds; `analysed` is what an analysis elsewhere has found, `channel` over what
+    /// kind of connection it came.
     pub(crate) fn judge_pg(
         &mut self,
         held: pg::Held<'_, Tag>,
-        replication: bool,
+        channel: Channel,
         analysed: Option<Rc<Known>>,
     ) -> Judged {
-        let reading = if replication {
-            Reading::Replication(analysed)
-        } else {
-            Reading::Sql(analysed)
-        };
+        let reading = (channel, analysed);
         let verdict = match held {
             pg::Held::Startup {
                 protocol,
@@ -97,14 +85,17 @@ impl Bench<'_> {
         (kind, name): (IntentKind, &[u8]),
         text: &[u8],
         unsettled: bool,
-        reading: Reading,
+        (channel, analysed): (Channel, Option<Rc<Known>>),
     ) -> Judged {
-        let found = match reading {
-            Reading::Replication(_) if text.len() <= INLINE_BYTES => {
-                let analysis = analyse_replication(text, &self.lex, &Limits::default());
-                Some((fresh(analysis), None))
+        let found = match channel {
+            Channel::Replication => {
+                // Nothing is kept: the same text is another statement elsewhere.
+                let inline = text.len() <= INLINE_BYTES;
+                let known =
+                    analysed.or_else(|| inline.then(|| fresh(channel.analyse(text, &self.lex))));
+                known.map(|known| (known, None))
             }
-            Reading::Replication(analysed) | Reading::Sql(analysed) => self.read(text, analysed),
+            Channel::Sql => self.read(text, analysed),
         };
         let Some(found) = found else {
             return Judged::Long;
@@ -272,7 +263,7 @@ impl Bench<'_> {
     }
 }
 
-/// Who the client says it is (PostgreSQL manual, StartupMessage): the database defaults to the user.
+/// Who the client says it is (PostgreSQL manual, StartupMessage): no database, or an empty name, is the user's.
 fn introduction(parameters: &pg::StartupParameters<'_>) -> Introduction {
     let text = |name: &[u8]| {
         let value = parameters.value(name);
@@ -284,13 +275,17 @@ fn introduction(parameters: &pg::StartupParameters<'_>) -> Introduction {
     let asked = parameters.clone().any(|(name, _)| {
         name.eq_ignore_ascii_case(b"role") || name.eq_ignore_ascii_case(b"session_authorization")
     });
-    let role = if asked || options.contains("role") || options.contains("session_auth") {
+    // The server undoes backslashes in options before it reads them.
+    let named = ["role", "session_auth", "session-auth", "\\"];
+    let role = if asked || named.iter().any(|word| options.contains(word)) {
         FirstRole::Unknown
     } else {
         FirstRole::User
     };
     Introduction {
-        database: text(b"database").unwrap_or_else(|| user.clone()),
+        database: text(b"database")
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| user.clone()),
         application: text(b"application_name").unwrap_or_default(),
         user,
         role,

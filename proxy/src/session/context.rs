@@ -242,6 +242,11 @@ impl Context {
         self.identity.observe(status);
     }
 
+    /// The server reports the user of a session that begins.
+    pub(crate) fn begins_as(&mut self, user: &str) {
+        self.identity.begins_as(user);
+    }
+
     /// The server reports another session user.
     pub(crate) fn session_user(&mut self, user: &str) {
         self.identity.session_user(user);

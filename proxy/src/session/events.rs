@@ -10,16 +10,21 @@ use sqlward_policy::statement::{Known, LexState};
 use sqlward_wire::{CloseReason, Completion, Outcome, SqlState};
 
 use super::{Context, Session, Tag, Timing, context::EndUserSources, protocol::Protocol};
-use crate::{audit, record::SessionRecord, worker::Worker};
+use crate::{analysts::Channel, audit, inspect::fresh, record::SessionRecord, worker::Worker};
 
 impl<P: Protocol> Session<P> {
-    /// Analyse `text` on another thread, and remember what it says. `None`: the session ends, since that can't be done.
+    /// Analyse the text that `held` finds, on another thread, and remember what it says. `None`: the session ends, since
+    /// that can't be done, or there is no text any more.
     pub(super) async fn analyse_elsewhere(
         &mut self,
-        text: &[u8],
-        lex: LexState,
+        channel: Channel,
+        held: impl Fn(&Self) -> Option<(Box<[u8]>, LexState)>,
     ) -> Option<Rc<Known>> {
-        let analysis = self.worker.analysts.analyse(text, lex).await;
+        let worker = Rc::clone(&self.worker);
+        let turn = worker.analysts.turn().await?;
+        // Copied only now: of those that wait, the texts are where they were read into.
+        let (text, lex) = held(self)?;
+        let analysis = turn.analyse(text.clone(), lex, channel).await;
         self.tick();
         let Some(analysis) = analysis else {
             let message = "statement analysis is not available";
@@ -27,8 +32,10 @@ impl<P: Protocol> Session<P> {
             return None;
         };
         self.worker.shared.metrics.analyses_total.inc();
-        let mut reader = self.worker.reader.borrow_mut();
-        Some(reader.remember(text, &lex, analysis))
+        Some(match channel {
+            Channel::Sql => worker.reader.borrow_mut().remember(&text, &lex, analysis),
+            Channel::Replication => fresh(analysis),
+        })
     }
 
     pub(super) fn outcome(&mut self, outcome: &Outcome<Tag>) {
@@ -97,7 +104,7 @@ impl<P: Protocol> Session<P> {
         self.unrecorded(written);
     }
 
-    fn unrecorded(&self, written: Result<(), JournalError>) {
+    pub(super) fn unrecorded(&self, written: Result<(), JournalError>) {
         unrecorded(&self.worker, self.id, written);
     }
 }

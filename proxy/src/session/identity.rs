@@ -50,6 +50,8 @@ enum Scope {
 #[derive(Debug, Default)]
 pub(crate) struct Identity {
     user: String,
+    /// Whether RESET makes the role the user again: options of the client may say something else.
+    resets_to_user: bool,
     /// `None` while it can't be known.
     role: Tracked<Option<String>>,
     end_user: Tracked<Option<String>>,
@@ -63,6 +65,7 @@ impl Identity {
     pub(crate) fn of(user: &str, role: Option<&str>) -> Self {
         Self {
             user: user.to_owned(),
+            resets_to_user: role.is_some(),
             role: Tracked::of(role.map(String::from)),
             ..Self::default()
         }
@@ -76,6 +79,14 @@ impl Identity {
     /// The end user that the session has set, if it has.
     pub(crate) fn end_user(&self) -> Option<&str> {
         self.end_user.current.as_deref()
+    }
+
+    /// The server reports the user of a session that begins; a role that options of the client may have set stays unknown.
+    pub(crate) fn begins_as(&mut self, user: &str) {
+        self.user = user.to_owned();
+        if self.resets_to_user {
+            self.role = Tracked::of(Some(user.to_owned()));
+        }
     }
 
     /// The server reports another session user; the role is then that user.
@@ -102,7 +113,11 @@ impl Identity {
                     self.set(name, value.as_deref(), scope);
                 }
                 SessionEffect::Reset(Some(name)) => self.set(name, None, Scope::Session),
-                SessionEffect::Reset(None) | SessionEffect::Discard => {
+                // RESET ALL leaves the role as it is.
+                SessionEffect::Reset(None) => {
+                    self.set("sqlward.end_user", None, Scope::Session);
+                }
+                SessionEffect::Discard => {
                     self.set("role", None, Scope::Session);
                     self.set("sqlward.end_user", None, Scope::Session);
                 }
@@ -125,11 +140,12 @@ impl Identity {
                 self.end_user.set(value.map(String::from), scope);
             }
             "role" => {
-                let role = value
-                    .filter(|role| *role != "none")
-                    .unwrap_or(&self.user)
-                    .to_owned();
-                self.role.set(Some(role), scope);
+                let role = match value {
+                    Some("none") => Some(self.user.clone()),
+                    Some(role) => Some(role.to_owned()),
+                    None => self.resets_to_user.then(|| self.user.clone()),
+                };
+                self.role.set(role, scope);
             }
             // Other settings say nothing about who acts.
             _ => {}
@@ -167,7 +183,8 @@ pub(crate) fn may_change_role<'a>(mut effects: impl Iterator<Item = &'a SessionE
         SessionEffect::Set { name, .. } | SessionEffect::Reset(Some(name)) => {
             matches!(&**name, "role" | "session_authorization")
         }
-        SessionEffect::Reset(None) | SessionEffect::Discard => true,
+        SessionEffect::Discard => true,
+        SessionEffect::Reset(None) => false,
         SessionEffect::Prepare { .. }
         | SessionEffect::Declare { .. }
         | SessionEffect::Execute(_)
@@ -248,6 +265,18 @@ mod tests {
         identity.observe(TxStatus::Failed);
         run(&mut identity, "COMMIT", TxStatus::Idle);
         assert_eq!(identity.role(), Some("app"));
+    }
+
+    #[test]
+    fn a_role_that_options_may_have_set_is_not_known() {
+        let mut identity = Identity::of("app", None);
+        identity.begins_as("app");
+        identity.observe(TxStatus::Idle);
+        assert_eq!(identity.role(), None);
+        run(&mut identity, "RESET ROLE", TxStatus::Idle);
+        assert_eq!(identity.role(), None, "options say what it is reset to");
+        run(&mut identity, "SET ROLE boss", TxStatus::Idle);
+        assert_eq!(identity.role(), Some("boss"));
     }
 
     #[test]

@@ -35,8 +35,12 @@ impl<P: Protocol> Session<P> {
         let handshake =
             TlsAcceptor::from(Arc::clone(&material.config)).accept_with(tcp, |connection| {
                 let mut unread = preamble.as_slice();
-                // What does not fit or does not parse fails the handshake itself.
-                while !unread.is_empty() && matches!(connection.read_tls(&mut unread), Ok(1..)) {}
+                // Processed here, since the handshake waits for the socket first. What does not fit or does not parse
+                // fails the handshake itself.
+                while !unread.is_empty()
+                    && matches!(connection.read_tls(&mut unread), Ok(1..))
+                    && connection.process_new_packets().is_ok()
+                {}
             });
         let limit = self.worker.shared.config.limits.authentication_timeout;
         match tokio::time::timeout(limit, handshake).await {

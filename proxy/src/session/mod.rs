@@ -251,6 +251,7 @@ impl<P: Protocol> Session<P> {
             }
             Action::Close(reason) => return Some(Next::Closed(reason)),
             Action::CommitFailed { .. }
+            | Action::Undone { .. }
             | Action::Cancel { .. }
             | Action::BackendKey { .. }
             | Action::ParameterChanged(_)

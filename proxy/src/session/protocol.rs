@@ -18,12 +18,14 @@ pub(crate) trait Core {
     fn poll(&mut self) -> Option<Action<Tag>>;
     /// Whether the session is between statements.
     fn is_idle(&self) -> bool;
+    /// Whether only the client can go on, though part of a message may be there.
+    fn awaits_client(&self) -> bool;
     /// The transaction state that the server has reported last.
     fn tx_status(&self) -> Option<TxStatus>;
 }
 
 macro_rules! core {
-    ($($protocol:ident),*) => {$(
+    ($($protocol:ident: $awaits_client:ident),*) => {$(
         impl Core for $protocol::Session<Permit, Tag> {
             fn client(&mut self) -> &mut Pipe {
                 &mut self.client
@@ -40,6 +42,9 @@ macro_rules! core {
             fn is_idle(&self) -> bool {
                 self.is_idle()
             }
+            fn awaits_client(&self) -> bool {
+                self.$awaits_client()
+            }
             fn tx_status(&self) -> Option<TxStatus> {
                 self.tx_status()
             }
@@ -47,7 +52,7 @@ macro_rules! core {
     )*};
 }
 
-core!(pg, mysql);
+core!(pg: awaits_client, mysql: is_idle);
 
 /// The half of a session that only one protocol has: what it knows, and what it does when its core says something that
 /// the shell does not answer for both.

@@ -230,7 +230,7 @@ impl<P: Protocol> Session<P> {
         };
         let idle =
             std::time::Duration::from_nanos(self.now_ns.saturating_sub(self.timing.active_ns));
-        if idle >= limit && self.wire.is_idle() {
+        if idle >= limit && self.wire.awaits_client() {
             return self.end(
                 SqlState::IDLE_SESSION_TIMEOUT,
                 "terminating connection due to idle-session timeout",

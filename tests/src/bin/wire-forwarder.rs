@@ -182,6 +182,7 @@ async fn session(mut client: TcpStream, upstream: u16, mut notes: Notes) -> Resu
                 | Action::AuthFailed { .. }
                 | Action::Established
                 | Action::CommitFailed { .. }
+                | Action::Undone { .. }
                 | Action::ParameterChanged(_)
                 | Action::Thread(_)
                 | Action::SessionReset

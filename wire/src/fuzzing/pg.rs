@@ -239,6 +239,7 @@ impl Player {
             | Action::AuthFailed { .. }
             | Action::BackendKey { .. }
             | Action::CommitFailed { .. }
+            | Action::Undone { .. }
             | Action::Established
             | Action::ParameterChanged(_)
             | Action::Thread(_)

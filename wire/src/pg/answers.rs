@@ -163,6 +163,12 @@ impl<T: Clone> Commands<T> {
         }
         self.answer.first_byte.get_or_insert(out.now);
         self.copy = CopyMode::None;
+        let refusal = self
+            .pending
+            .front()
+            .and_then(|entry| entry.refusal.as_ref());
+        self.ran
+            .fail(refusal.map_or(sqlstate, |refusal| refusal.code.sqlstate));
         match kind {
             Kind::Query | Kind::FunctionCall | Kind::Sync => {
                 if kind == Kind::Sync {

@@ -67,6 +67,60 @@ impl Answer {
     }
 }
 
+/// What was executed since the last sync point, and whether something failed behind it.
+#[derive(Debug)]
+pub(crate) struct Ran<T> {
+    tags: VecDeque<T>,
+    more: u64,
+    failed: Option<SqlState>,
+}
+
+/// How many executions of a pipeline can be told as undone one by one.
+const MOST_RAN: usize = 256;
+
+impl<T> Default for Ran<T> {
+    fn default() -> Self {
+        Self {
+            tags: VecDeque::new(),
+            more: 0,
+            failed: None,
+        }
+    }
+}
+
+impl<T> Ran<T> {
+    fn add(&mut self, tag: T) {
+        if self.tags.len() >= MOST_RAN {
+            self.tags.pop_front();
+            self.more = self.more.saturating_add(1);
+        }
+        self.tags.push_back(tag);
+    }
+
+    /// Takes note of an error, which takes back what the implicit transaction has done so far.
+    pub(crate) fn fail(&mut self, sqlstate: SqlState) {
+        self.failed.get_or_insert(sqlstate);
+    }
+
+    /// Tells what is undone at a sync point. In a block, the end of the block will tell.
+    fn end(&mut self, tx: TxStatus, out: &mut Out<T>) {
+        let failed = self.failed.take();
+        let more = std::mem::take(&mut self.more);
+        if let Some(sqlstate) = failed
+            && tx == TxStatus::Idle
+            && !self.tags.is_empty()
+        {
+            let tags = std::mem::take(&mut self.tags).into();
+            out.push(Action::Undone {
+                sqlstate,
+                tags,
+                more,
+            });
+        }
+        self.tags.clear();
+    }
+}
+
 /// What the server does with the messages that it reads next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Reading {
@@ -110,6 +164,8 @@ pub(crate) struct Commands<T> {
     pub(crate) ambiguous: u32,
     /// Grows with every sync point forwarded.
     pub(crate) batch: u64,
+    /// What was executed since the last sync point.
+    pub(crate) ran: Ran<T>,
     /// Whether an Execute was forwarded since the last sync point.
     pub(crate) executed: bool,
     pub(crate) tx: Option<TxStatus>,
@@ -127,6 +183,7 @@ impl<T> Default for Commands<T> {
             copy: CopyMode::None,
             ambiguous: 0,
             batch: 0,
+            ran: Ran::default(),
             executed: false,
             tx: None,
         }
@@ -211,6 +268,12 @@ impl<T: Clone> Commands<T> {
             return Then::GoOn;
         };
         self.resolve(seq, &entry, completion, out);
+        if entry.kind == Kind::Execute
+            && matches!(completion, Completion::Done | Completion::Suspended)
+            && let Some(tag) = &entry.tag
+        {
+            self.ran.add(tag.clone());
+        }
         let silent = entry.kind == Kind::Bind && completion == Completion::Done;
         match entry.tag {
             Some(tag) if !silent => out.actions.push_back(Action::Outcome(Outcome {
@@ -258,6 +321,7 @@ impl<T: Clone> Commands<T> {
     /// Takes note of the transaction state; portals die with their transaction.
     pub(crate) fn ready(&mut self, tx: TxStatus, out: &mut Out<T>) {
         self.tx = Some(tx);
+        self.ran.end(tx, out);
         if tx == TxStatus::Idle {
             self.portals
                 .clear_confirmed(|portal| out.portal_gone(portal));

@@ -234,6 +234,15 @@ impl<P, T: Clone> Session<P, T> {
             && self.server.is_empty()
     }
 
+    /// Tells whether only the client can go on: nothing is owed or held, though part of a message may be there.
+    #[must_use]
+    pub fn awaits_client(&self) -> bool {
+        self.phase == Phase::ExpectCommand
+            && self.front.is_none()
+            && self.commands.pending.is_empty()
+            && self.server.is_empty()
+    }
+
     /// Gives back the memory that an idle session doesn't need.
     pub fn release_idle(&mut self) {
         self.client.release_idle();

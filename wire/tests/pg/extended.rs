@@ -330,10 +330,62 @@ fn an_error_at_the_sync_itself() {
         [
             "[x] Prepared",
             "[e `b `x` `] Done affected=1",
-            "CommitFailed { sqlstate: 23503 }"
+            "CommitFailed { sqlstate: 23503 }",
+            "Undone { sqlstate: 23503, tags: [\"e `b `x` `\"], more: 0 }"
         ]
     );
     assert!(wire.session.is_idle());
+}
+
+#[test]
+fn what_a_failing_pipeline_takes_back_is_told() {
+    let mut wire = Wire::ready();
+    let insert = [p("", "x"), b("", ""), e("")];
+    let bad = [p("", "bad"), s()];
+    wire.clients(&[insert.concat(), insert.concat(), bad.concat()]);
+    let inserted = [PARSED, BOUND, &complete("INSERT 0 1")].concat();
+    wire.clear();
+    wire.servers(&[&inserted, &inserted, &error("42601"), &ready(b'I')]);
+    let told = wire.told();
+    let tag = "\"e `b `x` `\"";
+    assert_eq!(
+        told.last().unwrap(),
+        &format!("Undone {{ sqlstate: 42601, tags: [{tag}, {tag}], more: 0 }}")
+    );
+    // In a block, its end will tell; behind a Sync, what it has committed stays.
+    wire.clients(&[insert.concat(), bad.concat()]);
+    wire.clear();
+    wire.servers(&[&inserted, &error("42601"), &ready(b'E')]);
+    assert!(wire.told().iter().all(|line| !line.starts_with("Undone")));
+    wire.clients(&[insert.concat(), s(), bad.concat()]);
+    wire.clear();
+    wire.servers(&[&inserted, &ready(b'I'), &error("42601"), &ready(b'I')]);
+    assert!(wire.told().iter().all(|line| !line.starts_with("Undone")));
+    // A long one tells its end, and how much there was before.
+    for _ in 0..300 {
+        wire.client(&insert.concat());
+    }
+    wire.clients(&[bad.concat()]);
+    for _ in 0..300 {
+        wire.server(&inserted);
+    }
+    wire.clear();
+    wire.servers(&[&error("42601"), &ready(b'I')]);
+    let told = wire.told();
+    let last = told.last().unwrap();
+    assert_eq!(last.matches(tag).count(), 256);
+    assert!(last.ends_with("more: 44 }"), "{last}");
+}
+
+#[test]
+fn part_of_a_message_leaves_the_turn_to_the_client() {
+    let mut wire = Wire::ready();
+    assert!(wire.session.awaits_client());
+    wire.client(b"Q\0\0");
+    assert!(!wire.session.is_idle());
+    assert!(wire.session.awaits_client());
+    wire.client(b"\0\x06x\0");
+    assert!(!wire.session.awaits_client(), "the server owes an answer");
 }
 
 #[test]

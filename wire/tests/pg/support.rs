@@ -253,6 +253,7 @@ impl Wire {
             | Action::AuthFailed { .. }
             | Action::BackendKey { .. }
             | Action::CommitFailed { .. }
+            | Action::Undone { .. }
             | Action::Established
             | Action::Thread(_)
             | Action::SessionReset

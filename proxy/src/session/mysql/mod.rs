@@ -15,6 +15,7 @@ use sqlward_wire::{Action, Answer, Completion, Event, Outcome, SqlState, Tracked
 use self::reading::{Reading, Role, STATE, TRACK};
 use super::{Introduction, Next, Session, Tag, names::Names, protocol::Protocol};
 use crate::{
+    analysts::Channel,
     config::{Limits, TlsMode},
     enforce,
     inspect::{Bench, Doubt, Judged},
@@ -73,10 +74,10 @@ impl Protocol for Mysql {
     }
 
     async fn analyse(session: &mut Session<Self>) {
-        let Some((text, lex)) = session.held_text() else {
-            return;
-        };
-        if let Some(known) = session.analyse_elsewhere(&text, lex).await {
+        let known = session
+            .analyse_elsewhere(Channel::Sql, Session::held_text)
+            .await;
+        if let Some(known) = known {
             // It is given, so it is not asked for again.
             let _judged = session.inspect(Some(known));
         }
@@ -134,6 +135,7 @@ impl Protocol for Mysql {
             | Action::Established
             | Action::Close(_)
             | Action::CommitFailed { .. }
+            | Action::Undone { .. }
             | Action::Cancel { .. }
             | Action::BackendKey { .. } => {}
         }

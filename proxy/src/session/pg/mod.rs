@@ -14,6 +14,8 @@ use super::{
     protocol::Protocol,
 };
 use crate::{
+    analysts::Channel,
+    audit,
     cancel::{Backend, Registered},
     config::{Limits, TlsMode},
     enforce,
@@ -25,7 +27,7 @@ use crate::{
 /// What only a PostgreSQL session knows.
 #[derive(Debug, Default)]
 pub(crate) struct Pg {
-    replication: bool,
+    channel: Channel,
     lex: PostgresLex,
     cancel_key: Option<Registered>,
 }
@@ -60,10 +62,8 @@ impl Protocol for Pg {
     }
 
     async fn analyse(session: &mut Session<Self>) {
-        let Some((text, lex)) = session.held_text() else {
-            return;
-        };
-        let known = session.analyse_elsewhere(&text, lex).await;
+        let channel = session.protocol.channel;
+        let known = session.analyse_elsewhere(channel, Session::held_text).await;
         if let Some(known) = known {
             // It is given, so it is not asked for again.
             let _judged = session.inspect(Some(known));
@@ -94,6 +94,11 @@ impl Protocol for Pg {
     fn act(session: &mut Session<Self>, action: Action<Tag>) -> Option<Next> {
         match action {
             Action::CommitFailed { sqlstate } => session.commit_failed(sqlstate),
+            Action::Undone {
+                sqlstate,
+                tags,
+                more,
+            } => session.undone(sqlstate, &tags, more),
             Action::Cancel { pid, key } => return Some(Next::Cancel(Backend { pid, key })),
             Action::BackendKey { pid, key } => {
                 session.record.backend(pid);
@@ -130,7 +135,10 @@ impl Session<Pg> {
         let now = self.moment();
         let held = self.wire.held()?;
         if let pg::Held::Startup { replication, .. } = &held {
-            self.protocol.replication = replication.is_some();
+            self.protocol.channel = match replication {
+                Some(_) => Channel::Replication,
+                None => Channel::Sql,
+            };
             if !self.placed {
                 let message = "sorry, too many clients already";
                 self.abort(SqlState::TOO_MANY_CONNECTIONS, message);
@@ -153,7 +161,7 @@ impl Session<Pg> {
             status: self.wire.tx_status(),
             now,
         };
-        let verdict = match bench.judge_pg(held, self.protocol.replication, analysed) {
+        let verdict = match bench.judge_pg(held, self.protocol.channel, analysed) {
             Judged::Verdict(verdict) => verdict,
             Judged::Long => return Some(Next::Analyse),
             // Nothing is asked in this protocol: the server reports.
@@ -195,6 +203,23 @@ impl Session<Pg> {
         tracing::info!(session = self.id.0, %sqlstate, "a pipeline's commit failed at its Sync");
     }
 
+    /// The server has taken back what a pipeline did before something in it failed: their records, which say
+    /// `done` as the server did, are told to be of no effect.
+    fn undone(&self, sqlstate: SqlState, runs: &[Tag], more: u64) {
+        let generation = self.worker.policy().generation;
+        let written = audit::undone(
+            &mut self.worker.lane.borrow_mut(),
+            &audit::Undone {
+                session: self.id,
+                sqlstate,
+                runs,
+                more,
+                generation,
+            },
+        );
+        self.unrecorded(written);
+    }
+
     fn parameter_changed(&mut self, name: &[u8]) {
         let value = self.wire.parameter(name).unwrap_or_default();
         let lex = &mut self.protocol.lex;
@@ -207,7 +232,10 @@ impl Session<Pg> {
                     self.tell_context();
                 }
             }
-            b"session_authorization" => self.context.session_user(&String::from_utf8_lossy(value)),
+            b"session_authorization" if self.timing.established => {
+                self.context.session_user(&String::from_utf8_lossy(value));
+            }
+            b"session_authorization" => self.context.begins_as(&String::from_utf8_lossy(value)),
             // Reported for the client's sake; nothing here depends on it.
             _ => {}
         }

@@ -135,7 +135,7 @@ impl<'t> Walk<'t> {
     }
 
     /// The only table that any query level around has.
-    fn only_table(&self) -> Option<Name> {
+    pub(super) fn only_table(&self) -> Option<Name> {
         let mut sources = self.frames.iter().flat_map(|frame| &frame.sources);
         match (sources.next(), sources.next()) {
             (Some(source), None) => source.table.map(names::relation),

@@ -5,6 +5,7 @@ use pg_query::{NodeRef, protobuf as p};
 use super::columns::Frame;
 use super::objects::{kind_of, object_type};
 use super::{Walk, names};
+use crate::statement::facts::ColumnAccess;
 use crate::vocabulary::{Access, Class, ColumnUse, Egress, ObjectKind, Verb};
 
 impl<'t> Walk<'t> {
@@ -92,11 +93,23 @@ impl<'t> Walk<'t> {
         let kind = A::try_from(command.subtype).unwrap_or(A::Undefined);
         match kind {
             // Switching off what guards the rows changes privileges, not structure.
-            A::AtChangeOwner
+            A::AtDisableTrig
+            | A::AtDisableTrigAll
+            | A::AtDisableTrigUser
+            | A::AtEnableReplicaTrig
+            | A::AtDisableRule
+            | A::AtEnableReplicaRule
+            | A::AtChangeOwner
             | A::AtEnableRowSecurity
             | A::AtDisableRowSecurity
             | A::AtForceRowSecurity
             | A::AtNoForceRowSecurity => self.raise(Class::Dcl),
+            // What the rows hold there goes, or becomes another thing.
+            A::AtDropColumn | A::AtAlterColumnType => self.columns.push(ColumnAccess {
+                table: self.only_table(),
+                column: command.name.as_str().into(),
+                usage: ColumnUse::Write,
+            }),
             _ => {}
         }
         match names::node(command.def.as_deref()) {

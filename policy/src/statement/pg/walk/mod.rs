@@ -243,6 +243,9 @@ impl<'t> Walk<'t> {
         pending.reverse();
         while let Some(next) = pending.pop() {
             if is_plain(next) {
+                if let NodeRef::TypeCast(cast) = next {
+                    self.regclass(cast);
+                }
                 let mark = pending.len();
                 children(next, &mut |child| pending.push(child));
                 if let Some(added) = pending.get_mut(mark..) {

@@ -33,6 +33,33 @@ pub(super) fn qualified(schema: &str, name: &str) -> Name {
     }
 }
 
+/// The name in a text, as the server reads the input of regclass: dots between identifiers, quoted or folded. A number
+/// is an OID, and what is no name is none.
+pub(super) fn in_text(text: &str) -> Option<Name> {
+    let mut parts: Vec<String> = vec![String::new()];
+    let mut rest = text.trim().chars().peekable();
+    while let Some(letter) = rest.next() {
+        let part = parts.last_mut()?;
+        match letter {
+            '"' => loop {
+                match rest.next()? {
+                    '"' if rest.peek() == Some(&'"') => part.extend(rest.next()),
+                    '"' => break,
+                    letter => part.push(letter),
+                }
+            },
+            '.' => parts.push(String::new()),
+            letter if letter.is_whitespace() => {}
+            letter => part.push(letter.to_ascii_lowercase()),
+        }
+    }
+    let name = parts.pop().filter(|name| !name.is_empty())?;
+    if name.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some(qualified(&parts.pop().unwrap_or_default(), &name))
+}
+
 /// The name of a relation.
 pub(super) fn relation(relation: &p::RangeVar) -> Name {
     qualified(&relation.schemaname, &relation.relname)

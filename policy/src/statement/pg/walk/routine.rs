@@ -2,7 +2,7 @@
 
 use pg_query::{NodeRef, protobuf as p};
 
-use super::{Walk, names};
+use super::{Walk, constant, names};
 use crate::statement::facts::{Name, SessionEffect};
 use crate::statement::pg::functions;
 use crate::vocabulary::{Access, Class, Egress, ObjectKind, Verb};
@@ -14,9 +14,41 @@ impl<'t> Walk<'t> {
             if !matches!(name.schema.as_deref(), None | Some("pg_catalog")) {
                 self.object(ObjectKind::Routine, name.clone(), Access::Execute);
             }
+            self.sequence(&name, call);
             self.call(name);
         }
         self.descend(NodeRef::FuncCall(call));
+    }
+
+    /// The sequence that a literal names to nextval and its kin.
+    fn sequence(&mut self, function: &Name, call: &p::FuncCall) {
+        if !matches!(function.schema.as_deref(), None | Some("pg_catalog")) {
+            return;
+        }
+        if matches!(&*function.name, "nextval" | "setval" | "currval")
+            && let Some(text) = call.args.first().and_then(constant::text)
+        {
+            self.relation_in_literal(&text);
+        }
+    }
+
+    /// A cast of a literal to regclass names a relation.
+    pub(super) fn regclass(&mut self, cast: &p::TypeCast) {
+        let of_relation = cast.type_name.as_ref().and_then(names::type_name);
+        if of_relation.is_some_and(|name| {
+            &*name.name == "regclass" && matches!(name.schema.as_deref(), None | Some("pg_catalog"))
+        }) && let Some(text) = cast.arg.as_deref().and_then(constant::text)
+        {
+            self.relation_in_literal(&text);
+        }
+    }
+
+    /// A relation that a text names, as the server reads the input of regclass.
+    fn relation_in_literal(&mut self, text: &str) {
+        self.literals = true;
+        if let Some(name) = names::in_text(text) {
+            self.object(ObjectKind::Relation, name, Access::Refer);
+        }
     }
 
     /// What calling a function of this name means; one that is not known may run any code.
@@ -107,6 +139,14 @@ impl<'t> Walk<'t> {
             // The body: a string that other languages read.
             "as" => self.dynamic = true,
             "language" => self.language_used(option.arg.as_deref()),
+            // SECURITY DEFINER lends its owner's rights to whoever may call it.
+            "security" => {
+                if let Some(NodeRef::Boolean(definer)) = names::node(option.arg.as_deref())
+                    && definer.boolval
+                {
+                    self.raise(Class::Dcl);
+                }
+            }
             "support" => {
                 if let Some(name) = names::of_argument(option.arg.as_deref()) {
                     self.object(ObjectKind::Routine, name, Access::Refer);

@@ -246,6 +246,10 @@ impl<'t> Walk<'t> {
             NodeRef::RangeVar(n) => self.read_relation(n),
             NodeRef::ColumnRef(n) => self.column_ref(n),
             NodeRef::FuncCall(n) => self.function_call(n),
+            NodeRef::TypeCast(n) => {
+                self.regclass(n);
+                self.descend(node);
+            }
             NodeRef::JoinExpr(n) => self.join(n),
             NodeRef::RangeSubselect(n) => self.subquery(&n.subquery),
             NodeRef::SubLink(n) => {
@@ -327,7 +331,6 @@ impl<'t> Walk<'t> {
             | NodeRef::TypeName(_)
             | NodeRef::ParamRef(_)
             | NodeRef::AExpr(_)
-            | NodeRef::TypeCast(_)
             | NodeRef::CollateClause(_)
             | NodeRef::AStar(_)
             | NodeRef::AIndices(_)
