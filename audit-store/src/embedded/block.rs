@@ -17,7 +17,7 @@ use sqlward_policy::vocabulary::Action;
 
 use super::grams::Grams;
 use super::rollup::Sums;
-use crate::chain::{self, Hash};
+use crate::chain::Hash;
 use crate::event::{Seq, row_key};
 use crate::journal::Frame;
 use crate::record::{CodecError, Entry, Intent, Text};
@@ -350,119 +350,8 @@ pub(crate) fn places(directory: &[u8]) -> Result<Vec<Place>, CodecError> {
 }
 
 /// Compresses entries. In vain only where memory is short; they are then stored as they are.
-fn pack(entries: &[u8]) -> Vec<u8> {
+pub(super) fn pack(entries: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(entries, LEVEL).unwrap_or_else(|_| entries.to_vec())
-}
-
-/// Why a block is not what was stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BlockError {
-    #[error("its compressed entries can't be unpacked")]
-    Packing,
-    #[error("its entries can't be told apart")]
-    Framing,
-    #[error("it does not hold the entries it names")]
-    Count,
-    #[error("its entries do not hash to its head")]
-    Head,
-}
-
-/// A block as a day file has it.
-pub(crate) struct StoredBlock {
-    pub(crate) first: u64,
-    pub(crate) last: u64,
-    pub(crate) previous: Hash,
-    pub(crate) head: Hash,
-    /// The length of the unpacked entries.
-    pub(crate) length: u64,
-    pub(crate) frames: Vec<u8>,
-}
-
-/// Unpacked entries, and where each begins.
-pub(crate) struct Entries {
-    bytes: Vec<u8>,
-    starts: Vec<u32>,
-}
-
-impl Entries {
-    /// Unpacks what a block stores.
-    pub(crate) fn unpack(frames: &[u8], length: u64) -> Result<Self, BlockError> {
-        let length = usize::try_from(length).unwrap_or(usize::MAX).min(LONGEST);
-        let bytes = zstd::bulk::decompress(frames, length).map_err(|_| BlockError::Packing)?;
-        let mut starts = Vec::new();
-        let mut rest = bytes.as_slice();
-        while let Some((length, behind)) = rest.split_first_chunk::<4>() {
-            let start = bytes.len() - rest.len();
-            let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
-            let whole = length.checked_add(1).ok_or(BlockError::Framing)?;
-            (_, rest) = behind.split_at_checked(whole).ok_or(BlockError::Framing)?;
-            starts.push(u32::try_from(start).map_err(|_| BlockError::Framing)?);
-        }
-        if rest.is_empty() {
-            Ok(Self { bytes, starts })
-        } else {
-            Err(BlockError::Framing)
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.starts.len()
-    }
-
-    /// Kind and payload of an entry.
-    pub(crate) fn entry(&self, index: usize) -> Option<(u8, &[u8])> {
-        let rest = self.bytes.get(*self.starts.get(index)? as usize..)?;
-        let (length, rest) = rest.split_first_chunk::<4>()?;
-        let (kind, rest) = rest.split_first()?;
-        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-        Some((*kind, rest.get(..length)?))
-    }
-
-    /// The payload of an intent.
-    pub(crate) fn intent(&self, index: usize) -> Option<&[u8]> {
-        self.entry(index)
-            .filter(|(kind, _)| *kind == super::flat::INTENT)
-            .map(|(_, payload)| payload)
-    }
-
-    /// Shows every entry with its recomputed link; answers the last link.
-    pub(crate) fn replay(
-        &self,
-        first: u64,
-        previous: Hash,
-        mut visit: impl FnMut(&Frame<'_>),
-    ) -> Hash {
-        let mut chain = previous;
-        let mut sequenced = Vec::new();
-        for (seq, index) in (first..).zip(0..self.len()) {
-            let Some((kind, payload)) = self.entry(index) else {
-                break;
-            };
-            sequenced.clear();
-            sequenced.extend_from_slice(&seq.to_le_bytes());
-            sequenced.push(kind);
-            sequenced.extend_from_slice(payload);
-            chain = chain::link(&chain, &sequenced);
-            visit(&Frame::kept(Seq(seq), kind, payload, chain));
-        }
-        chain
-    }
-}
-
-impl StoredBlock {
-    /// Shows every entry of the block, with its recomputed link, and checks that they end in `head`.
-    pub(crate) fn replay(&self, visit: impl FnMut(&Frame<'_>)) -> Result<(), BlockError> {
-        let entries = Entries::unpack(&self.frames, self.length)?;
-        let head = entries.replay(self.first, self.previous, visit);
-        if self.first.checked_add(entries.len() as u64) != self.last.checked_add(1) {
-            return Err(BlockError::Count);
-        }
-        if head == self.head {
-            Ok(())
-        } else {
-            Err(BlockError::Head)
-        }
-    }
 }
 
 /// How hard to compress: entries are alike, so that little effort finds most of it.
@@ -471,5 +360,24 @@ const LEVEL: i32 = 1;
 /// How many bytes of entries go into one block: what a question must unpack to see one statement of it.
 pub(crate) const MOST_BYTES: usize = 1 << 20;
 
-/// How long a block can be: the last entry may be as large as a segment.
-const LONGEST: usize = MOST_BYTES + (1 << 30);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_is_none_is_an_error() {
+        assert_eq!(places(&[]), Ok(Vec::new()));
+        let place = |intent, outcome, speaker| Place {
+            intent,
+            outcome,
+            speaker,
+        };
+        assert_eq!(
+            places(&[4, 1, 0, 1, 5, 1]),
+            Ok(vec![place(2, 3, 0), place(1, 6, 1)])
+        );
+        for bad in [&[1u8, 0, 0][..], &[0], &[0, 0], &[0x80]] {
+            assert!(places(bad).is_err(), "{bad:?}");
+        }
+    }
+}

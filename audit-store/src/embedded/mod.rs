@@ -4,11 +4,16 @@
 //! <dir>/main.db          progress of each lane, entries still needed, analyses, hashes of sealed days
 //! <dir>/2026-11-23.db    one day, complete in itself
 //! ```
+//! A day file holds the journal's entries in compressed blocks, and statements are read out of these; what else is in
+//! it makes them quick to find. The writer keeps in memory what a shipment holds (compressed, and at most one block
+//! per lane that is not yet) and the ids of some ten thousand names; a reader one unpacked block and its rows.
+//!
 //! One process writes ([`Store`]); any number read ([`crate::query::Archive`]) at the same time.
 
 mod block;
 mod compare;
 mod day;
+mod entries;
 mod error;
 mod flat;
 mod grams;

@@ -86,9 +86,10 @@ fn describe(held: &Held<'_, Tag>) -> (String, Option<Vec<u8>>) {
 
 fn file(sql: &[u8]) -> Option<Vec<u8>> {
     let upper = sql.to_ascii_uppercase();
-    let words = b"LOCAL INFILE '";
+    let words = b"LOCAL INFILE ";
     let at = upper.windows(words.len()).position(|part| part == words)? + words.len();
-    let name = sql.get(at..)?.split(|&byte| byte == b'\'').next()?;
+    let (&quote, rest) = sql.get(at..)?.split_first()?;
+    let name = rest.split(|&byte| byte == quote).next()?;
     Some(name.to_vec())
 }
 

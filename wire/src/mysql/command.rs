@@ -18,7 +18,7 @@
 //! | 0x0e | COM_PING | passed |
 //! | 0x0f, 0x10 | COM_TIME, COM_DELAYED_INSERT | refused: the server's own |
 //! | 0x11 | COM_CHANGE_USER | held; its authentication passes like the first |
-//! | 0x12 | COM_BINLOG_DUMP | held |
+//! | 0x12 | COM_BINLOG_DUMP | held; a semi-synchronous replica's acknowledgements don't pass |
 //! | 0x13 | COM_TABLE_DUMP | refused: no server has it any more |
 //! | 0x14 | COM_CONNECT_OUT | refused: the server's own |
 //! | 0x15 | COM_REGISTER_SLAVE | held |

@@ -10,8 +10,9 @@ use rusqlite::vtab::Context;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::chain::Hash;
-use crate::embedded::block::{Entries, Place, places};
+use crate::embedded::block::{Place, places};
 use crate::embedded::day::SpeakerIds;
+use crate::embedded::entries::Entries;
 use crate::embedded::flat::{self, Resolved, TextState};
 use crate::event::{row_key, split_row_key};
 use crate::record::{Intent, Outcome, Text};

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::block::StoredBlock;
 use super::compare::{self, Comparison};
+use super::entries::StoredBlock;
 use super::main_file;
 use super::seal::hash_file;
 use super::{Block, MAIN_NAME, StoreError, day_name, stored_days};
