@@ -276,7 +276,8 @@ impl Player {
             | Action::ReconnectPlain
             | Action::Cancel { .. }
             | Action::BackendKey { .. }
-            | Action::CommitFailed { .. } => unreachable!("nobody asked for it"),
+            | Action::CommitFailed { .. }
+            | Action::Undone { .. } => unreachable!("nobody asked for it"),
             Action::Authenticated { .. }
             | Action::AuthFailed { .. }
             | Action::Established

@@ -167,7 +167,8 @@ enum Change {
 fn change(effect: &SessionEffect) -> Change {
     match effect {
         SessionEffect::Set { name, .. } | SessionEffect::Reset(Some(name)) => match &**name {
-            "sql_mode" | "character_set_client" | "names" | "character_set" => Change::Reported,
+            "sql_mode" => Change::Mode,
+            "character_set_client" | "names" | "character_set" => Change::Charset,
             name if name.starts_with("session_track") => Change::Anything,
             _ => Change::None,
         },
