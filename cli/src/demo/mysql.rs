@@ -56,7 +56,8 @@ pub(super) fn start(family: Family, folder: &Path) -> Result<Engine> {
         .arg(format!("--port={port}"))
         .arg("--bind-address=127.0.0.1");
     if family == Family::Mysql {
-        daemon.arg("--mysqlx=OFF");
+        // Debian's folder for files is not there without its package's scripts.
+        daemon.args(["--mysqlx=OFF", "--secure-file-priv=NULL"]);
     }
     daemon
         .stdin(Stdio::null())

@@ -18,10 +18,7 @@ impl<P: Protocol> Session<P> {
         let Some(material) = self.listener.tls() else {
             return self.abort(SqlState::INVALID_AUTHORIZATION, "TLS is not configured");
         };
-        let preamble = match negotiation {
-            Negotiation::Direct => P::take_tls_preamble(&mut self.wire),
-            Negotiation::Requested => Vec::new(),
-        };
+        let preamble = P::take_tls_preamble(&mut self.wire);
         // The answer to the request has to be there before the handshake.
         if std::future::poll_fn(|cx| self.client.say(self.wire.server(), cx))
             .await
@@ -106,6 +103,14 @@ impl<P: Protocol> Session<P> {
     }
 
     pub(super) async fn encrypt_server(&mut self) {
+        // The request has to be there before the handshake.
+        if let Some(server) = &mut self.server
+            && std::future::poll_fn(|cx| server.say(self.wire.client(), cx))
+                .await
+                .is_err()
+        {
+            return self.tell(Event::ServerClosed);
+        }
         let Some(Stream::Plain(tcp)) = self.server.take().map(|socket| socket.stream) else {
             return self.abort(
                 SqlState::CONNECTION_FAILURE,

@@ -66,7 +66,7 @@ pub(crate) trait Protocol: Sized {
     /// The client is there: the session's record begins, unless more has to be known for it.
     fn begun(session: &mut Session<Self>);
 
-    /// What the client has sent of its TLS handshake already, where the handshake is the first thing on the connection.
+    /// What the client has sent of its TLS handshake already.
     fn take_tls_preamble(wire: &mut Self::Wire) -> Vec<u8>;
 
     /// The way to the server is encrypted by `stream` from now on.

@@ -24,7 +24,10 @@ fn client(scene: &Scene, user: &str, password: &str, tls: bool, sql: &str) -> Re
     command.arg(format!("--port={}", scene.proxy.port()));
     command.arg(format!("--password={password}"));
     if product.is_mariadb() {
-        let plugins = product.base().join("lib/mysql/libmariadb3/plugin");
+        let plugins = product.base().join(format!(
+            "lib/{}-linux-gnu/libmariadb3/plugin",
+            std::env::consts::ARCH
+        ));
         command.arg(format!("--plugin-dir={}", plugins.display()));
         command.arg(if tls { "--ssl" } else { "--skip-ssl" });
         if tls {

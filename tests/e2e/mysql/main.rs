@@ -36,6 +36,11 @@ when = { egress = ["load-local"], object = ["users"] }
 action = "deny"
 
 [[rule]]
+id = "hidden"
+when = { object = ["hidden"] }
+action = "deny"
+
+[[rule]]
 id = "ended"
 when = { object = ["doomed"] }
 action = "terminate"
@@ -62,8 +67,8 @@ impl Scene {
         server.sql(
             "mysql",
             &format!(
-                "CREATE DATABASE other; CREATE TABLE other.secret (v text); \
-                 CREATE TABLE other.t (v text); GRANT ALL ON other.* TO {TRUSTED_USER}"
+                "CREATE DATABASE elsewhere; CREATE TABLE elsewhere.secret (v text); \
+                 CREATE TABLE elsewhere.t (v text); GRANT ALL ON elsewhere.* TO {TRUSTED_USER}"
             ),
         )?;
         let proxy = Proxy::before(

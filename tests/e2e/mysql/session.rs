@@ -76,11 +76,11 @@ fn goes_on_after_refusals(product: Product) -> Result<()> {
         let failure = answer.failure.context("an administrative command passed")?;
         ensure!(failure.errno == 1227, "{failure:?}");
     }
-    raw.command(4, b"secret\0")?;
+    raw.command(4, b"hidden\0")?;
     let payload = raw.receive()?.context("closed")?;
     ensure!(
         payload.first() == Some(&0xff),
-        "COM_FIELD_LIST of the secret"
+        "COM_FIELD_LIST of the hidden"
     );
     ensure!(raw.value("SELECT 5")? == "5");
 

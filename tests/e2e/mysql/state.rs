@@ -70,7 +70,7 @@ fn resolves_names_in_the_current_database(product: Product) -> Result<()> {
     let mut raw = scene.login()?;
     refused(&raw.query("SELECT v FROM secret")?, "no-secret")?;
     ensure!(
-        raw.query("SELECT v FROM other.secret")?[0]
+        raw.query("SELECT v FROM elsewhere.secret")?[0]
             .failure
             .is_none()
     );
@@ -78,9 +78,9 @@ fn resolves_names_in_the_current_database(product: Product) -> Result<()> {
     let select = select.map_err(|error| anyhow::anyhow!("{error:?}"))?;
     for there in [0, 1] {
         if there == 0 {
-            raw.query("USE other")?;
+            raw.query("USE elsewhere")?;
         } else {
-            raw.simple(2, b"other")?;
+            raw.simple(2, b"elsewhere")?;
         }
         ensure!(raw.query("SELECT v FROM secret")?[0].failure.is_none());
         refused(&raw.query("SELECT v FROM app.secret")?, "no-secret")?;
@@ -109,7 +109,7 @@ fn begins_anew(product: Product) -> Result<()> {
     raw.query("SET sql_mode = 'ANSI_QUOTES'")?;
     raw.change_user(TRUSTED_USER, DATABASE)?;
     ensure!(raw.value("SELECT \"text\"")? == "text", "COM_CHANGE_USER");
-    // The other user may not be; the session goes on as it was.
+    // Another user may not be; the session goes on as it was.
     ensure!(raw.change_user("root", DATABASE).is_err(), "root got in");
     ensure!(raw.value("SELECT 5")? == "5");
     let direct = sqlward_tests::mysql::raw::Raw::login(scene.proxy.port(), "root");

@@ -63,8 +63,8 @@ impl Protocol for Mysql {
         }
     }
 
-    fn take_tls_preamble(_wire: &mut Self::Wire) -> Vec<u8> {
-        Vec::new()
+    fn take_tls_preamble(wire: &mut Self::Wire) -> Vec<u8> {
+        wire.take_tls_preamble()
     }
 
     fn server_encrypted(_session: &mut Session<Self>, _stream: &Stream) {}
