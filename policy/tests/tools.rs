@@ -398,3 +398,92 @@ fn checks_report_everything() {
     assert!(text.ends_with("1 errors, 1 warnings\n"), "{text}");
     assert_eq!(bad.json()["problems"][0]["nearest"], "update");
 }
+
+/// MySQL and MariaDB: the same door, with what their reading depends on.
+#[test]
+fn mysql_lines_are_judged_as_the_session_reads_them() {
+    let policy = policy(
+        r#"schema = 1
+[defaults]
+action = "allow"
+[[rule]]
+id = "finance"
+when = { object = ["finance.*"] }
+action = "deny"
+[[rule]]
+id = "kill"
+when = { verb = ["kill"] }
+action = "deny"
+"#,
+    );
+    let input = r#"{"id":1,"sql":"SELECT 1 FROM ledger","dialect":"mysql","database":"finance"}
+{"id":2,"sql":"SELECT 1 FROM ledger","dialect":"mysql","database":"shop"}
+{"id":3,"sql":"SELECT 1 FROM finance.ledger","dialect":"mariadb","database":"shop"}
+{"id":4,"sql":"SELECT 1 FROM ledger","dialect":"mysql","database":"finance"}
+{"id":5,"sql":"SELECT 1 FROM \"ledger\"","dialect":"mysql","sql_mode":"ANSI_QUOTES"}
+{"id":6,"sql":"SELECT 1 FROM \"ledger\"","dialect":"mysql"}
+{"id":7,"sql":"SELECT 1 /*!90100 FROM finance.ledger */","dialect":"mysql","server_version":"8.4.3"}
+{"id":8,"sql":"SELECT 1 /*!90100 FROM finance.ledger */","dialect":"mysql","server_version":"9.7.4"}
+{"id":9,"sql":"SELECT 'é'","dialect":"mysql","charset":"ucs2"}
+{"id":10,"sql":"KILL 5","dialect":"mariadb"}
+{"id":11,"sql":"USE finance; DELETE FROM ledger WHERE id=1","dialect":"mysql","database":"shop"}
+{"id":12,"sql":"SELECT 1","dialect":"mysql","sql_mode":"NONSENSE"}
+{"id":13,"sql":"SELECT 1","sql_mode":"ANSI"}
+"#;
+    let batch = Batch {
+        dialect: Dialect::Postgres,
+        now: NOW,
+        threads: NonZeroUsize::new(1),
+    };
+    let mut output = Vec::new();
+    judge(&policy, &batch, input.as_bytes(), &mut output).unwrap();
+    expect![[r#"
+        {"id":1,"decision":"deny","rules":["finance"],"verb":"select","objects":["ledger"],"readable":true}
+        {"id":2,"decision":"allow","rules":[],"verb":"select","objects":["ledger"],"readable":true}
+        {"id":3,"decision":"deny","rules":["finance"],"verb":"select","objects":["finance.ledger"],"readable":true}
+        {"id":4,"decision":"deny","rules":["finance"],"verb":"select","objects":["ledger"],"readable":true}
+        {"id":5,"decision":"allow","rules":[],"verb":"select","objects":["ledger"],"readable":true}
+        {"id":6,"decision":"deny","rules":[],"verb":"select","objects":[],"readable":false}
+        {"id":7,"decision":"allow","rules":[],"verb":"select","objects":[],"readable":true}
+        {"id":8,"decision":"deny","rules":["finance"],"verb":"select","objects":["finance.ledger"],"readable":true}
+        {"id":9,"decision":"deny","rules":[],"verb":"select","objects":[],"readable":false}
+        {"id":10,"decision":"deny","rules":["kill"],"verb":"kill","objects":[],"readable":true}
+        {"id":11,"decision":"deny","rules":["finance"],"verb":"use","objects":["finance","finance.ledger"],"readable":true}
+        {"id":12,"error":"`NONSENSE` is no sql_mode"}
+        {"id":13,"error":"sql_mode, charset and server_version are no matter of postgres"}
+    "#]]
+    .assert_eq(&String::from_utf8(output).unwrap());
+}
+
+#[test]
+fn tests_in_policies_say_how_they_are_read() {
+    let text = format!(
+        "{POLICY}{}",
+        r#"
+[[test]]
+sql = "UPDATE t SET a = 1 WHERE 'x' OR 1"
+dialect = ["mysql", "mariadb"]
+expect = { action = "deny", rule = "no-unbounded-write" }
+[[test]]
+sql = 'SELECT 1 FROM "t"'
+dialect = "mysql"
+database = "public"
+user = "shop"
+sql_mode = "ANSI"
+charset = "gbk"
+server_version = "8.4.0"
+expect = { action = "allow", rule = "shop" }
+"#
+    );
+    let results = policy(&text).run_tests().unwrap();
+    assert!(results.passed(), "{results}");
+    let wrong = r#"
+[[test]]
+sql = "SELECT 1"
+sql_mode = "ANSI"
+expect = { action = "deny" }
+"#;
+    let problems = compile(vec![("p.toml".into(), format!("{POLICY}{wrong}"))]);
+    let problems = problems.unwrap_err().to_string();
+    assert!(problems.contains("no matter of postgres"), "{problems}");
+}

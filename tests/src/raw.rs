@@ -110,10 +110,6 @@ impl Raw {
         let mut answer = [0];
         socket.read_exact(&mut answer)?;
         ensure!(answer == [b'S'], "TLS refused: {answer:?}");
-        Self::encrypt(socket, authority)
-    }
-
-    fn encrypt(socket: Socket, authority: &Path) -> Result<Self> {
         Ok(Self {
             stream: socket.secure(authority)?,
             key: None,

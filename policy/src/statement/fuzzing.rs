@@ -48,6 +48,18 @@ pub fn statement(data: &[u8]) {
     );
 }
 
+/// The same on a stack as deep as analyses need: fuzzers run on a shallow one.
+pub fn statement_on_stack(data: &[u8]) {
+    std::thread::scope(|scope| {
+        let run = std::thread::Builder::new()
+            .stack_size(super::ANALYSIS_STACK_BYTES)
+            .spawn_scoped(scope, || statement(data));
+        if let Ok(Err(panic)) = run.map(std::thread::ScopedJoinHandle::join) {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
 /// Reads arbitrary bytes as a MySQL or MariaDB text; recalled and fresh analyses must agree.
 pub fn mysql_statement(data: &[u8]) {
     let [first, second, text @ ..] = data else {
@@ -94,16 +106,4 @@ pub fn mysql_statement(data: &[u8]) {
     if let Some(known) = reader.recall(text, &lex).known {
         assert!(*known.analysis == fresh, "the recalled analysis differs");
     }
-}
-
-/// The same on a stack as deep as analyses need: fuzzers run on a shallow one.
-pub fn statement_on_stack(data: &[u8]) {
-    std::thread::scope(|scope| {
-        let run = std::thread::Builder::new()
-            .stack_size(super::ANALYSIS_STACK_BYTES)
-            .spawn_scoped(scope, || statement(data));
-        if let Ok(Err(panic)) = run.map(std::thread::ScopedJoinHandle::join) {
-            std::panic::resume_unwind(panic);
-        }
-    });
 }

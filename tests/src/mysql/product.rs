@@ -94,17 +94,12 @@ impl Product {
     /// The command-line client.
     #[must_use]
     pub fn client(self) -> PathBuf {
-        self.base().join("bin").join(self.client_name())
-    }
-
-    /// The command-line client's name, which it also gives to servers.
-    #[must_use]
-    pub fn client_name(self) -> &'static str {
-        if self.is_mariadb() {
+        let name = if self.is_mariadb() {
             "mariadb"
         } else {
             "mysql"
-        }
+        };
+        self.base().join("bin").join(name)
     }
 
     /// The folder of messages and character sets.

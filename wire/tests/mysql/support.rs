@@ -274,7 +274,8 @@ impl Wire {
             action @ (Action::ReconnectPlain
             | Action::Cancel { .. }
             | Action::BackendKey { .. }
-            | Action::CommitFailed { .. }) => panic!("{action:?}"),
+            | Action::CommitFailed { .. }
+            | Action::Undone { .. }) => panic!("{action:?}"),
         }
     }
 

@@ -173,8 +173,10 @@ fn figure(report: &str, label: &str) -> Result<f64> {
         .lines()
         .find_map(|line| line.trim().strip_prefix(label));
     let line = line.with_context(|| format!("no `{label}` in\n{report}"))?;
+    // A time carries its unit.
     let word = line
         .split_whitespace()
+        .map(|word| word.trim_end_matches('s'))
         .find(|word| word.parse::<f64>().is_ok());
     Ok(word
         .with_context(|| format!("no figure in `{line}`"))?

@@ -3,6 +3,9 @@
 //! It follows what the servers do with quotes, comments, numbers and words (MySQL manual, "Language Structure"; MariaDB's
 //! "Language Structure"), under the session's sql_mode and character set and the server's flavour and version.
 
+mod comment;
+mod number;
+
 use std::ops::Range;
 
 use super::charset::ClientCharset;
@@ -281,82 +284,6 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// A number, or an identifier that starts with digits.
-    fn number(&mut self) -> Result<Kind, LexError> {
-        let start = self.pos;
-        if self.peek(0) == b'0' && matches!(self.peek(1), b'x' | b'b') {
-            let hex = self.peek(1) == b'x';
-            let digits = self.text.get(self.pos + 2..).unwrap_or_default();
-            let fits = |byte: &&u8| match hex {
-                true => byte.is_ascii_hexdigit(),
-                false => matches!(byte, b'0' | b'1'),
-            };
-            let length = digits.iter().take_while(fits).count();
-            let next = digits.get(length).copied().unwrap_or(0);
-            if length > 0 && !is_word_byte(next) {
-                self.pos += 2 + length;
-                return Ok(if hex { Kind::Hex } else { Kind::Bits });
-            }
-            self.skip_word()?;
-            return Ok(Kind::Word);
-        }
-        self.skip_digits();
-        let next = self.peek(0);
-        if !is_word_byte(next) {
-            if next != b'.' {
-                return Ok(Kind::Integer);
-            }
-            return self.fraction();
-        }
-        if matches!(next, b'e' | b'E') {
-            let signed = matches!(self.peek(1), b'+' | b'-');
-            if self.peek(1 + usize::from(signed)).is_ascii_digit() {
-                self.pos += 2 + usize::from(signed);
-                self.skip_digits();
-                return Ok(Kind::Float);
-            }
-        }
-        self.pos = start;
-        self.skip_word()?;
-        Ok(Kind::Word)
-    }
-
-    /// The point of a number and what follows.
-    fn fraction(&mut self) -> Result<Kind, LexError> {
-        self.pos += 1;
-        self.skip_digits();
-        if matches!(self.peek(0), b'e' | b'E') {
-            let signed = matches!(self.peek(1), b'+' | b'-');
-            if !self.peek(1 + usize::from(signed)).is_ascii_digit() {
-                return Err(LexError::Literal);
-            }
-            self.pos += 2 + usize::from(signed);
-            self.skip_digits();
-            return Ok(Kind::Float);
-        }
-        Ok(Kind::Decimal)
-    }
-
-    fn skip_digits(&mut self) {
-        while self.peek(0).is_ascii_digit() {
-            self.pos += 1;
-        }
-    }
-
-    fn digits_in_quotes(
-        &mut self,
-        fits: impl Fn(&u8) -> bool,
-        kind: Kind,
-    ) -> Result<Kind, LexError> {
-        let inner = self.text.get(self.pos + 2..).unwrap_or_default();
-        let length = inner.iter().take_while(|byte| fits(byte)).count();
-        if inner.get(length) != Some(&b'\'') || (kind == Kind::Hex && length % 2 == 1) {
-            return Err(LexError::Literal);
-        }
-        self.pos += length + 3;
-        Ok(kind)
-    }
-
     /// A string, from its opening quote on.
     fn string(&mut self, quote: u8) -> Result<(), LexError> {
         let multi = matches!(self.charset, ClientCharset::Multi(_));
@@ -455,103 +382,6 @@ impl<'t> Lexer<'t> {
                 }
                 Ok(Kind::UserVar)
             }
-        }
-    }
-
-    fn line_comment(&mut self) -> Result<(), LexError> {
-        let rest = self.rest();
-        let length = rest.iter().position(|&byte| byte == b'\n' || byte == 0);
-        self.pos += length.unwrap_or(rest.len());
-        match length.map(|_| self.peek(0)) {
-            Some(0) => Err(LexError::Nul),
-            _ => Ok(()),
-        }
-    }
-
-    /// A comment between slashes and stars; the content of one that the server runs is left to be read.
-    fn block_comment(&mut self) -> Result<(), LexError> {
-        let start = self.pos;
-        let mariadb = self.flavour == Flavour::Mariadb;
-        let own = mariadb && self.peek(2) == b'M' && self.peek(3) == b'!';
-        if self.peek(2) != b'!' && !own {
-            self.pos += 2;
-            if self.peek(0) == b'+' {
-                self.hints()?;
-            }
-            self.comment_end(0)?;
-            let range = start..self.pos;
-            if !self.started {
-                self.comments.leading = Some(range.clone());
-            }
-            self.comments.last = Some(range);
-            return Ok(());
-        }
-        self.pos += if own { 4 } else { 3 };
-        let digits = (0..6)
-            .take_while(|&at| self.peek(at).is_ascii_digit())
-            .count();
-        if digits >= 5 {
-            let version = (0..digits).fold(0, |number, at| {
-                number * 10 + u32::from(self.peek(at).wrapping_sub(b'0'))
-            });
-            // MariaDB leaves MySQL's own syntax from 5.7 on to MySQL.
-            let foreign = mariadb && !own && matches!(version, 50_700..=99_999);
-            if version > self.version || foreign {
-                return self.comment_end(1);
-            }
-            self.pos += digits;
-        }
-        self.executed = true;
-        Ok(())
-    }
-
-    /// Passes the end of a comment, in which as many levels of comments may stand.
-    fn comment_end(&mut self, levels: u32) -> Result<(), LexError> {
-        let mut open = 0;
-        loop {
-            let rest = self.rest();
-            let Some(length) = rest
-                .iter()
-                .position(|&byte| matches!(byte, b'*' | b'/' | 0))
-            else {
-                self.pos = self.text.len();
-                return Err(LexError::Unterminated);
-            };
-            self.pos += length;
-            match (self.peek(0), self.peek(1)) {
-                (0, _) => return Err(LexError::Nul),
-                (b'*', b'/') => {
-                    self.pos += 2;
-                    if open == 0 {
-                        return Ok(());
-                    }
-                    open -= 1;
-                }
-                (b'/', b'*') if open < levels => {
-                    self.pos += 2;
-                    open += 1;
-                }
-                _ => self.pos += 1,
-            }
-        }
-    }
-
-    /// Hints have strings of their own: the comment must end where both readings see its end.
-    fn hints(&mut self) -> Result<(), LexError> {
-        let rest = self.rest();
-        let end = find(rest, b"*/").ok_or(LexError::Unterminated)?;
-        let mut quote = None;
-        for &byte in rest.get(..end).unwrap_or_default() {
-            match (quote, byte) {
-                (None, b'\'' | b'"' | b'`') => quote = Some(byte),
-                (Some(open), _) if open == byte => quote = None,
-                (Some(_), b'\\') => return Err(LexError::Hint),
-                _ => {}
-            }
-        }
-        match quote {
-            None => Ok(()),
-            Some(_) => Err(LexError::Hint),
         }
     }
 }

@@ -11,11 +11,13 @@ mod expr;
 mod from;
 mod function;
 mod names;
+mod path;
 mod query;
 mod session;
 mod set;
 mod statement;
 mod table;
+mod tail;
 
 pub(super) use names::{fold, spelling};
 pub(super) use set::is_reading;
