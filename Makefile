@@ -1,6 +1,7 @@
 # Each target does all of its own set-up; .ci/run calls these and nothing else.
 #
 #   make demo           a real PostgreSQL, sqlward in front, a refused statement and its audit record
+#                       (ENGINE=mysql or ENGINE=mariadb: those)
 #   make test           every test of the workspace
 #   make lint           formatting, clippy, the arrows between the crates
 #   make conformance    PostgreSQL's own test suites through sqlward, MariaDB's through a byte-blind
@@ -19,6 +20,7 @@ SHELL := /bin/bash
 
 CARGO ?= cargo
 SHORT ?=
+ENGINE ?=
 
 setup:
 	tools/setup.sh
@@ -27,8 +29,8 @@ setup-conformance:
 	tools/setup.sh build server mysql conformance
 
 demo:
-	tools/setup.sh build server
-	$(CARGO) run --release -p sqlward-cli -- demo
+	tools/setup.sh build $(if $(ENGINE),mysql,server)
+	$(CARGO) run --release -p sqlward-cli -- demo $(if $(ENGINE),--engine $(ENGINE))
 
 # nextest when it is there: each test in its own process, slow ones side by side.
 test: setup

@@ -63,6 +63,8 @@ coded! {
         FunctionCall = 5 "function-call",
         /// The opening of a connection, judged like a statement.
         Startup = 6 "startup",
+        /// Another command of MySQL's protocol.
+        Command = 7 "command",
     }
 }
 

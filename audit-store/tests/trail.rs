@@ -12,10 +12,12 @@ mod support;
 
 use expect_test::expect;
 use sqlward_audit_store::journal::{Journal, JournalSettings};
-use sqlward_audit_store::query::{AuditQuery, Dimension, Measure, SessionEntry, SessionQuery};
+use sqlward_audit_store::query::{
+    AuditQuery, Dimension, Measure, Order, SessionEntry, SessionQuery,
+};
 use sqlward_audit_store::record::{
-    Admin, AdminAction, Completion, EndUser, EndUserSource, Entry, Intent, IntentKind, Outcome,
-    Parameter, ParameterFormat, Seq, SessionId, Text, Trust,
+    Admin, AdminAction, Completion, EndUser, EndUserSource, Entry, ErrorCode, Intent, IntentKind,
+    Outcome, Parameter, ParameterFormat, Seq, SessionId, Text, Trust,
 };
 use sqlward_policy::vocabulary::Verb;
 use support::*;
@@ -55,9 +57,44 @@ fn execute(number: u32, prepare: Seq, continues: bool) -> Intent<'static> {
 fn outcome(intent: Seq, completion: Completion, sqlstate: Option<[u8; 5]>) -> Outcome {
     Outcome {
         completion,
-        sqlstate,
+        sqlstate: sqlstate.map(Into::into),
         ..done(intent)
     }
+}
+
+#[test]
+fn an_error_is_found_by_its_number_and_by_its_sqlstate() {
+    let data = tempfile::tempdir().unwrap();
+    let (audit, _) = open(data.path());
+    let mut lane = audit.lane(0).unwrap();
+    start(&mut lane, 1, NOW, "bob");
+    for (number, errno) in [(1, 1146), (2, 0)] {
+        let seq = begin(&mut lane, intent(1, number, NOW + 5, b"SELECT * FROM t"));
+        let sqlstate = Some(ErrorCode {
+            sqlstate: *b"42S02",
+            errno,
+        });
+        let failed = outcome(seq, Completion::Failed, None);
+        finish(&mut lane, Outcome { sqlstate, ..failed });
+    }
+    drop(lane);
+    stop(audit);
+    let archive = archive(data.path());
+    let found = |error: &str| -> Vec<Option<String>> {
+        let query = AuditQuery {
+            error: vec![error.to_owned()],
+            order: Order::Oldest,
+            ..AuditQuery::default()
+        };
+        let rows = archive.search(&query).unwrap();
+        rows.into_iter().map(|row| row.error).collect()
+    };
+    let both = vec![Some("1146 (42S02)".to_owned()), Some("42S02".to_owned())];
+    assert_eq!(found("1146"), both[..1]);
+    assert_eq!(found("1146 (42S02)"), both[..1]);
+    assert_eq!(found("42S02"), both);
+    assert_eq!(found("42*"), both);
+    assert_eq!(found("114"), []);
 }
 
 #[test]
@@ -679,7 +716,7 @@ fn a_failed_login_is_on_record() {
         session: SessionId(2),
         at_us: NOW + 7,
         cause: EndCause::AuthFailed,
-        sqlstate: Some(*b"28P01"),
+        sqlstate: Some((*b"28P01").into()),
         claimed: Some(subject("mallory")),
         client_bytes: 1,
         server_bytes: 2,

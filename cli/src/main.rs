@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Inline firewall and audit proxy for PostgreSQL.
+/// Inline firewall and audit proxy for PostgreSQL, MySQL and MariaDB.
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXAMPLES)]
 struct Cli {
@@ -24,6 +24,7 @@ const EXAMPLES: &str = "\
 Examples:
   sqlward demo
   sqlward run --listen postgres://127.0.0.1:6432 --upstream postgres://127.0.0.1:5432 --policy rules/baseline --data ./data
+  sqlward run --listen mysql://127.0.0.1:6306 --upstream mysql://127.0.0.1:3306 --policy rules/baseline --data ./data
   sqlward run --config sqlward.toml
   sqlward policy explain --sql 'DELETE FROM accounts' rules/baseline
   sqlward audit search --data ./data --decision deny --format json";
@@ -43,7 +44,7 @@ enum Command {
     Audit(Box<audit::Audit>),
     /// Tell the whole story of one event, by the id that the client saw.
     Explain(Box<audit::Explain>),
-    /// Start an ephemeral PostgreSQL and the proxy, and show a refusal and its record.
+    /// Start an ephemeral server and the proxy, and show a refusal and its record.
     Demo(demo::Demo),
 }
 

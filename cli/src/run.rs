@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use sqlward_proxy::{
     StartError,
-    config::{Config, file::LogFormat},
+    config::{Config, Protocol, file::LogFormat},
 };
 use tracing_subscriber::EnvFilter;
 
@@ -19,6 +19,8 @@ Examples:
   sqlward run --config /etc/sqlward/sqlward.toml
   sqlward run --listen postgres://127.0.0.1:6432 --upstream postgres://127.0.0.1:5432 \\
               --policy rules/baseline --data ./data --admin 127.0.0.1:9187
+  sqlward run --listen mysql://127.0.0.1:6306 --upstream mysql://127.0.0.1:3306 \\
+              --policy rules/baseline --data ./data
 
 SIGHUP reloads policy and certificates; SIGTERM drains and stops. Log level: SQLWARD_LOG=debug.")]
 pub(crate) struct Run {
@@ -80,13 +82,21 @@ impl Run {
                 "nothing to run: give --config FILE, or --listen, --upstream, --policy and --data"
             );
         };
-        let listen = address(&listen)?;
+        let (protocol, listen) = address(&listen)?;
+        let (spoken, upstream) = address(&upstream)?;
+        if spoken != protocol {
+            bail!(
+                "--listen says {}, --upstream {}: both must be of one protocol",
+                protocol.as_str(),
+                spoken.as_str()
+            );
+        }
         let listen = listen
             .parse::<SocketAddr>()
             .with_context(|| format!("--listen: `{listen}` is no IP address and port"))?;
         Ok(Ok(Config::quick(
-            listen,
-            address(&upstream)?,
+            protocol,
+            (listen, upstream),
             self.policy,
             data,
             self.admin,
@@ -94,23 +104,25 @@ impl Run {
     }
 }
 
-/// `postgres://host:port` → `host:port`.
-fn address(url: &str) -> Result<&str> {
+/// `postgres://host:port` → the protocol and `host:port`.
+fn address(url: &str) -> Result<(Protocol, &str)> {
     let Some((scheme, rest)) = url.split_once("://") else {
-        bail!("`{url}` is no URL: expected postgres://HOST:PORT");
+        bail!("`{url}` is no URL: expected postgres://HOST:PORT or mysql://HOST:PORT");
     };
-    if !matches!(scheme, "postgres" | "postgresql") {
-        bail!("`{url}`: unknown protocol `{scheme}`: expected postgres");
-    }
+    let protocol = match scheme {
+        "postgres" | "postgresql" => Protocol::Postgres,
+        "mysql" | "mariadb" => Protocol::Mysql,
+        _ => bail!("`{url}`: unknown protocol `{scheme}`: expected postgres or mysql"),
+    };
     let rest = rest.trim_end_matches('/');
     if rest.contains(['/', '@', '?'])
         || rest
             .rsplit_once(':')
             .is_none_or(|(_, port)| port.parse::<u16>().is_err())
     {
-        bail!("`{url}`: expected postgres://HOST:PORT, with nothing else in it");
+        bail!("`{url}`: expected {scheme}://HOST:PORT, with nothing else in it");
     }
-    Ok(rest)
+    Ok((protocol, rest))
 }
 
 /// Log to standard error.
@@ -128,18 +140,26 @@ fn start_logging(format: LogFormat) {
 
 #[cfg(test)]
 mod tests {
-    use super::address;
+    use super::{Protocol, address};
 
     #[test]
     fn urls_are_host_and_port() {
         assert_eq!(
             address("postgres://127.0.0.1:5432").unwrap(),
-            "127.0.0.1:5432"
+            (Protocol::Postgres, "127.0.0.1:5432")
         );
-        assert_eq!(address("postgresql://db:5432/").unwrap(), "db:5432");
+        assert_eq!(
+            address("postgresql://db:5432/").unwrap(),
+            (Protocol::Postgres, "db:5432")
+        );
+        for scheme in ["mysql", "mariadb"] {
+            let url = format!("{scheme}://[::1]:3306");
+            assert_eq!(address(&url).unwrap(), (Protocol::Mysql, "[::1]:3306"));
+        }
         for bad in [
             "127.0.0.1:5432",
-            "mysql://h:1",
+            "oracle://h:1",
+            "mysql://h",
             "postgres://h",
             "postgres://u:p@h:1",
             "postgres://h:1/db",

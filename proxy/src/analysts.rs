@@ -23,9 +23,10 @@ struct Job {
 }
 
 /// Over what kind of connection a text comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Channel {
     /// One for SQL.
+    #[default]
     Sql,
     /// One for replication, which has commands of its own.
     Replication,

@@ -12,8 +12,8 @@ use smallvec::SmallVec;
 use sqlward_audit_store::{
     journal::{JournalError, Lane},
     record::{
-        Admin, AdminAction, Column, Completion, Entry, EventId, IntentKind, List, Object, Outcome,
-        Parameter, ParameterFormat, Seq, SessionId, Shape,
+        Admin, AdminAction, Column, Completion, Entry, ErrorCode, EventId, IntentKind, List,
+        Object, Outcome, Parameter, ParameterFormat, Seq, SessionId, Shape,
     },
     redact,
 };
@@ -46,6 +46,8 @@ pub(crate) struct Run {
     pub(crate) started_ns: u64,
     /// The name of the prepared statement, empty for the unnamed one.
     pub(crate) name: Box<[u8]>,
+    /// The database that a prepared statement's unqualified names were resolved in (MySQL, MariaDB).
+    pub(crate) database: Box<str>,
     /// What the client was told instead of running it.
     pub(crate) refusal: Option<Rc<wire::Refusal>>,
     /// The Parse that it executes.
@@ -81,10 +83,23 @@ impl Run {
             event: None,
             started_ns,
             name: Box::default(),
+            database: Box::default(),
             refusal: None,
             prepare: None,
             progress: Cell::new(Progress::Open),
             execution: RefCell::default(),
+        }
+    }
+
+    /// Whether it runs a statement, not only prepares it.
+    pub(crate) fn runs(&self) -> bool {
+        match self.kind {
+            IntentKind::Simple
+            | IntentKind::Execute
+            | IntentKind::Fetch
+            | IntentKind::FunctionCall
+            | IntentKind::Command => true,
+            IntentKind::Prepare | IntentKind::Startup => false,
         }
     }
 
@@ -138,7 +153,7 @@ pub(crate) fn outcome(lane: &mut Lane, outcome: &wire::Outcome<Tag>) -> Result<(
         rows: outcome.rows,
         affected: outcome.affected,
         bytes: outcome.bytes,
-        sqlstate: error.map(|error| code(error.sqlstate)),
+        sqlstate: error.map(code),
         first_byte_us: outcome.first_byte.map(since),
         duration_us: since(outcome.ended),
         statements: u32::try_from(run.known.analysis.facts.statements.len()).unwrap_or(u32::MAX),
@@ -251,9 +266,13 @@ fn commits(known: &Known) -> bool {
     })
 }
 
-/// A SQLSTATE as the record keeps it.
-pub(crate) fn code(sqlstate: pg::SqlState) -> [u8; 5] {
-    sqlstate.as_str().as_bytes().try_into().unwrap_or(*b"XX000")
+/// An error code as the record keeps it.
+pub(crate) fn code(code: wire::ErrorCode) -> ErrorCode {
+    let sqlstate = code.sqlstate.as_str().as_bytes();
+    ErrorCode {
+        sqlstate: sqlstate.try_into().unwrap_or(*b"XX000"),
+        errno: code.errno,
+    }
 }
 
 fn completion(completion: wire::Completion) -> Completion {

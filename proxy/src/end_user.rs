@@ -1,4 +1,5 @@
-//! The end user behind a statement, as far as somebody tells: statement comments, `application_name`, a setting.
+//! The end user behind a statement, as far as somebody tells: statement comments, attributes of connections and queries,
+//! `application_name`, a setting.
 //!
 //! All of these are claims of the application; the record says where each came from.
 
@@ -10,12 +11,58 @@ use sqlward_audit_store::record::{self, EndUserSource, Trust};
 const MAX_NAME: usize = 256;
 
 /// What a statement's comment says.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Claims<'a> {
     /// The end user.
     pub(crate) end_user: Option<Cow<'a, str>>,
+    /// Where it was said.
+    pub(crate) source: EndUserSource,
     /// The W3C trace id (32 hexadecimal digits).
     pub(crate) trace: Option<&'a str>,
+}
+
+impl Default for Claims<'_> {
+    fn default() -> Self {
+        Self::of(EndUserSource::Comment)
+    }
+}
+
+impl<'a> Claims<'a> {
+    /// Nothing is said yet at this source.
+    pub(crate) const fn of(source: EndUserSource) -> Self {
+        Self {
+            end_user: None,
+            source,
+            trace: None,
+        }
+    }
+
+    /// Take in that `key` is `value`; `keys` are those that name the end user, the first one counts.
+    pub(crate) fn take(&mut self, key: &[u8], value: &'a str, keys: &[String]) {
+        if key == b"traceparent" {
+            self.trace = trace_id(value);
+        } else if self.end_user.is_none() && keys.iter().any(|wanted| wanted.as_bytes() == key) {
+            self.end_user = name(Cow::Borrowed(value));
+        }
+    }
+
+    /// What is said here, and where it is silent, in the statement's comment.
+    pub(crate) fn or_comment(self, comment: &'a [u8], keys: &[String]) -> Self {
+        if comment.is_empty() {
+            return self;
+        }
+        let said = claims(comment, keys);
+        Self {
+            trace: self.trace.or(said.trace),
+            ..if self.end_user.is_some() { self } else { said }
+        }
+    }
+}
+
+/// The end user in a connection attribute's value.
+pub(crate) fn name_in(value: &[u8]) -> Option<String> {
+    let value = std::str::from_utf8(value).ok()?;
+    name(Cow::Borrowed(value)).map(Cow::into_owned)
 }
 
 /// Read a sqlcommenter (`/*key='value',…*/`) or marginalia (`/*key:value,…*/`) comment.

@@ -2,14 +2,11 @@
 
 use std::rc::Rc;
 
-use sqlward_audit_store::{
-    journal::JournalError,
-    record::{EventId, IntentKind},
-};
+use sqlward_audit_store::{journal::JournalError, record::EventId};
 use sqlward_policy::{
-    AuditFailure, Decision, Outcome, Permit, Policy, RefusalText, statement::Known,
+    AuditFailure, Decision, Outcome, Permit, Policy, RefusalText, vocabulary::Dialect,
 };
-use sqlward_wire::{self as wire, pg};
+use sqlward_wire::{self as wire, SqlState, mysql::errcode};
 
 use crate::{audit::Run, session::Tag, worker::Worker};
 
@@ -23,14 +20,19 @@ const AUDIT_UNAVAILABLE: &[u8] = b"58030";
 const INVALID_STATEMENT_NAME: &[u8] = b"26000";
 
 /// The verdict that `decision` means for `run`, whose intent is event `event`.
-pub(crate) fn verdict(decision: Decision, event: Option<EventId>, mut run: Run) -> Verdict {
+pub(crate) fn verdict(
+    decision: Decision,
+    event: Option<EventId>,
+    mut run: Run,
+    dialect: Dialect,
+) -> Verdict {
     match decision.into_outcome() {
         Outcome::Permitted(permit, _note) => Verdict::Forward {
             permit,
             tag: Rc::new(run),
         },
         Outcome::Refused(text) => {
-            let refusal = refusal(&text, event);
+            let refusal = refusal(&text, event, dialect);
             run.refusal = Some(Rc::new(refusal.clone()));
             Verdict::Refuse {
                 refusal,
@@ -46,6 +48,7 @@ pub(crate) fn unknown_prepared(
     decision: Decision,
     event: Option<EventId>,
     mut run: Run,
+    dialect: Dialect,
 ) -> Verdict {
     match decision.into_outcome() {
         Outcome::Permitted(permit, _note) => Verdict::Forward {
@@ -54,13 +57,14 @@ pub(crate) fn unknown_prepared(
         },
         Outcome::Refused(text) => {
             let refusal = wire::Refusal {
-                code: pg::SqlState::new(INVALID_STATEMENT_NAME)
-                    .unwrap_or(pg::SqlState::INSUFFICIENT_PRIVILEGE)
-                    .into(),
+                code: match dialect {
+                    Dialect::Postgres => sqlstate(INVALID_STATEMENT_NAME).into(),
+                    Dialect::Mysql | Dialect::Mariadb => errcode::UNKNOWN_STATEMENT,
+                },
                 message: "the prepared statement does not exist, or was prepared where sqlward \
                           could not see it"
                     .to_owned(),
-                ..refusal(&text, event)
+                ..refusal(&text, event, dialect)
             };
             run.refusal = Some(Rc::new(refusal.clone()));
             Verdict::Refuse {
@@ -72,14 +76,14 @@ pub(crate) fn unknown_prepared(
 }
 
 /// The verdict for a further message of a run that has its record.
-pub(crate) fn again(decision: Decision, run: &Tag) -> Verdict {
+pub(crate) fn again(decision: Decision, run: &Tag, dialect: Dialect) -> Verdict {
     match decision.into_outcome() {
         Outcome::Permitted(permit, _note) => Verdict::Forward {
             permit,
             tag: Rc::clone(run),
         },
         Outcome::Refused(text) => Verdict::Refuse {
-            refusal: refusal(&text, None),
+            refusal: refusal(&text, None, dialect),
             tag: Rc::clone(run),
         },
     }
@@ -93,11 +97,14 @@ pub(crate) fn tag(verdict: &Verdict) -> &Tag {
 }
 
 /// What the client of a refused statement is told, event id included.
-pub(crate) fn refusal(text: &RefusalText, event: Option<EventId>) -> wire::Refusal {
+fn refusal(text: &RefusalText, event: Option<EventId>, dialect: Dialect) -> wire::Refusal {
+    let refused = match (dialect, text.terminate) {
+        (Dialect::Postgres, _) => sqlstate(text.sqlstate.as_bytes()).into(),
+        (Dialect::Mysql | Dialect::Mariadb, false) => errcode::REFUSED,
+        (Dialect::Mysql | Dialect::Mariadb, true) => errcode::SHUTDOWN,
+    };
     wire::Refusal {
-        code: pg::SqlState::new(text.sqlstate.as_bytes())
-            .unwrap_or(pg::SqlState::INSUFFICIENT_PRIVILEGE)
-            .into(),
+        code: refused,
         message: text.message.to_string(),
         detail: text.detail.to_string(),
         hint: event
@@ -132,21 +139,30 @@ pub(crate) fn may_go_unrecorded(policy: &Policy, worker: &Worker, error: &Journa
 }
 
 /// The verdict for a statement whose intent can't be written.
-pub(crate) fn unrecordable(kind: IntentKind, known: Rc<Known>, now_ns: u64) -> Verdict {
+pub(crate) fn unrecordable(mut run: Run, dialect: Dialect) -> Verdict {
     let refusal = wire::Refusal {
-        code: pg::SqlState::new(AUDIT_UNAVAILABLE)
-            .unwrap_or(pg::SqlState::INTERNAL_ERROR)
-            .into(),
+        code: code(sqlstate(AUDIT_UNAVAILABLE).into(), dialect),
         message: "sqlward can't record this statement, so it may not run".to_owned(),
         detail: "the audit journal is full or fails, and the policy says audit_failure = \"block\""
             .to_owned(),
         hint: "see sqlward's log and its metric sqlward_audit_blocked_total".to_owned(),
         then: wire::AfterRefusal::Continue,
     };
-    let mut run = Run::new(kind, known, None, now_ns);
     run.refusal = Some(Rc::new(refusal.clone()));
     Verdict::Refuse {
         refusal,
         tag: Rc::new(run),
     }
+}
+
+/// An error code as the dialect has it: with a number in MySQL.
+pub(crate) fn code(code: wire::ErrorCode, dialect: Dialect) -> wire::ErrorCode {
+    match dialect {
+        Dialect::Postgres => code,
+        Dialect::Mysql | Dialect::Mariadb => errcode::with_number(code),
+    }
+}
+
+fn sqlstate(code: &[u8]) -> SqlState {
+    SqlState::new(code).unwrap_or(SqlState::INSUFFICIENT_PRIVILEGE)
 }

@@ -60,7 +60,9 @@ impl Listener {
     /// Files that can't be read or used.
     pub fn load_tls(&self) -> Result<Option<Arc<ServerMaterial>>, TlsError> {
         match (&self.config.tls.files, self.config.tls.mode) {
-            (Some(files), TlsMode::Prefer | TlsMode::Require) => files.load().map(Some),
+            (Some(files), TlsMode::Prefer | TlsMode::Require) => {
+                files.load(self.config.protocol.alpn()).map(Some)
+            }
             (None, _) | (_, TlsMode::Disable) => Ok(None),
         }
     }

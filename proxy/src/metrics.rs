@@ -24,6 +24,8 @@ pub struct Metrics {
     pub upstream_failures_total: IntCounter,
     /// Sessions that did without the preferred TLS to their upstream, as the client could not be authenticated over it.
     pub upstream_plaintext_fallbacks_total: IntCounter,
+    /// Files of clients that servers asked for and did not get.
+    pub files_refused_total: IntCounter,
     /// Cancel requests passed on.
     pub cancels_total: IntCounter,
     /// Statements whose decision was to allow.
@@ -114,6 +116,10 @@ impl Metrics {
             upstream_failures_total: counter(
                 "upstream_failures_total",
                 "Upstream connections that could not be made.",
+            )?,
+            files_refused_total: counter(
+                "files_refused_total",
+                "Files of clients that servers asked for and no permitted statement named.",
             )?,
             upstream_plaintext_fallbacks_total: counter(
                 "upstream_plaintext_fallbacks_total",

@@ -13,7 +13,7 @@ use sqlward_audit_store::{
     },
 };
 use sqlward_policy::{Policy, Subject, vocabulary::Dialect};
-use sqlward_wire::{AuthMethod, CloseReason, Error, pg};
+use sqlward_wire::{AuthMethod, CloseReason, Error, ErrorCode, SqlState, mysql::errcode};
 
 use crate::{
     audit::code, config::Config, end_user::claimed, listener::Listener, shared::wall_us,
@@ -26,12 +26,14 @@ pub(crate) struct SessionRecord {
     id: SessionId,
     client: SocketAddr,
     listener: Arc<Listener>,
+    accepted_us: u64,
+    started: bool,
     protocol: String,
     tls: Option<(&'static str, Option<String>)>,
     method: Option<AuthMethod>,
     backend_pid: Option<u32>,
     authenticated: bool,
-    failed_with: Option<pg::SqlState>,
+    failed_with: Option<ErrorCode>,
     /// Statements so far.
     pub(crate) statements: u32,
     /// Transactions so far.
@@ -49,6 +51,8 @@ impl SessionRecord {
             id,
             client,
             listener,
+            accepted_us: wall_us(),
+            started: false,
             protocol: String::new(),
             tls: None,
             method: None,
@@ -72,15 +76,22 @@ impl SessionRecord {
         self.client
     }
 
-    /// Write that a client has connected.
-    pub(crate) fn started(&self, lane: &mut Lane) -> Result<(), JournalError> {
+    /// Write that a client has connected, unless it is written.
+    pub(crate) fn started(
+        &mut self,
+        lane: &mut Lane,
+        dialect: Dialect,
+    ) -> Result<(), JournalError> {
+        if std::mem::replace(&mut self.started, true) {
+            return Ok(());
+        }
         let start = SessionStart {
             session: self.id,
-            at_us: wall_us(),
+            at_us: self.accepted_us,
             client: self.client,
             listener: &self.listener.config.name,
             upstream: &self.listener.upstream.config.name,
-            dialect: Dialect::Postgres,
+            dialect,
             tls: self.tls(),
         };
         lane.append(&Entry::SessionStart(start)).map(drop)
@@ -106,8 +117,8 @@ impl SessionRecord {
     }
 
     /// The protocol version that the client asked for.
-    pub(crate) fn protocol(&mut self, (major, minor): (u16, u16)) {
-        self.protocol = format!("{major}.{minor}");
+    pub(crate) fn protocol(&mut self, version: String) {
+        self.protocol = version;
     }
 
     /// The server has accepted the client.
@@ -121,8 +132,8 @@ impl SessionRecord {
     }
 
     /// The server has refused the client.
-    pub(crate) fn failed(&mut self, sqlstate: pg::SqlState) {
-        self.failed_with = Some(sqlstate);
+    pub(crate) fn failed(&mut self, code: ErrorCode) {
+        self.failed_with = Some(code);
     }
 
     /// Write that the session stands.
@@ -169,11 +180,16 @@ impl SessionRecord {
         subject: &Subject,
         reason: &CloseReason,
     ) -> Result<(), JournalError> {
+        let error = self.failed_with.or(told(reason));
+        let error = match subject.dialect {
+            Dialect::Postgres => error,
+            Dialect::Mysql | Dialect::Mariadb => error.map(errcode::with_number),
+        };
         let end = SessionEnd {
             session: self.id,
             at_us: wall_us(),
             cause: self.cause(reason),
-            sqlstate: self.failed_with.or(told(reason)).map(code),
+            sqlstate: error.map(code),
             claimed: (!self.authenticated).then(|| of(subject)),
             client_bytes: self.client_bytes,
             server_bytes: self.server_bytes,
@@ -193,11 +209,11 @@ impl SessionRecord {
             CloseReason::Refused if self.authenticated => EndCause::Terminated,
             CloseReason::Refused => EndCause::Refused,
             CloseReason::Aborted(code) => match code.sqlstate {
-                pg::SqlState::ADMIN_SHUTDOWN if self.authenticated => EndCause::Shutdown,
-                pg::SqlState::ADMIN_SHUTDOWN => EndCause::AuthTimeout,
-                pg::SqlState::IDLE_SESSION_TIMEOUT => EndCause::IdleTimeout,
-                pg::SqlState::TOO_MANY_CONNECTIONS => EndCause::Limit,
-                pg::SqlState::CONNECTION_FAILURE => EndCause::UpstreamUnreachable,
+                SqlState::ADMIN_SHUTDOWN if self.authenticated => EndCause::Shutdown,
+                SqlState::ADMIN_SHUTDOWN => EndCause::AuthTimeout,
+                SqlState::IDLE_SESSION_TIMEOUT => EndCause::IdleTimeout,
+                SqlState::TOO_MANY_CONNECTIONS => EndCause::Limit,
+                SqlState::CONNECTION_FAILURE => EndCause::UpstreamUnreachable,
                 _ => EndCause::Internal,
             },
             CloseReason::Violation(Error::Unsupported(_)) => EndCause::Refused,
@@ -207,11 +223,11 @@ impl SessionRecord {
 }
 
 /// The code that the client was told, where the reason tells it.
-fn told(reason: &CloseReason) -> Option<pg::SqlState> {
+fn told(reason: &CloseReason) -> Option<ErrorCode> {
     match reason {
-        CloseReason::ServerFatal(code) | CloseReason::Aborted(code) => Some(code.sqlstate),
-        CloseReason::Violation(_) => Some(pg::SqlState::PROTOCOL_VIOLATION),
-        CloseReason::Refused => Some(pg::SqlState::INSUFFICIENT_PRIVILEGE),
+        CloseReason::ServerFatal(code) | CloseReason::Aborted(code) => Some(*code),
+        CloseReason::Violation(_) => Some(SqlState::PROTOCOL_VIOLATION.into()),
+        CloseReason::Refused => Some(SqlState::INSUFFICIENT_PRIVILEGE.into()),
         CloseReason::ClientTerminated
         | CloseReason::ClientClosed
         | CloseReason::ServerClosed

@@ -67,11 +67,11 @@ pub struct ServerFiles {
 }
 
 impl ServerFiles {
-    /// Read the files and build the listener's TLS configuration.
+    /// Read the files and build the listener's TLS configuration; `alpn` is the protocol to agree on.
     ///
     /// # Errors
     /// A file that can't be read or used.
-    pub fn load(&self) -> Result<Arc<ServerMaterial>, TlsError> {
+    pub fn load(&self, alpn: Option<&[u8]>) -> Result<Arc<ServerMaterial>, TlsError> {
         let chain = certificates(&self.certificate)?;
         let leaf = chain.first().cloned().ok_or_else(|| TlsError::File {
             path: self.certificate.clone(),
@@ -91,7 +91,7 @@ impl ServerFiles {
             }
         };
         let mut config = builder.with_single_cert(chain, key)?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = alpn.map(<[u8]>::to_vec).into_iter().collect();
         Ok(Arc::new(ServerMaterial {
             config: Arc::new(config),
             leaf,
@@ -120,11 +120,15 @@ pub struct ClientFiles {
 }
 
 impl ClientFiles {
-    /// Read the files and build the upstream's TLS configuration.
+    /// Read the files and build the upstream's TLS configuration; `alpn` is the protocol to agree on.
     ///
     /// # Errors
     /// A file that can't be read or used.
-    pub fn load(&self, verification: Verification) -> Result<Arc<ClientConfig>, TlsError> {
+    pub fn load(
+        &self,
+        verification: Verification,
+        alpn: Option<&[u8]>,
+    ) -> Result<Arc<ClientConfig>, TlsError> {
         let trusted = match &self.ca {
             Some(path) => roots(path)?,
             None => RootCertStore {
@@ -155,7 +159,7 @@ impl ClientFiles {
                 builder.with_client_auth_cert(certificates(chain)?, private_key(key)?)?
             }
         };
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = alpn.map(<[u8]>::to_vec).into_iter().collect();
         Ok(Arc::new(config))
     }
 }

@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use crate::{
     config,
     config::TlsMode,
-    tls::{Stream, TlsError},
+    tls::{ALPN, Stream, TlsError},
 };
 
 /// SSLRequest (PostgreSQL manual, "Message Formats"): length 8, code 80877103.
@@ -66,9 +66,11 @@ impl Upstream {
     /// Files that can't be read or used.
     pub fn load_tls(&self) -> Result<Option<Arc<ClientConfig>>, TlsError> {
         let tls = &self.config.tls;
+        // Only a handshake that nothing announces has to say what it is for.
+        let alpn = tls.direct.then_some(ALPN);
         match tls.mode {
             TlsMode::Disable => Ok(None),
-            TlsMode::Prefer | TlsMode::Require => tls.files.load(tls.verification).map(Some),
+            TlsMode::Prefer | TlsMode::Require => tls.files.load(tls.verification, alpn).map(Some),
         }
     }
 

@@ -27,8 +27,9 @@ use tokio::{
 use crate::{
     analysts::Analysts,
     audit::{self, Shapes},
+    config::Protocol,
     listener::Accepted,
-    session,
+    session::{self, Mysql, Pg},
     shared::Shared,
 };
 
@@ -237,7 +238,15 @@ async fn serve(mut seat: Seat, lane: Lane, analysts: Analysts, shared: Arc<Share
         };
         match order {
             Some(Order::Serve(accepted)) => {
-                sessions.spawn_local(session::serve(Rc::clone(&worker), *accepted));
+                let worker = Rc::clone(&worker);
+                match accepted.listener.config.protocol {
+                    Protocol::Postgres => {
+                        sessions.spawn_local(session::serve::<Pg>(worker, *accepted))
+                    }
+                    Protocol::Mysql => {
+                        sessions.spawn_local(session::serve::<Mysql>(worker, *accepted))
+                    }
+                };
             }
             Some(Order::Wake) => worker.wake_all(),
             Some(Order::Abort) => {

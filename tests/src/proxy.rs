@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::certificates::Certificates;
 use crate::endpoint::Endpoint;
+use crate::mysql;
 use crate::paths;
 use crate::ports;
 use crate::process::{Process, until};
@@ -35,6 +36,8 @@ pub enum Policy {
 pub struct Options {
     /// The policy.
     pub policy: Policy,
+    /// What clients and servers speak: `postgres` or `mysql`.
+    pub protocol: &'static str,
     /// TLS mode towards clients: `disable`, `prefer` or `require`.
     pub client_tls: &'static str,
     /// TLS mode towards the servers: `disable`, `prefer`, `require`, `verify-ca`, `verify-full`.
@@ -55,6 +58,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             policy: Policy::Baseline,
+            protocol: "postgres",
             client_tls: "prefer",
             server_tls: "prefer",
             limits: String::new(),
@@ -86,6 +90,18 @@ impl Proxy {
         let authority = servers.iter().find_map(|server| server.certificates());
         let upstreams: Vec<u16> = servers.iter().map(|server| server.port()).collect();
         Self::start_at(&upstreams, authority, options)
+    }
+
+    /// Starts a proxy in front of a MySQL or MariaDB server.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn before(server: &mysql::Server, options: &Options) -> Result<Self> {
+        let options = Options {
+            protocol: "mysql",
+            ..options.clone()
+        };
+        Self::start_at(&[server.port()], server.certificates(), &options)
     }
 
     /// Starts a proxy in front of whatever listens (or does not) on `upstreams`.
@@ -325,7 +341,8 @@ impl Files<'_> {
         for (number, (port, upstream)) in ports.iter().zip(upstreams).enumerate() {
             text.push_str(&format!(
                 "[[listener]]\nname = \"l{number}\"\naddress = \"127.0.0.1:{port}\"\n\
-                 upstream = \"u{number}\"\n"
+                 upstream = \"u{number}\"\nprotocol = \"{}\"\n",
+                options.protocol
             ));
             if options.client_tls != "disable" {
                 text.push_str(&format!(

@@ -4,7 +4,9 @@ use serde_json::{Map, Value, json};
 use sqlward_policy::vocabulary::Severity;
 
 use crate::chain::hex;
-use crate::record::{CodecError, Entry, Intent, Outcome, Parameter, ParameterFormat, Shape, Text};
+use crate::record::{
+    CodecError, Entry, ErrorCode, Intent, Outcome, Parameter, ParameterFormat, Shape, Text,
+};
 
 /// Where the text of a row comes from, as stored in `text_state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,9 +128,13 @@ pub(crate) fn rank(severity: Option<Severity>) -> i64 {
     })
 }
 
-/// An error code as text.
-pub(crate) fn sqlstate(code: [u8; 5]) -> String {
-    text(&code)
+/// An error code as text: `42501`, or `1146 (42S02)` where it has a number.
+pub(crate) fn sqlstate(code: ErrorCode) -> String {
+    let sqlstate = text(&code.sqlstate);
+    match code.errno {
+        0 => sqlstate,
+        errno => format!("{errno} ({sqlstate})"),
+    }
 }
 
 /// A count as SQLite has them.

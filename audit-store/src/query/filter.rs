@@ -44,7 +44,7 @@ pub struct AuditQuery {
     pub severity: Option<Severity>,
     /// One session.
     pub session: Option<SessionId>,
-    /// Error codes; `*` for any error.
+    /// Error codes, by SQLSTATE or by MySQL's number; `*` for any error.
     pub error: Vec<String>,
     /// The least duration, µs.
     pub min_duration: Option<u64>,
@@ -274,8 +274,15 @@ impl AuditQuery {
         if let Some(severity) = self.severity {
             conditions.with("s.severity_rank >= ?", rank(Some(severity)));
         }
-        let error = |pattern: &String| (matching("s.sqlstate", pattern), glob(pattern).into());
-        conditions.any(self.error.iter().map(error).collect());
+        // Either half of `1146 (42S02)` may be asked for.
+        let error = |pattern: &String| {
+            let whole = (matching("s.sqlstate", pattern), glob(pattern).into());
+            let number = format!("{} (*)", glob(pattern));
+            let state = format!("* ({})", glob(pattern));
+            let half = |glob: String| ("s.sqlstate GLOB ?".to_owned(), glob.into());
+            [whole, half(number), half(state)]
+        };
+        conditions.any(self.error.iter().flat_map(error).collect());
         if let Some(duration) = self.min_duration {
             conditions.with("s.duration_us >= ?", signed(duration));
         }

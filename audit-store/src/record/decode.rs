@@ -9,9 +9,9 @@ use sqlward_policy::vocabulary::{
 use super::codec::{CodecError, Reader, action_of, mode_of, severity_of, unreadable_of};
 use super::{
     Admin, AdminAction, Column, Completion, Context, EndCause, EndUser, EndUserSource, Entry,
-    Epoch, Intent, IntentKind, Judgement, Object, Outcome, Parameter, ParameterFormat, Seq,
-    SessionAuthenticated, SessionEnd, SessionId, SessionStart, Shape, Subject, Text, Tls, Trust,
-    TxStatus,
+    Epoch, ErrorCode, Intent, IntentKind, Judgement, Object, Outcome, Parameter, ParameterFormat,
+    Seq, SessionAuthenticated, SessionEnd, SessionId, SessionStart, Shape, Subject, Text, Tls,
+    Trust, TxStatus,
 };
 
 impl<'a> Entry<'a> {
@@ -89,8 +89,13 @@ fn role<'a>(from: &mut Reader<'a>) -> Decoded<Option<&'a str>> {
     from.option("role", |from| from.text("role"))
 }
 
-fn sqlstate(from: &mut Reader<'_>) -> Decoded<Option<[u8; 5]>> {
-    from.option("sqlstate", |from| from.array("sqlstate"))
+fn error(from: &mut Reader<'_>) -> Decoded<Option<ErrorCode>> {
+    from.option("error", |from| {
+        Ok(ErrorCode {
+            sqlstate: from.array("sqlstate")?,
+            errno: u16::try_from(from.var("errno")?).map_err(|_| CodecError::Invalid("errno"))?,
+        })
+    })
 }
 
 fn start<'a>(from: &mut Reader<'a>) -> Decoded<SessionStart<'a>> {
@@ -133,7 +138,7 @@ fn end<'a>(from: &mut Reader<'a>) -> Decoded<SessionEnd<'a>> {
         session: session(from)?,
         at_us: from.u64("at")?,
         cause: from.coded("cause", EndCause::from_code)?,
-        sqlstate: sqlstate(from)?,
+        sqlstate: error(from)?,
         claimed: from.option("claimed", subject)?,
         client_bytes: from.var("client bytes")?,
         server_bytes: from.var("server bytes")?,
@@ -245,7 +250,7 @@ fn outcome(from: &mut Reader<'_>) -> Decoded<Outcome> {
         rows: from.var("rows")?,
         affected: from.var("affected")?,
         bytes: from.var("bytes")?,
-        sqlstate: sqlstate(from)?,
+        sqlstate: error(from)?,
         first_byte_us: from.option("first byte", |from| from.var("first byte"))?,
         duration_us: from.var("duration")?,
         statements: from.var32("statements")?,

@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::codec::{Writer, action_code, mode_code, severity_code, unreadable_code};
 use super::{
-    Admin, Context, EndUser, Entry, Epoch, Intent, Outcome, SessionAuthenticated, SessionEnd,
-    SessionStart, Shape, Subject, Text, Tls,
+    Admin, Context, EndUser, Entry, Epoch, ErrorCode, Intent, Outcome, SessionAuthenticated,
+    SessionEnd, SessionStart, Shape, Subject, Text, Tls,
 };
 
 impl Entry<'_> {
@@ -86,6 +86,11 @@ fn put_subject(out: &mut Writer<'_>, subject: &Subject<'_>) {
     text(out, subject.application);
 }
 
+fn put_error(out: &mut Writer<'_>, error: ErrorCode) {
+    out.put(&error.sqlstate);
+    out.var(u64::from(error.errno));
+}
+
 fn put_end_user(out: &mut Writer<'_>, end_user: EndUser<'_>) {
     text(out, end_user.name);
     out.u8(end_user.source.code());
@@ -125,7 +130,7 @@ fn put_end(out: &mut Writer<'_>, end: &SessionEnd<'_>) {
     out.u64(end.session.0);
     out.u64(end.at_us);
     out.u8(end.cause.code());
-    out.option(end.sqlstate, |out, state| out.put(&state));
+    out.option(end.sqlstate, put_error);
     out.option(end.claimed.as_ref(), put_subject);
     out.var(end.client_bytes);
     out.var(end.server_bytes);
@@ -217,7 +222,7 @@ fn put_outcome(out: &mut Writer<'_>, outcome: &Outcome) {
     out.var(outcome.rows);
     out.var(outcome.affected);
     out.var(outcome.bytes);
-    out.option(outcome.sqlstate, |out, state| out.put(&state));
+    out.option(outcome.sqlstate, put_error);
     out.option(outcome.first_byte_us, Writer::var);
     out.var(outcome.duration_us);
     out.var(u64::from(outcome.statements));

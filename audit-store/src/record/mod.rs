@@ -152,13 +152,28 @@ pub struct SessionEnd<'a> {
     /// Why.
     pub cause: EndCause,
     /// The error the client was sent, if any.
-    pub sqlstate: Option<[u8; 5]>,
+    pub sqlstate: Option<ErrorCode>,
     /// Who the client claimed to be, where it never got authenticated.
     pub claimed: Option<Subject<'a>>,
     /// Bytes received from the client.
     pub client_bytes: u64,
     /// Bytes received from the server.
     pub server_bytes: u64,
+}
+
+/// An error code: SQLSTATE, and MySQL's error number beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorCode {
+    /// The five characters of SQL.
+    pub sqlstate: [u8; 5],
+    /// The error number; 0 where there is none, as always in PostgreSQL.
+    pub errno: u16,
+}
+
+impl From<[u8; 5]> for ErrorCode {
+    fn from(sqlstate: [u8; 5]) -> Self {
+        Self { sqlstate, errno: 0 }
+    }
 }
 
 /// A named object in a shape.
@@ -371,7 +386,7 @@ pub struct Outcome {
     /// Bytes of the answer.
     pub bytes: u64,
     /// The server's (or our) error code.
-    pub sqlstate: Option<[u8; 5]>,
+    pub sqlstate: Option<ErrorCode>,
     /// Time until the first byte of the answer, µs.
     pub first_byte_us: Option<u64>,
     /// Time until the end of the answer, µs.

@@ -101,10 +101,14 @@ fn context() -> impl Strategy<Value = Entry<'static>> {
         })
 }
 
+fn error() -> impl Strategy<Value = ErrorCode> {
+    any::<([u8; 5], u16)>().prop_map(|(sqlstate, errno)| ErrorCode { sqlstate, errno })
+}
+
 fn end() -> impl Strategy<Value = Entry<'static>> {
     let why = (
         select(EndCause::ALL),
-        any::<Option<[u8; 5]>>(),
+        option::of(error()),
         option::of(subject()),
     );
     (any::<u64>(), any::<u64>(), why, any::<u64>(), any::<u64>()).prop_map(
@@ -293,7 +297,7 @@ fn intent() -> impl Strategy<Value = Entry<'static>> {
 fn outcome() -> impl Strategy<Value = Entry<'static>> {
     let counts = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u32>());
     let times = (any::<Option<u64>>(), any::<u64>());
-    let how = (select(Completion::ALL), any::<Option<[u8; 5]>>());
+    let how = (select(Completion::ALL), option::of(error()));
     (any::<u64>(), how, counts, times).prop_map(
         |(intent, (completion, sqlstate), (rows, affected, bytes, statements), times)| {
             Entry::Outcome(Outcome {

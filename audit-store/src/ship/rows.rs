@@ -6,7 +6,7 @@ use sqlward_policy::vocabulary::Action;
 
 use crate::chain::Hash;
 use crate::event::Seq;
-use crate::record::{Completion, EndCause, Intent, IntentKind, Outcome, SessionEnd};
+use crate::record::{Completion, EndCause, ErrorCode, Intent, IntentKind, Outcome, SessionEnd};
 use crate::ship::subject::{Session, Speaker};
 use crate::time::Day;
 
@@ -137,7 +137,7 @@ pub(crate) struct EventRow {
     pub(crate) chain: Option<Hash>,
     pub(crate) speaker: Arc<Speaker>,
     pub(crate) cause: Option<EndCause>,
-    pub(crate) sqlstate: Option<[u8; 5]>,
+    pub(crate) sqlstate: Option<ErrorCode>,
     pub(crate) client_bytes: Option<u64>,
     pub(crate) server_bytes: Option<u64>,
 }

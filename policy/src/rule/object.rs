@@ -356,6 +356,7 @@ pub fn settings_of<'a>(
         SessionEffect::Reset(Some(name)) => Some((&**name, None)),
         SessionEffect::Reset(None)
         | SessionEffect::Use(_)
+        | SessionEffect::ReadFile(_)
         | SessionEffect::Discard
         | SessionEffect::Prepare { .. }
         | SessionEffect::Execute(_)

@@ -109,6 +109,8 @@ pub enum SessionEffect {
     Reset(Option<Box<str>>),
     /// USE of a database: unqualified names lie in it from here on.
     Use(Box<str>),
+    /// LOAD DATA LOCAL (MySQL): the server will ask the client for its file of this name.
+    ReadFile(Box<str>),
     /// DISCARD ALL; the other DISCARDs change nothing that is followed.
     Discard,
     /// SQL-level PREPARE of the named statement, with the facts of its body.
@@ -188,7 +190,8 @@ pub(crate) fn size(facts: &StatementFacts) -> usize {
                     }
                     SessionEffect::Execute(name)
                     | SessionEffect::Cursor(name)
-                    | SessionEffect::Use(name) => name.len(),
+                    | SessionEffect::Use(name)
+                    | SessionEffect::ReadFile(name) => name.len(),
                     SessionEffect::Discard | SessionEffect::MayChangeSettings => 0,
                 }
         })

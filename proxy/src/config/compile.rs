@@ -16,6 +16,7 @@ use super::{
     fields,
     file::{self, File},
     repair::{self, STAND_IN},
+    words::{Protocol, TlsMode},
 };
 use crate::tls::{ClientFiles, ServerFiles, Verification};
 
@@ -76,21 +77,12 @@ pub struct Listener {
     pub name: Arc<str>,
     /// Its address.
     pub address: SocketAddr,
+    /// What is spoken there, and with the upstream.
+    pub protocol: Protocol,
     /// TLS towards clients.
     pub tls: ClientTls,
     /// Where it leads.
     pub upstream: Arc<Upstream>,
-}
-
-/// How strictly TLS is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TlsMode {
-    /// Never.
-    Disable,
-    /// If the peer can.
-    Prefer,
-    /// Always.
-    Require,
 }
 
 /// TLS towards clients.
@@ -304,6 +296,14 @@ impl Checker<'_> {
             },
             |tls| self.client_tls(tls),
         );
+        let protocol = match &listener.protocol {
+            None => Protocol::default(),
+            Some(word) => Protocol::from_word(word.get_ref()).unwrap_or_else(|| {
+                let known = [Protocol::Postgres, Protocol::Mysql].map(Protocol::as_str);
+                self.unknown(word, "protocol", known);
+                Protocol::default()
+            }),
+        };
         let wanted = listener.upstream.get_ref();
         let Some(upstream) = upstreams.iter().find(|upstream| *upstream.name == **wanted) else {
             // One whose own name could not be read may be the one that is meant.
@@ -313,9 +313,26 @@ impl Checker<'_> {
             }
             return None;
         };
+        if let Some(other) = earlier
+            .iter()
+            .find(|other| Arc::ptr_eq(&other.upstream, upstream) && other.protocol != protocol)
+        {
+            let message = format!(
+                "listener `{}` speaks {} with this upstream, this one {}",
+                other.name,
+                other.protocol.as_str(),
+                protocol.as_str()
+            );
+            self.problem(listener.upstream.span(), message);
+        }
+        if protocol == Protocol::Mysql && upstream.tls.direct {
+            let message = "direct TLS is PostgreSQL's, and this upstream is reached by mysql";
+            self.problem(listener.upstream.span(), message);
+        }
         Some(Listener {
             name: listener.name.into_inner().into(),
             address: listener.address.into_inner(),
+            protocol,
             tls,
             upstream: Arc::clone(upstream),
         })
@@ -345,7 +362,7 @@ impl Checker<'_> {
             }
         };
         if let (Some(files), true) = (&files, self.problems.len() == told)
-            && let Err(error) = files.load()
+            && let Err(error) = files.load(None)
         {
             self.problem(tls.mode.span(), error.to_string());
         }
@@ -419,7 +436,7 @@ impl Checker<'_> {
             identity,
         };
         if self.problems.len() == told
-            && let Err(error) = files.load(verification)
+            && let Err(error) = files.load(verification, None)
         {
             self.problem(tls.mode.span(), error.to_string());
         }
@@ -469,152 +486,4 @@ pub(super) fn limits(file: &file::Limits) -> Limits {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn problems(text: &str) -> Vec<String> {
-        let source = Source {
-            name: "sqlward.toml".into(),
-            text: text.into(),
-        };
-        match Config::parse(&source, Path::new("/nonexistent")) {
-            Ok(_) => Vec::new(),
-            Err(problems) => problems.0.iter().map(ToString::to_string).collect(),
-        }
-    }
-
-    const GOOD: &str = "data_dir = 'd'\npolicy = ['/']\n[[listener]]\nname = 'a'\naddress = '127.0.0.1:1'\nupstream = 'u'\n[[upstream]]\nname = 'u'\naddress = 'h:5432'\n";
-
-    #[test]
-    fn good() {
-        assert_eq!(problems(GOOD), Vec::<String>::new());
-    }
-
-    #[test]
-    fn every_unknown_field_is_told_with_its_place_and_the_nearest_name() {
-        let text = GOOD
-            .replace("data_dir", "data_dri")
-            .replace("[[upstream]]", "[limits]\nmax_conections = 1\n[[upstream]]");
-        let found = problems(&text);
-        assert_eq!(found.len(), 2, "{found:?}");
-        assert!(
-            found.iter().any(
-                |line| line.starts_with("sqlward.toml:1:1: unknown field `data_dri`")
-                    && line.contains("`data_dir`")
-            ),
-            "{found:?}"
-        );
-        assert!(
-            found
-                .iter()
-                .any(|line| line.contains("`max_conections` in [limits]")
-                    && line.contains("`max_connections`")),
-            "{found:?}"
-        );
-    }
-
-    #[test]
-    fn every_value_that_makes_no_sense_is_told() {
-        let text = "data_dir = 'd'\npolicy = ['missing.toml']\nworkers = 0\n[[listener]]\nname = 'a'\naddress = '127.0.0.1:1'\nupstream = 'v'\n[listener.tls]\nmode = 'requir'\n[[upstream]]\nname = 'u'\naddress = 'nowhere'\n";
-        let found = problems(text);
-        for wanted in [
-            "missing.toml",
-            "1 to 1024 workers",
-            "`v` is no [[upstream]]",
-            "`requir` is no TLS mode",
-            "expected host:port",
-        ] {
-            assert!(
-                found.iter().any(|line| line.contains(wanted)),
-                "{wanted}: {found:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn wrong_types_are_told_with_everything_else() {
-        let text = "data_dir = 5\npolicy = ['missing.toml', 7]\nworkers = 'two'\nnodd = 1\n\
-                    [limits]\nmax_connections = '9'\nidle_timeout_secs = -1\n\
-                    [log]\nformat = 'xml'\n[admin]\nlisten = 'here'\n[end_user]\nsetting = 1\n\
-                    [[listener]]\nname = 'a'\naddress = 'nowhere'\nupstream = 'v'\n\
-                    [listener.tls]\nmode = 1\n[[listener]]\naddress = '127.0.0.1:1'\nupstream = 'u'\n\
-                    [[upstream]]\nname = 'u'\naddress = 'nowhere'\n[upstream.tls]\nmode = 'requir'\ndirect = 'yes'\n";
-        let found = problems(text);
-        let wanted = [
-            (1, "invalid type: integer `5`"),
-            (2, "missing.toml"),
-            (2, "invalid type: integer `7`"),
-            (3, "invalid type: string \"two\""),
-            (4, "unknown field `nodd`"),
-            (6, "invalid type: string \"9\""),
-            (7, "invalid value: integer `-1`"),
-            (9, "unknown variant `xml`"),
-            (11, "invalid socket address"),
-            (13, "invalid type: integer `1`, expected a boolean"),
-            (16, "invalid socket address"),
-            (17, "`v` is no [[upstream]]"),
-            (19, "invalid type: integer `1`, expected a string"),
-            (20, "missing field `name`"),
-            (25, "expected host:port"),
-            (27, "`requir` is no TLS mode"),
-            (28, "expected a boolean"),
-        ];
-        for (line, message) in wanted {
-            let place = format!("sqlward.toml:{line}:");
-            assert!(
-                found
-                    .iter()
-                    .any(|one| one.starts_with(&place) && one.contains(message)),
-                "{line} {message}: {found:#?}"
-            );
-        }
-        assert_eq!(found.len(), wanted.len(), "{found:#?}");
-    }
-
-    #[test]
-    fn tables_of_the_wrong_kind_are_told_too() {
-        let text = GOOD
-            .replace("[[upstream]]", "[upstream]")
-            .replace("[[listener]]", "limits = 5\n[[listener]]")
-            + "[audit]\nretention_days = 'many'\n";
-        let found = problems(&text);
-        let lines: Vec<bool> = ["sqlward.toml:3:", "sqlward.toml:8:", "sqlward.toml:12:"]
-            .iter()
-            .map(|place| found.iter().any(|one| one.starts_with(place)))
-            .collect();
-        assert_eq!(lines, [true, true, true], "{found:#?}");
-    }
-
-    #[test]
-    fn what_is_no_toml_is_told_with_its_place() {
-        let found = problems("data_dir = \npolicy = [\n");
-        assert!(
-            !found.is_empty() && found[0].starts_with("sqlward.toml:1:"),
-            "{found:#?}"
-        );
-    }
-
-    #[test]
-    fn a_journal_that_could_stay_full_is_refused() {
-        let of = |audit: &str| problems(&format!("workers = 2\n{GOOD}[audit]\n{audit}"));
-        assert_eq!(of("max_journal_bytes = 402653184\n"), Vec::<String>::new());
-        let found = of("max_journal_bytes = 402653183\n");
-        assert!(
-            found.len() == 1 && found[0].contains("at least 402653184"),
-            "{found:#?}"
-        );
-        assert_eq!(default_journal_bytes(2), 4 << 30);
-        assert_eq!(default_journal_bytes(63), 64 * 2 * (64 << 20));
-    }
-
-    #[test]
-    fn the_documented_example_is_good() {
-        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-        let loaded = Config::load(&base.join("sqlward.toml"));
-        assert!(
-            loaded.is_ok(),
-            "{}",
-            loaded.err().map(|e| e.to_string()).unwrap_or_default()
-        );
-    }
-}
+mod tests;

@@ -51,11 +51,16 @@ const TABLES: [Table; 9] = [
     },
     Table {
         path: "end_user",
-        fields: &["comment_keys", "application_name", "setting"],
+        fields: &[
+            "comment_keys",
+            "attribute_keys",
+            "application_name",
+            "setting",
+        ],
     },
     Table {
         path: "listener",
-        fields: &["name", "address", "upstream", "tls"],
+        fields: &["name", "address", "upstream", "protocol", "tls"],
     },
     Table {
         path: "upstream",

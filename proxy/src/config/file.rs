@@ -146,6 +146,8 @@ pub enum Durability {
 pub struct EndUser {
     /// Keys of a statement comment (sqlcommenter, marginalia) that hold the end user.
     pub comment_keys: Vec<String>,
+    /// Names of connection and query attributes (MySQL, MariaDB) that hold the end user.
+    pub attribute_keys: Vec<String>,
     /// Whether `application_name` of the form `app;end_user=NAME` names the end user.
     pub application_name: bool,
     /// Whether `SET sqlward.end_user = '…'` names the end user.
@@ -158,6 +160,7 @@ impl Default for EndUser {
             comment_keys: ["end_user", "user", "db_user", "enduser"]
                 .map(String::from)
                 .into(),
+            attribute_keys: ["end_user", "enduser"].map(String::from).into(),
             application_name: true,
             setting: true,
         }
@@ -174,6 +177,8 @@ pub struct Listener {
     pub address: Spanned<SocketAddr>,
     /// The upstream it leads to.
     pub upstream: Spanned<String>,
+    /// `postgres` (if absent) or `mysql`.
+    pub protocol: Option<Spanned<String>>,
     /// TLS towards clients.
     pub tls: Option<ListenerTls>,
 }

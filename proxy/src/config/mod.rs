@@ -5,5 +5,7 @@ mod fields;
 pub mod file;
 mod quick;
 mod repair;
+mod words;
 
-pub use compile::{ClientTls, Config, Limits, Listener, ServerTls, TlsMode, Upstream};
+pub use compile::{ClientTls, Config, Limits, Listener, ServerTls, Upstream};
+pub use words::{Protocol, TlsMode};

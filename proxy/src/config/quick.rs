@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use super::{
-    ClientTls, Config, Listener, ServerTls, TlsMode, Upstream,
+    ClientTls, Config, Listener, Protocol, ServerTls, TlsMode, Upstream,
     compile::{default_journal_bytes, default_workers, limits},
     file,
 };
@@ -13,8 +13,8 @@ impl Config {
     /// The configuration of a quick start: one listener, one upstream, defaults for the rest.
     #[must_use]
     pub fn quick(
-        listen: SocketAddr,
-        upstream: &str,
+        protocol: Protocol,
+        (listen, upstream): (SocketAddr, &str),
         policy: Vec<PathBuf>,
         data_dir: PathBuf,
         admin: Option<SocketAddr>,
@@ -35,14 +35,15 @@ impl Config {
             max_text_bytes: audit.max_text_bytes,
             end_user: file::EndUser::default(),
             listeners: vec![Listener {
-                name: "postgres".into(),
+                name: protocol.as_str().into(),
                 address: listen,
+                protocol,
                 tls: ClientTls {
                     mode: TlsMode::Disable,
                     files: None,
                 },
                 upstream: Arc::new(Upstream {
-                    name: "postgres".into(),
+                    name: protocol.as_str().into(),
                     address: upstream.into(),
                     tls: ServerTls {
                         mode: TlsMode::Prefer,

@@ -1,6 +1,12 @@
 //! Wire's held message → a judged one: read it, ask the policy, write the intent, give the verdict.
+//!
+//! Which text or request a message stands for is the protocol's business ([`pg`], [`mysql`]); the way from there is one.
 
+mod mysql;
+mod pg;
 mod protocol;
+
+pub(crate) use mysql::Doubt;
 
 use std::{ops::Range, rc::Rc, sync::Arc};
 
@@ -8,22 +14,22 @@ use smallvec::SmallVec;
 use sqlward_audit_store::{
     journal::JournalError,
     record::{
-        EndUserSource, Entry, EventId, Intent, IntentKind, Judgement, List, Parameter, Seq,
-        SessionId, Text, TxStatus,
+        Entry, EventId, Intent, IntentKind, Judgement, List, Parameter, Seq, SessionId, Text,
+        TxStatus,
     },
     redact,
 };
 use sqlward_policy::{
     Cause, Decision, Policy, Request,
     statement::{Analysis, Facts, Known, LexState, Limits, Slot, analyse},
-    vocabulary::Unreadable,
+    vocabulary::{Dialect, Unreadable},
 };
-use sqlward_wire::{self as wire, pg};
+use sqlward_wire as wire;
 
 use crate::{
-    analysts::{Channel, INLINE_BYTES},
-    audit::{self, Run, Secrecy},
-    end_user,
+    analysts::INLINE_BYTES,
+    audit::{self, Run},
+    end_user::{self, Claims},
     enforce::{self, Verdict},
     record::SessionRecord,
     session::{Context, Tag, effects},
@@ -37,6 +43,8 @@ pub(crate) enum Judged {
     Verdict(Verdict),
     /// It is long: it must be analysed elsewhere first.
     Long,
+    /// How it reads depends on what is not known: the server must be asked first.
+    Ask,
 }
 
 /// Everything that judging a message of one session needs.
@@ -47,7 +55,6 @@ pub(crate) struct Bench<'a> {
     pub(crate) context: &'a mut Context,
     pub(crate) record: &'a mut SessionRecord,
     pub(crate) lex: LexState,
-    pub(crate) channel: Channel,
     pub(crate) status: Option<wire::TxStatus>,
     pub(crate) now: Moment,
 }
@@ -57,6 +64,7 @@ struct Filing<'a> {
     kind: IntentKind,
     text: Text<'a>,
     comment: Option<&'a [u8]>,
+    claims: Claims<'a>,
     continues: Option<Seq>,
     parameters: &'a [Parameter<'a>],
     prepared_name: &'a [u8],
@@ -69,6 +77,7 @@ impl<'a> Filing<'a> {
             kind,
             text,
             comment: None,
+            claims: Claims::default(),
             continues: None,
             parameters: &[],
             prepared_name: b"",
@@ -78,82 +87,25 @@ impl<'a> Filing<'a> {
 }
 
 impl Bench<'_> {
-    /// Judge `held`; `analysed` is what an analysis elsewhere has found.
-    pub(crate) fn judge(&mut self, held: pg::Held<'_, Tag>, analysed: Option<Rc<Known>>) -> Judged {
-        let verdict = match held {
-            pg::Held::Startup {
-                protocol,
-                parameters,
-                replication,
-            } => self.startup(protocol, &parameters, replication),
-            pg::Held::Query { text, unsettled } => {
-                return self.statement(IntentKind::Simple, b"", text, unsettled, analysed);
-            }
-            pg::Held::Parse {
-                name,
-                text,
-                unsettled,
-                ..
-            } => {
-                return self.statement(IntentKind::Prepare, name, text, unsettled, analysed);
-            }
-            pg::Held::Bind {
-                portal,
-                name,
-                prepared,
-                parameters,
-            } => match prepared {
-                Some(prepare) => self.bind(portal, name, prepare, parameters),
-                None => self.named(
-                    &format!("EXECUTE {}", quoted(name)),
-                    name,
-                    portal,
-                    Some(parameters),
-                ),
-            },
-            pg::Held::Execute {
-                portal,
-                bound,
-                first,
-                ..
-            } => match bound {
-                Some(bound) => self.execute(portal, bound, first),
-                None => self.named(&format!("FETCH FROM {}", quoted(portal)), b"", portal, None),
-            },
-            pg::Held::FunctionCall { oid, arguments } => self.function_call(oid, arguments),
-            pg::Held::TooLarge {
-                kind,
-                length,
-                prefix,
-            } => self.too_large(kind, length, prefix),
-        };
-        Judged::Verdict(verdict)
-    }
-
-    /// A text to run (Query) or to prepare (Parse).
+    /// Judge a text to run or to prepare, having read it: `known` is what it says, `comment` where its context may be.
     fn statement(
         &mut self,
-        kind: IntentKind,
-        name: &[u8],
+        (kind, name): (IntentKind, &[u8]),
         text: &[u8],
-        unsettled: bool,
-        analysed: Option<Rc<Known>>,
-    ) -> Judged {
-        let (known, comment) = match self.read(text, analysed) {
-            Some(found) => found,
-            None => return Judged::Long,
-        };
-        let doubt = self.context.doubt(unsettled, text);
+        (known, comment): (Rc<Known>, Option<Range<usize>>),
+        (doubt, claims): (Option<Unreadable>, Claims<'_>),
+    ) -> Verdict {
         let comment = comment.and_then(|range| text.get(range));
         let text = redact::redact(text, &known.analysis.secrets);
         let limit = self.worker.shared.config.max_text_bytes;
         let filing = Filing {
             comment,
+            claims,
             prepared_name: name,
             ..Filing::new(kind, Text::cut(&text, limit))
         };
         let decision = self.decide(&known, doubt);
-        Judged::Verdict(self.conclude(known, decision, filing, None))
+        self.conclude(known, decision, filing, None)
     }
 
     /// What `text` says: known already, short enough to be analysed here, or given. `None`: it is long.
@@ -162,13 +114,6 @@ impl Bench<'_> {
         text: &[u8],
         analysed: Option<Rc<Known>>,
     ) -> Option<(Rc<Known>, Option<Range<usize>>)> {
-        if self.channel == Channel::Replication {
-            // Nothing is kept: the same text is another statement elsewhere.
-            let inline = text.len() <= INLINE_BYTES;
-            let known =
-                analysed.or_else(|| inline.then(|| fresh(self.channel.analyse(text, &self.lex))));
-            return known.map(|known| (known, None));
-        }
         let mut reader = self.worker.reader.borrow_mut();
         let recall = reader.recall(text, &self.lex);
         if let Some(known) = recall.known.or(analysed) {
@@ -180,120 +125,6 @@ impl Bench<'_> {
         self.worker.shared.metrics.analyses_total.inc();
         let analysis = analyse(text, &self.lex, &Limits::default());
         Some((reader.remember(text, &self.lex, analysis), recall.comment))
-    }
-
-    fn bind(
-        &mut self,
-        portal: &[u8],
-        name: &[u8],
-        prepare: &Tag,
-        parameters: pg::Parameters<'_>,
-    ) -> Verdict {
-        if let Some(refusal) = &prepare.refusal {
-            return self.behind(prepare, refusal);
-        }
-        let known = Rc::clone(&prepare.known);
-        let limit = self
-            .worker
-            .shared
-            .config
-            .limits
-            .max_recorded_parameter_bytes;
-        let secrecy = Secrecy::of(&known);
-        let parameters = audit::parameters(parameters, limit, secrecy);
-        let continues = prepare.takeable();
-        let filing = Filing {
-            continues,
-            parameters: &parameters,
-            prepared_name: name,
-            portal,
-            ..Filing::new(IntentKind::Execute, text_of(prepare))
-        };
-        let decision = self.decide(&known, None);
-        let verdict = self.conclude(known, decision, filing, Some(prepare));
-        let run = enforce::tag(&verdict);
-        if continues.is_some() && run.intent.is_some() {
-            prepare.taken_over_by(run);
-        }
-        if run.refusal.is_none() {
-            self.context.names.bound(portal, &run.known.analysis.facts);
-        }
-        verdict
-    }
-
-    fn execute(&mut self, portal: &[u8], bound: &Tag, first: bool) -> Verdict {
-        if let Some(refusal) = &bound.refusal {
-            return self.behind(bound, refusal);
-        }
-        let decision = self.decide(&bound.known, None);
-        if first && decision.refusal().is_none() {
-            // The Bind's intent speaks for its first execution.
-            return enforce::again(decision, bound);
-        }
-        let kind = if first {
-            IntentKind::Execute
-        } else {
-            IntentKind::Fetch
-        };
-        let text = text_of(bound.prepare.as_ref().unwrap_or(bound));
-        let filing = Filing {
-            portal,
-            ..Filing::new(kind, text)
-        };
-        self.conclude(
-            Rc::clone(&bound.known),
-            decision,
-            filing,
-            bound.prepare.as_ref(),
-        )
-    }
-
-    /// A prepared statement or a portal that no message of the protocol has made: SQL has, or nobody. It is judged as the
-    /// SQL that names it.
-    fn named(
-        &mut self,
-        text: &str,
-        name: &[u8],
-        portal: &[u8],
-        parameters: Option<pg::Parameters<'_>>,
-    ) -> Verdict {
-        let known = fresh(analyse(
-            text.as_bytes(),
-            &LexState::default(),
-            &Limits::default(),
-        ));
-        let limit = self
-            .worker
-            .shared
-            .config
-            .limits
-            .max_recorded_parameter_bytes;
-        // What runs under the name is in its own record; whether it takes secrets is not known here.
-        let parameters =
-            parameters.map(|parameters| audit::parameters(parameters, limit, Secrecy::Secret));
-        let filing = Filing {
-            prepared_name: name,
-            portal,
-            parameters: parameters.as_deref().unwrap_or_default(),
-            ..Filing::new(IntentKind::Execute, Text::whole(text.as_bytes()))
-        };
-        let decision = self.decide(&known, None);
-        self.conclude(known, decision, filing, None)
-    }
-
-    /// Something behind a message that was refused in the same pipeline: the server will skip it.
-    fn behind(&self, refused: &Tag, refusal: &Rc<wire::Refusal>) -> Verdict {
-        let mut run = Run::new(
-            refused.kind,
-            Rc::clone(&refused.known),
-            None,
-            self.now.mono_ns,
-        );
-        run.refusal = Some(Rc::clone(refusal));
-        Verdict::Refuse {
-            refusal: wire::Refusal::clone(refusal),
-            tag: Rc::new(run),
-        }
     }
 
     fn decide(&mut self, known: &Rc<Known>, doubt: Option<Unreadable>) -> Decision {
@@ -353,20 +184,30 @@ impl Bench<'_> {
         let (intent, event) = match self.file(&known, judgement, &filing) {
             Ok((seq, event)) => (Some(seq), Some(event)),
             Err(error) if enforce::may_go_unrecorded(policy, self.worker, &error) => (None, None),
-            Err(_) => return enforce::unrecordable(filing.kind, known, self.now.mono_ns),
+            Err(_) => {
+                let run = Run::new(filing.kind, known, None, self.now.mono_ns);
+                return enforce::unrecordable(run, self.dialect());
+            }
         };
         if decision.refusal().is_none() && filing.kind != IntentKind::Startup {
             let referred = self.context.names.referred(effects(&known));
             self.context.announce(&known, &referred);
         }
         let mut run = Run::new(filing.kind, known, intent, self.now.mono_ns);
+        if filing.kind == IntentKind::Prepare && self.dialect() != Dialect::Postgres {
+            run.database = self.context.subject.database.as_str().into();
+        }
         run.name = filing.prepared_name.into();
         run.event = event;
         run.prepare = prepare.cloned();
         if unknown {
-            return enforce::unknown_prepared(decision, event, run);
+            return enforce::unknown_prepared(decision, event, run, self.dialect());
         }
-        enforce::verdict(decision, event, run)
+        enforce::verdict(decision, event, run, self.dialect())
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.context.subject.dialect
     }
 
     fn file(
@@ -388,7 +229,11 @@ impl Bench<'_> {
             self.record.transactions = self.record.transactions.saturating_add(1);
         }
         let sources = &worker.shared.config.end_user;
-        let claims = end_user::claims(filing.comment.unwrap_or_default(), &sources.comment_keys);
+        let comment = filing.comment.unwrap_or_default();
+        let claims = filing
+            .claims
+            .clone()
+            .or_comment(comment, &sources.comment_keys);
         let intent = Intent {
             session: self.session,
             number: self.record.statements,
@@ -407,17 +252,12 @@ impl Bench<'_> {
             end_user: claims
                 .end_user
                 .as_deref()
-                .map(|name| end_user::claimed(name, EndUserSource::Comment)),
+                .map(|name| end_user::claimed(name, claims.source)),
             role: None,
             trace: claims.trace,
         };
         Ok((lane.append(&Entry::Intent(intent))?, event))
     }
-}
-
-/// A name as SQL quotes it.
-fn quoted(name: &[u8]) -> String {
-    format!("\"{}\"", String::from_utf8_lossy(name).replace('"', "\"\""))
 }
 
 /// An analysis that no cache holds.

@@ -5,9 +5,9 @@ use sqlward_policy::{
     Policy, Standing, Subject,
     rule::subject::EndUser,
     statement::{Known, facts::SessionEffect},
-    vocabulary::Unreadable,
+    vocabulary::{Dialect, Unreadable},
 };
-use sqlward_wire::{TxStatus, pg};
+use sqlward_wire::TxStatus;
 
 use super::{
     identity::{Identity, may_change_role},
@@ -30,8 +30,47 @@ pub(crate) struct Context {
     /// The end user that the application's name tells.
     application_user: Option<String>,
     source: EndUserSource,
+    /// The end user that the connection's attributes name.
+    attribute: Option<String>,
     /// A statement that may have changed how texts are read has been forwarded, and the server has not reported yet.
     may_read_differently: bool,
+}
+
+/// Who a client says it is.
+#[derive(Debug)]
+pub(crate) struct Introduction {
+    /// The user that it logs in as.
+    pub(crate) user: String,
+    /// The database; empty for none.
+    pub(crate) database: String,
+    /// The application's name; empty if it gives none.
+    pub(crate) application: String,
+    /// The role whose rights hold at first.
+    pub(crate) role: FirstRole,
+    /// The end user that the connection's attributes name.
+    pub(crate) end_user: Option<String>,
+}
+
+impl Introduction {
+    /// The subject that `subject` becomes with it.
+    pub(crate) fn over(&self, subject: &Subject) -> Subject {
+        Subject {
+            user: self.user.clone(),
+            role: (self.role == FirstRole::User).then(|| self.user.clone()),
+            database: self.database.clone(),
+            application: self.application.clone(),
+            ..subject.clone()
+        }
+    }
+}
+
+/// The role whose rights hold at the start of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FirstRole {
+    /// The user's own.
+    User,
+    /// The client asks for another one; which one is for the server to say.
+    Unknown,
 }
 
 /// Where end users are looked for, besides comments.
@@ -53,31 +92,25 @@ impl Context {
             standing: None,
             application_user: None,
             source: EndUserSource::Setting,
+            attribute: None,
             may_read_differently: false,
         }
     }
 
-    /// Take in who the client says it is (PostgreSQL manual, StartupMessage): no database, or an empty name, is the user's.
-    pub(crate) fn introduce(&mut self, parameters: &pg::StartupParameters<'_>) {
-        let text = |name: &[u8]| {
-            let value = parameters.value(name);
-            value.map(|value| String::from_utf8_lossy(value).into_owned())
-        };
-        let user = text(b"user").unwrap_or_default();
-        // A role can be set from the start; which one is for the server to say.
-        let options = text(b"options").unwrap_or_default().to_lowercase();
-        let guessed = parameters.clone().any(|(name, _)| {
-            name.eq_ignore_ascii_case(b"role")
-                || name.eq_ignore_ascii_case(b"session_authorization")
-        });
-        // The server undoes backslashes in options before it reads them.
-        let named = ["role", "session_auth", "session-auth", "\\"];
-        let known = !guessed && !named.iter().any(|word| options.contains(word));
-        self.identity = Identity::of(&user, known.then_some(user.as_str()));
+    /// Take in who the client says it is.
+    pub(crate) fn introduce(&mut self, introduction: Introduction) {
+        let Introduction {
+            user,
+            database,
+            application,
+            role,
+            end_user,
+        } = introduction;
+        self.attribute = end_user;
+        self.identity = Identity::of(&user, (role == FirstRole::User).then_some(user.as_str()));
         let subject = &mut self.subject;
-        let database = text(b"database").filter(|name| !name.is_empty());
-        subject.database = database.unwrap_or_else(|| user.clone());
-        subject.application = text(b"application_name").unwrap_or_default();
+        subject.database = database;
+        subject.application = application;
         self.application_user =
             end_user::in_application_name(&subject.application).map(String::from);
         subject.role = self.identity.role().map(String::from);
@@ -119,6 +152,41 @@ impl Context {
         before
     }
 
+    /// The server's dialect has turned out.
+    pub(crate) fn speak(&mut self, dialect: Dialect) {
+        self.subject.dialect = dialect;
+        self.standing = None;
+    }
+
+    /// The current database. Returns whether it is another one.
+    pub(crate) fn database(&mut self, database: String) -> bool {
+        if self.subject.database == database {
+            return false;
+        }
+        self.subject.database = database;
+        self.standing = None;
+        true
+    }
+
+    /// Put the session into `database` for a judgement. Returns where it was, if that is elsewhere.
+    pub(crate) fn put_in_database(&mut self, database: &str) -> Option<String> {
+        if self.subject.database == database {
+            return None;
+        }
+        self.standing = None;
+        Some(std::mem::replace(
+            &mut self.subject.database,
+            database.to_owned(),
+        ))
+    }
+
+    /// The server has told which role's rights hold; `None`: several roles' do.
+    pub(crate) fn told_role(&mut self, role: Option<&str>) {
+        let user = &self.subject.user;
+        self.identity = Identity::of(user, role);
+        self.role(role.map(String::from));
+    }
+
     /// The role holds (again).
     pub(crate) fn role(&mut self, role: Option<String>) {
         if self.subject.role != role {
@@ -137,13 +205,22 @@ impl Context {
 
     /// Before a statement leaves: take note of what it may do to the session.
     pub(crate) fn announce(&mut self, known: &Known, referred: &Referred) {
-        self.names.announce(effects(known));
+        let database = match self.subject.dialect {
+            Dialect::Postgres => None,
+            Dialect::Mysql | Dialect::Mariadb => Some(&*self.subject.database),
+        };
+        self.names.announce(effects(known), database);
         let all = || effects(known).chain(referred.effects());
         self.may_read_differently |= all().any(may_change_reading);
         if may_change_role(all()) {
             self.identity.announce();
             self.role(None);
         }
+    }
+
+    /// After a statement succeeded: forget the names that it has freed.
+    pub(crate) fn apply_names(&mut self, known: &Known) {
+        self.names.apply(effects(known));
     }
 
     /// After a statement succeeded: take over what it did to the session.
@@ -180,6 +257,10 @@ impl Context {
         let set = self.identity.end_user().filter(|_| sources.setting);
         let found = match set {
             Some(name) => Some((name, EndUserSource::Setting)),
+            None if self.attribute.is_some() => self
+                .attribute
+                .as_deref()
+                .map(|name| (name, EndUserSource::Attribute)),
             None if sources.application_name => self
                 .application_user
                 .as_deref()
@@ -245,6 +326,7 @@ fn may_change_reading(effect: &SessionEffect) -> bool {
         SessionEffect::Prepare { .. }
         | SessionEffect::Declare { .. }
         | SessionEffect::Use(_)
+        | SessionEffect::ReadFile(_)
         | SessionEffect::Deallocate(_) => false,
     }
 }

@@ -1,4 +1,4 @@
-//! What the core reports, brought into context, record and metrics.
+//! What the cores of both protocols report, brought into context, record and metrics.
 
 use std::{rc::Rc, time::Duration};
 
@@ -6,89 +6,36 @@ use sqlward_audit_store::{
     journal::JournalError,
     record::{IntentKind, SessionId},
 };
-use sqlward_policy::statement::{Encoding, Known, LexState};
-use sqlward_wire::{CloseReason, Completion, Event, Outcome, pg};
+use sqlward_policy::statement::{Known, LexState};
+use sqlward_wire::{CloseReason, Completion, Outcome, SqlState};
 
-use super::{
-    Context, Next, Session, Tag,
-    context::EndUserSources,
-    names::{Renamed, renamed},
-};
-use crate::{
-    analysts::Channel,
-    audit, enforce,
-    inspect::{Bench, Judged},
-    record::SessionRecord,
-    worker::Worker,
-};
+use super::{Context, Session, Tag, Timing, context::EndUserSources, protocol::Protocol};
+use crate::{analysts::Channel, audit, inspect::fresh, record::SessionRecord, worker::Worker};
 
-impl Session {
-    /// Judge the held message; `analysed` is what an analysis elsewhere has found.
-    pub(super) fn inspect(&mut self, analysed: Option<Rc<Known>>) -> Option<Next> {
-        let policy = self.worker.policy();
-        let now = self.moment();
-        let held = self.wire.held()?;
-        if let pg::Held::Startup { replication, .. } = &held {
-            self.channel = match replication {
-                Some(_) => Channel::Replication,
-                None => Channel::Sql,
-            };
-            if !self.placed {
-                let message = "sorry, too many clients already";
-                self.abort(pg::SqlState::TOO_MANY_CONNECTIONS, message);
-                return None;
-            }
-        }
-        // Names change their meaning when a statement runs, not when it is prepared or bound.
-        let runs = matches!(held, pg::Held::Query { .. } | pg::Held::Execute { .. });
-        if let Some(status) = self.wire.tx_status() {
-            self.context.observe(status);
-        }
-        if self.context.refresh(end_user_sources(&self.worker)) && self.timing.established {
-            tell_context(&self.worker, &self.context, &self.record);
-        }
-        let mut bench = Bench {
-            worker: &self.worker,
-            policy: &policy,
-            session: self.id,
-            context: &mut self.context,
-            record: &mut self.record,
-            lex: LexState::Postgres(self.lex),
-            channel: self.channel,
-            status: self.wire.tx_status(),
-            now,
+impl<P: Protocol> Session<P> {
+    /// Analyse the text that `held` finds, on another thread, and remember what it says. `None`: the session ends, since
+    /// that can't be done, or there is no text any more.
+    pub(super) async fn analyse_elsewhere(
+        &mut self,
+        channel: Channel,
+        held: impl Fn(&Self) -> Option<(Box<[u8]>, LexState)>,
+    ) -> Option<Rc<Known>> {
+        let worker = Rc::clone(&self.worker);
+        let turn = worker.analysts.turn().await?;
+        // Copied only now: of those that wait, the texts are where they were read into.
+        let (text, lex) = held(self)?;
+        let analysis = turn.analyse(text.clone(), lex, channel).await;
+        self.tick();
+        let Some(analysis) = analysis else {
+            let message = "statement analysis is not available";
+            self.abort(SqlState::INTERNAL_ERROR, message);
+            return None;
         };
-        let verdict = match bench.judge(held, analysed) {
-            Judged::Verdict(verdict) => verdict,
-            Judged::Long => return Some(Next::Analyse),
-        };
-        let ran = match &verdict {
-            enforce::Verdict::Forward { tag, .. } if runs => Some(Rc::clone(&tag.known)),
-            enforce::Verdict::Forward { .. } | enforce::Verdict::Refuse { .. } => None,
-        };
-        self.tell(Event::Verdict(verdict));
-        for renamed in ran.iter().flat_map(|known| renamed(known)) {
-            match renamed {
-                Renamed::Prepared(name) => self.wire.forget_prepared(name.map(str::as_bytes)),
-                Renamed::Portal(name) => self.wire.forget_portals(name.map(str::as_bytes)),
-                Renamed::Fetched(name) => self.wire.mark_portal_executed(name.as_bytes()),
-            }
-        }
-        None
-    }
-
-    /// The text of the held message, for an analysis elsewhere.
-    pub(super) fn held_text(&self) -> Option<(Box<[u8]>, LexState)> {
-        match self.wire.held()? {
-            pg::Held::Query { text, .. } | pg::Held::Parse { text, .. } => {
-                Some((text.into(), LexState::Postgres(self.lex)))
-            }
-            pg::Held::Startup { .. }
-            | pg::Held::Bind { .. }
-            | pg::Held::Execute { .. }
-            | pg::Held::FunctionCall { .. }
-            | pg::Held::TooLarge { .. } => None,
-        }
+        self.worker.shared.metrics.analyses_total.inc();
+        Some(match channel {
+            Channel::Sql => worker.reader.borrow_mut().remember(&text, &lex, analysis),
+            Channel::Replication => fresh(analysis),
+        })
     }
 
     pub(super) fn outcome(&mut self, outcome: &Outcome<Tag>) {
@@ -104,49 +51,8 @@ impl Session {
             .shared
             .metrics
             .finished(duration, outcome.rows, failed);
-        match outcome.completion {
-            Completion::Prepared => {
-                self.context
-                    .names
-                    .prepared(&run.name, &run.known.analysis.facts);
-            }
-            Completion::Done => self.context.apply(&run.known),
-            Completion::Failed => self.context.failed(),
-            Completion::Suspended
-            | Completion::Refused
-            | Completion::Skipped
-            | Completion::Unexecuted
-            | Completion::Lost => {}
-        }
-        // The extended protocol's answers don't tell the state: it is observed before the next statement is judged.
-        if let Some(status) = outcome.tx {
-            self.context.observe(status);
-        }
+        P::ended(self, outcome);
         self.refresh();
-    }
-
-    /// The implicit transaction of a pipeline could not be committed at its Sync: what it did is undone.
-    pub(super) fn commit_failed(&mut self, sqlstate: pg::SqlState) {
-        self.worker.shared.metrics.errors_total.inc();
-        self.context.failed();
-        tracing::info!(session = self.id.0, %sqlstate, "a pipeline's commit failed at its Sync");
-    }
-
-    /// The server has taken back what a pipeline did before something in it failed: their records, which say
-    /// `done` as the server did, are told to be of no effect.
-    pub(super) fn undone(&self, sqlstate: pg::SqlState, runs: &[Tag], more: u64) {
-        let generation = self.worker.policy().generation;
-        let written = audit::undone(
-            &mut self.worker.lane.borrow_mut(),
-            &audit::Undone {
-                session: self.id,
-                sqlstate,
-                runs,
-                more,
-                generation,
-            },
-        );
-        self.unrecorded(written);
     }
 
     pub(super) fn established(&mut self) {
@@ -161,44 +67,32 @@ impl Session {
         self.timing.timer = idle.map(|limit| Box::pin(tokio::time::sleep(limit)));
         self.context.refresh(end_user_sources(&self.worker));
         if self.context.acts_for().is_some() {
-            tell_context(&self.worker, &self.context, &self.record);
+            self.tell_context();
         }
+        P::established(self);
     }
 
-    pub(super) fn parameter_changed(&mut self, name: &[u8]) {
-        let value = self.wire.parameter(name).unwrap_or_default();
-        match name {
-            b"standard_conforming_strings" => self.lex.standard_conforming_strings = value == b"on",
-            b"client_encoding" => self.lex.encoding = Encoding::from_postgres_name(value),
-            b"application_name" => {
-                let changed = self.context.application(value);
-                if changed && self.timing.established {
-                    tell_context(&self.worker, &self.context, &self.record);
-                }
-            }
-            b"session_authorization" if self.timing.established => {
-                self.context.session_user(&String::from_utf8_lossy(value));
-            }
-            b"session_authorization" => self.context.begins_as(&String::from_utf8_lossy(value)),
-            // Reported for the client's sake; nothing here depends on it.
-            _ => {}
-        }
-        self.refresh();
+    /// Record that the session's subject has changed.
+    pub(super) fn tell_context(&self) {
+        tell_context(&self.worker, &self.context, &self.record, &self.timing);
     }
 
     /// Whom the session acts for, or as, may have changed: say so where it counts.
-    fn refresh(&mut self) {
-        if self.context.refresh(end_user_sources(&self.worker)) && self.timing.established {
-            tell_context(&self.worker, &self.context, &self.record);
-        }
+    pub(super) fn refresh(&mut self) {
+        refresh(&self.worker, &mut self.context, &self.record, &self.timing);
     }
 
+    /// Record that a client has connected, unless that is done.
     pub(super) fn started(&mut self) {
-        let written = self.record.started(&mut self.worker.lane.borrow_mut());
+        let dialect = self.context.subject.dialect;
+        let written = self
+            .record
+            .started(&mut self.worker.lane.borrow_mut(), dialect);
         self.unrecorded(written);
     }
 
     pub(super) fn ended(&mut self, reason: &CloseReason) {
+        self.started();
         if let CloseReason::Violation(error) = reason {
             self.worker.shared.metrics.violations_total.inc();
             tracing::warn!(session = self.id.0, client = %self.record.client(), %error, "session ended");
@@ -210,13 +104,28 @@ impl Session {
         self.unrecorded(written);
     }
 
-    fn unrecorded(&self, written: Result<(), JournalError>) {
+    pub(super) fn unrecorded(&self, written: Result<(), JournalError>) {
         unrecorded(&self.worker, self.id, written);
     }
 }
 
-/// Record that a session's subject has changed.
-fn tell_context(worker: &Worker, context: &Context, record: &SessionRecord) {
+/// Whom the session acts for, or as, may have changed: say so where it counts.
+pub(super) fn refresh(
+    worker: &Worker,
+    context: &mut Context,
+    record: &SessionRecord,
+    timing: &Timing,
+) {
+    if context.refresh(end_user_sources(worker)) {
+        tell_context(worker, context, record, timing);
+    }
+}
+
+/// Record that a session's subject has changed. Before it stands, its own record will tell.
+fn tell_context(worker: &Worker, context: &Context, record: &SessionRecord, timing: &Timing) {
+    if !timing.established {
+        return;
+    }
     let written = {
         let mut lane = worker.lane.borrow_mut();
         record.context(&mut lane, &context.subject, context.acts_for())

@@ -127,6 +127,7 @@ impl Identity {
                 | SessionEffect::Cursor(_)
                 | SessionEffect::Deallocate(_)
                 | SessionEffect::Use(_)
+                | SessionEffect::ReadFile(_)
                 | SessionEffect::MayChangeSettings => {}
             }
         }
@@ -190,6 +191,7 @@ pub(crate) fn may_change_role<'a>(mut effects: impl Iterator<Item = &'a SessionE
         | SessionEffect::Cursor(_)
         | SessionEffect::Deallocate(_)
         | SessionEffect::Use(_)
+        | SessionEffect::ReadFile(_)
         | SessionEffect::MayChangeSettings => false,
     })
 }

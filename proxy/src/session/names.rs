@@ -4,10 +4,10 @@ use std::{collections::HashMap, rc::Rc};
 
 use sqlward_policy::{
     statement::{
-        Facts, Known,
+        Facts, Known, Name,
         facts::{SessionEffect, StatementFacts},
     },
-    vocabulary::Verb,
+    vocabulary::{ObjectKind, Verb},
 };
 
 /// Names that a session may define.
@@ -84,10 +84,11 @@ impl Names {
                     referred.unknown |= self.overflowed;
                 }
                 SessionEffect::Set { .. }
-                | SessionEffect::Use(_)
                 | SessionEffect::Reset(_)
                 | SessionEffect::Discard
                 | SessionEffect::Deallocate(_)
+                | SessionEffect::Use(_)
+                | SessionEffect::ReadFile(_)
                 | SessionEffect::MayChangeSettings => {}
             }
         }
@@ -96,18 +97,27 @@ impl Names {
 
     /// Before a statement leaves: remember the names that it may define. A name keeps every body that it may stand for,
     /// since only the server knows which PREPARE succeeded.
-    pub(crate) fn announce<'a>(&mut self, effects: impl Iterator<Item = &'a SessionEffect>) {
+    ///
+    /// `database`: where unqualified names of a prepared body lie for good, whatever is current when it is executed (MySQL).
+    pub(crate) fn announce<'a>(
+        &mut self,
+        effects: impl Iterator<Item = &'a SessionEffect>,
+        database: Option<&str>,
+    ) {
         for effect in effects {
             match effect {
-                SessionEffect::Prepare { name, body } => self.prepare(name, only(body)),
+                SessionEffect::Prepare { name, body } => {
+                    self.prepare(name, qualified(only(body), database));
+                }
                 SessionEffect::Declare { name, body } => self.open(name, only(body)),
                 SessionEffect::Set { .. }
-                | SessionEffect::Use(_)
                 | SessionEffect::Reset(_)
                 | SessionEffect::Discard
                 | SessionEffect::Execute(_)
                 | SessionEffect::Cursor(_)
                 | SessionEffect::Deallocate(_)
+                | SessionEffect::Use(_)
+                | SessionEffect::ReadFile(_)
                 | SessionEffect::MayChangeSettings => {}
             }
         }
@@ -126,6 +136,7 @@ impl Names {
                 SessionEffect::Prepare { name, body } => self.prepare(name, only(body)),
                 SessionEffect::Set { .. }
                 | SessionEffect::Use(_)
+                | SessionEffect::ReadFile(_)
                 | SessionEffect::Reset(_)
                 | SessionEffect::Declare { .. }
                 | SessionEffect::Execute(_)
@@ -206,6 +217,7 @@ pub(crate) fn renamed(known: &Known) -> impl Iterator<Item = Renamed<'_>> {
             SessionEffect::Discard => [Some(Renamed::Prepared(None)), Some(Renamed::Portal(None))],
             SessionEffect::Set { .. }
             | SessionEffect::Use(_)
+            | SessionEffect::ReadFile(_)
             | SessionEffect::Reset(_)
             | SessionEffect::Execute(_)
             | SessionEffect::MayChangeSettings => [None, None],
@@ -229,6 +241,36 @@ fn weight(statement: &StatementFacts) -> usize {
     4 + lists + statement.effects.len()
 }
 
+/// The same facts, with tables and routines without a schema in `database`.
+fn qualified(mut facts: Facts, database: Option<&str>) -> Facts {
+    let Some(database) = database.filter(|database| !database.is_empty()) else {
+        return facts;
+    };
+    let put = |name: &mut Name| {
+        name.schema.get_or_insert_with(|| database.into());
+    };
+    for statement in &mut facts.statements {
+        for object in &mut statement.objects {
+            match object.kind {
+                ObjectKind::Relation | ObjectKind::Routine => put(&mut object.name),
+                ObjectKind::Schema
+                | ObjectKind::Database
+                | ObjectKind::Role
+                | ObjectKind::Extension
+                | ObjectKind::Foreign
+                | ObjectKind::Setting
+                | ObjectKind::Type
+                | ObjectKind::Other => {}
+            }
+        }
+        let columns = statement.columns.iter_mut();
+        columns
+            .filter_map(|column| column.table.as_mut())
+            .for_each(put);
+    }
+    facts
+}
+
 /// The facts of a text that is this statement alone.
 fn only(body: &StatementFacts) -> Facts {
     Facts {
@@ -249,8 +291,8 @@ mod tests {
     #[test]
     fn a_name_stands_for_every_body_that_may_have_been_prepared() {
         let mut names = Names::default();
-        names.announce(effects("PREPARE s AS SELECT 1").iter());
-        names.announce(effects("PREPARE s AS DELETE FROM t").iter());
+        names.announce(effects("PREPARE s AS SELECT 1").iter(), None);
+        names.announce(effects("PREPARE s AS DELETE FROM t").iter(), None);
         let referred = names.referred(effects("EXECUTE s").iter());
         assert_eq!((referred.bodies.len(), referred.unknown), (2, false));
         names.apply(effects("DEALLOCATE s").iter());
@@ -272,7 +314,7 @@ mod tests {
     #[test]
     fn what_the_server_prepared_by_protocol_is_all_that_a_name_stands_for() {
         let mut names = Names::default();
-        names.announce(effects("PREPARE s AS DELETE FROM t").iter());
+        names.announce(effects("PREPARE s AS DELETE FROM t").iter(), None);
         names.prepared(b"s", &facts("SELECT 2"));
         assert_eq!(names.referred(effects("EXECUTE s").iter()).bodies.len(), 1);
     }
@@ -295,7 +337,10 @@ mod tests {
     fn too_many_names_are_unknown_not_forgotten() {
         let mut names = Names::default();
         for number in 0..=MAX_NAMES {
-            names.announce(effects(&format!("PREPARE s{number} AS SELECT 1")).iter());
+            names.announce(
+                effects(&format!("PREPARE s{number} AS SELECT 1")).iter(),
+                None,
+            );
         }
         assert!(names.referred(effects("EXECUTE s0").iter()).unknown);
     }
@@ -309,11 +354,11 @@ mod tests {
             .join(",");
         let body = effects(&format!("PREPARE s AS SELECT {columns} FROM t"));
         for _ in 0..100 {
-            names.announce(body.iter());
+            names.announce(body.iter(), None);
         }
         for number in 0..100 {
             let body = effects(&format!("PREPARE s{number} AS SELECT {columns} FROM t"));
-            names.announce(body.iter());
+            names.announce(body.iter(), None);
         }
         assert!(names.overflowed && names.weight <= MAX_WEIGHT);
     }

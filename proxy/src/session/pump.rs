@@ -2,10 +2,13 @@
 
 use std::task::{Context as Task, Poll, Waker};
 
-use sqlward_wire::{Event, Pipe, TxStatus, pg};
+use sqlward_wire::{Event, Pipe, SqlState, TxStatus};
 use tokio::time::Instant;
 
-use super::{Next, Session};
+use super::{
+    Next, Session,
+    protocol::{Core, Protocol},
+};
 use crate::tls::Stream;
 
 /// What one look at something gave.
@@ -93,7 +96,7 @@ impl Socket {
     }
 }
 
-impl Session {
+impl<P: Protocol> Session<P> {
     /// Move bytes and judge statements until something has to be waited for.
     pub(super) fn pump(&mut self, cx: &mut Task<'_>) -> Poll<Next> {
         self.tick();
@@ -113,11 +116,8 @@ impl Session {
             }
             if self.must_end(cx) == Step::Waiting {
                 self.sleep(cx.waker());
-                for pipe in [&mut self.wire.client, &mut self.wire.server] {
-                    if pipe.capacity() > Pipe::SMALL {
-                        pipe.release_idle();
-                    }
-                }
+                release_idle(self.wire.client());
+                release_idle(self.wire.server());
                 return Poll::Pending;
             }
         }
@@ -135,7 +135,7 @@ impl Session {
     fn write(&mut self, cx: &mut Task<'_>) -> Step {
         let mut step = Step::Waiting;
         if let Some(server) = &mut self.server {
-            match server.write(&mut self.wire.client, cx) {
+            match server.write(self.wire.client(), cx) {
                 Ok(Step::Moved) => step = Step::Moved,
                 Ok(Step::Waiting) => {}
                 Err(()) if server.ended => {}
@@ -145,7 +145,7 @@ impl Session {
                 }
             }
         }
-        match self.client.write(&mut self.wire.server, cx) {
+        match self.client.write(self.wire.server(), cx) {
             Ok(Step::Moved) => Step::Moved,
             Err(()) if !self.client.ended => {
                 self.client.ended = true;
@@ -159,7 +159,7 @@ impl Session {
     /// After a failed write: what the server had to say before it closed is taken in before its end is told.
     fn drain_server(&mut self, cx: &mut Task<'_>) {
         while let Some(server) = &mut self.server {
-            match server.read(&mut self.wire.server, cx) {
+            match server.read(self.wire.server(), cx) {
                 Poll::Ready(Ok(read)) => self.tell(Event::ServerBytes(read)),
                 Poll::Ready(Err(())) | Poll::Pending => {
                     server.ended = true;
@@ -173,7 +173,7 @@ impl Session {
     fn read(&mut self, cx: &mut Task<'_>) -> Step {
         let mut step = Step::Waiting;
         if let Some(server) = &mut self.server {
-            match server.read(&mut self.wire.server, cx) {
+            match server.read(self.wire.server(), cx) {
                 Poll::Ready(Ok(read)) => {
                     self.tell(Event::ServerBytes(read));
                     step = Step::Moved;
@@ -185,7 +185,7 @@ impl Session {
                 Poll::Pending => {}
             }
         }
-        match self.client.read(&mut self.wire.client, cx) {
+        match self.client.read(self.wire.client(), cx) {
             Poll::Ready(Ok(read)) => {
                 self.tell(Event::ClientBytes(read));
                 Step::Moved
@@ -208,7 +208,7 @@ impl Session {
         let draining = self.worker.shared.is_draining() && between && self.timing.established;
         if self.worker.aborting.get() || draining {
             return self.end(
-                pg::SqlState::ADMIN_SHUTDOWN,
+                SqlState::ADMIN_SHUTDOWN,
                 "terminating connection: sqlward is shutting down",
             );
         }
@@ -220,7 +220,7 @@ impl Session {
         }
         if !self.timing.established {
             return self.end(
-                pg::SqlState::ADMIN_SHUTDOWN,
+                SqlState::ADMIN_SHUTDOWN,
                 "terminating connection: authentication took too long",
             );
         }
@@ -232,7 +232,7 @@ impl Session {
             std::time::Duration::from_nanos(self.now_ns.saturating_sub(self.timing.active_ns));
         if idle >= limit && self.wire.awaits_client() {
             return self.end(
-                pg::SqlState::IDLE_SESSION_TIMEOUT,
+                SqlState::IDLE_SESSION_TIMEOUT,
                 "terminating connection due to idle-session timeout",
             );
         }
@@ -243,7 +243,7 @@ impl Session {
         Step::Moved
     }
 
-    fn end(&mut self, sqlstate: pg::SqlState, message: &str) -> Step {
+    fn end(&mut self, sqlstate: SqlState, message: &str) -> Step {
         self.timing.ending = true;
         self.abort(sqlstate, message);
         Step::Moved
@@ -252,10 +252,10 @@ impl Session {
     /// Write what is left to say to both ends, and close them.
     pub(super) fn farewell(&mut self, cx: &mut Task<'_>) -> Poll<()> {
         let server = match &mut self.server {
-            Some(server) => server.said(&mut self.wire.client, cx),
+            Some(server) => server.said(self.wire.client(), cx),
             None => true,
         };
-        let client = self.client.said(&mut self.wire.server, cx);
+        let client = self.client.said(self.wire.server(), cx);
         if !(server && client) {
             return Poll::Pending;
         }
@@ -268,5 +268,12 @@ impl Session {
         } else {
             Poll::Ready(())
         }
+    }
+}
+
+/// Give back the memory that a pipe without traffic does not need.
+fn release_idle(pipe: &mut Pipe) {
+    if pipe.capacity() > Pipe::SMALL {
+        pipe.release_idle();
     }
 }

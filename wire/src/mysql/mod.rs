@@ -7,7 +7,8 @@
 //! * The server speaks first: a new session asks for [`Connect`](crate::Action::Connect) at once, and
 //!   for a verdict on the login when it is in (`Held::Startup`). Until then nothing but the
 //!   greeting has passed.
-//! * [`StartTls`](crate::Action::StartTls) of the server's leg comes behind the login's verdict.
+//! * [`StartTls`](crate::Action::StartTls) of the server's leg comes behind the login's verdict; of the client's leg,
+//!   the handshake begins with [`take_tls_preamble`](Session::take_tls_preamble), which may be empty.
 //! * [`Established`](crate::Action::Established), and [`SessionReset`](crate::Action::SessionReset) after
 //!   COM_CHANGE_USER and COM_RESET_CONNECTION: what the caller [asks](Session::ask) before it polls
 //!   again goes to the server before the client's next command; so does what it asks at any time

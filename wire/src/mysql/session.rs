@@ -234,6 +234,22 @@ impl<P, T: Clone> Session<P, T> {
         self.view().ok().flatten()
     }
 
+    /// Takes out what the client has sent behind its SSLRequest, after [`Action::StartTls`] of its leg: the
+    /// beginning of the TLS handshake, which no client waits with.
+    pub fn take_tls_preamble(&mut self) -> Vec<u8> {
+        match self.phase {
+            Phase::ExpectClientTls => self.client.take_unjudged(),
+            Phase::ExpectServer
+            | Phase::ExpectGreeting
+            | Phase::ExpectLogin
+            | Phase::ExpectLoginVerdict
+            | Phase::ExpectServerTls
+            | Phase::ExpectAuthentication
+            | Phase::ExpectCommand
+            | Phase::Closed => Vec::new(),
+        }
+    }
+
     /// Asks the server on the caller's behalf, by a COM_QUERY that the client never sees; the answer comes
     /// as [`Action::Answered`], in the order asked. It goes out as soon as no command is at the server and before
     /// the client's next one; if a message is held, its verdict has to wait for the answer.

@@ -211,6 +211,7 @@ fn changes_reading(effect: &SessionEffect, lex: &MysqlLex) -> bool {
         | SessionEffect::Prepare { .. }
         | SessionEffect::Deallocate(_)
         | SessionEffect::Declare { .. }
+        | SessionEffect::ReadFile(_)
         | SessionEffect::Cursor(_) => false,
     }
 }

@@ -178,9 +178,7 @@ impl<P, T: Clone> Session<P, T> {
             if packet.length != FRONT {
                 return Err(InvalidMessage::Login.into());
             }
-            if bytes.len() > packet.total() {
-                return Err(client(Misbehaviour::PlaintextBehindTls));
-            }
+            // clients don't wait: what follows is the beginning of the handshake
             self.client.swallow(packet.total());
             self.phase = Phase::ExpectClientTls;
             self.out.push(Action::StartTls {

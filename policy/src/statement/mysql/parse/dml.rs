@@ -2,7 +2,8 @@
 
 use super::query::Place;
 use super::{Fault, Parse, Parser};
-use crate::statement::facts::Name;
+use crate::statement::facts::{Name, SessionEffect};
+use crate::statement::mysql::literal;
 use crate::statement::mysql::token::Kind;
 use crate::statement::mysql::truth;
 use crate::statement::mysql::word::Word as W;
@@ -301,7 +302,8 @@ impl Parser<'_> {
         self.draft.command(Verb::Load, Class::Write);
         self.eat_any(&[W::LowPriority, W::Concurrent]);
         self.eat(W::From);
-        if self.eat(W::Local) {
+        let local = self.eat(W::Local);
+        if local {
             self.draft.open_egress(Egress::LoadLocal);
         } else {
             self.draft.open_egress(Egress::LoadInfile);
@@ -310,7 +312,14 @@ impl Parser<'_> {
         if !self.eat_any(&[W::Infile, W::Url, W::S3]) {
             return Err(Fault::Syntax);
         }
+        let start = self.at;
         self.text_literal()?;
+        let file = self.tokens.get(start..self.at).unwrap_or_default();
+        let file = literal::content(self.text, file, self.lex).map(String::from_utf8);
+        if let (true, Some(Ok(file))) = (local, file) {
+            self.draft.literals = true;
+            self.draft.effect(SessionEffect::ReadFile(file.into()));
+        }
         while !self.at(W::Into) && !self.at_any(&[W::Replace, W::Ignore]) && !self.at_end() {
             self.at += 1;
         }

@@ -1,0 +1,320 @@
+//! MySQL's and MariaDB's commands: the texts that they bring, refer to or amount to.
+
+mod values;
+
+use std::rc::Rc;
+
+use smallvec::SmallVec;
+use sqlward_audit_store::record::{EndUserSource, IntentKind, Parameter, Text};
+use sqlward_policy::{
+    decide_startup,
+    statement::{ClientCharset, Known, LexState},
+    vocabulary::{Unreadable, Verb},
+};
+use sqlward_wire::{mysql, mysql::Command};
+
+use super::{Bench, Filing, Judged, protocol::protocol_request, text_of};
+use crate::{
+    audit::Secrecy,
+    end_user::{self, Claims},
+    enforce::Verdict,
+    session::{FirstRole, Introduction, Tag},
+};
+
+/// Whether a text whose reading depends on what is not known may wait for the server's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// The server is asked first.
+    Asks,
+    /// It was asked, or there is nothing to ask.
+    Stands,
+}
+
+impl Bench<'_> {
+    /// Judge what a MySQL session holds; `analysed` is what an analysis elsewhere has found. Whom a COM_CHANGE_USER would make
+    /// of the session is put into `next`.
+    pub(crate) fn judge_mysql(
+        &mut self,
+        held: mysql::Held<'_, Tag>,
+        doubt: Doubt,
+        analysed: Option<Rc<Known>>,
+        next: &mut Option<Introduction>,
+    ) -> Judged {
+        let verdict = match held {
+            mysql::Held::Startup(login) => {
+                self.record.protocol("10".to_owned());
+                self.context.introduce(self.introduction(&login));
+                self.start(false)
+            }
+            mysql::Held::ChangeUser(login) => self.change_user(&login, next),
+            mysql::Held::Query { text, attributes } => {
+                let claims = self.attribute_claims(attributes);
+                return self.command((IntentKind::Simple, text), claims, doubt, analysed);
+            }
+            mysql::Held::Prepare { text } => {
+                return self.command(
+                    (IntentKind::Prepare, text),
+                    Claims::default(),
+                    doubt,
+                    analysed,
+                );
+            }
+            mysql::Held::Execute {
+                statement,
+                prepared,
+                parameters,
+                own,
+                ..
+            } => {
+                let claims = self.attribute_claims(parameters.clone().skip(own.into()));
+                let own = parameters.take(own.into()).map(|one| (one.kind, one.value));
+                self.execution((IntentKind::Execute, statement), prepared, own, claims)
+            }
+            mysql::Held::BulkExecute {
+                statement,
+                prepared,
+                rows,
+            } => {
+                let kinds = rows.types().iter().copied().cycle();
+                let values = kinds.zip(rows.clone()).take(values::MAX_BULK_VALUES);
+                self.execution(
+                    (IntentKind::Execute, statement),
+                    prepared,
+                    values,
+                    Claims::default(),
+                )
+            }
+            mysql::Held::Fetch {
+                statement,
+                prepared,
+                ..
+            } => {
+                let none = std::iter::empty();
+                self.execution(
+                    (IntentKind::Fetch, statement),
+                    prepared,
+                    none,
+                    Claims::default(),
+                )
+            }
+            mysql::Held::InitDb { database } => {
+                return self.as_sql(b"USE ", database, b"", doubt);
+            }
+            mysql::Held::CreateDb { database } => {
+                return self.as_sql(b"CREATE DATABASE ", database, b"", doubt);
+            }
+            mysql::Held::DropDb { database } => {
+                return self.as_sql(b"DROP DATABASE ", database, b"", doubt);
+            }
+            // The columns of all names that fit the wildcard; it narrows nothing that matters here.
+            mysql::Held::FieldList { table, .. } => {
+                return self.as_sql(b"SHOW COLUMNS FROM ", table, b"", doubt);
+            }
+            mysql::Held::ProcessKill { thread } => {
+                let text = format!("KILL {thread}");
+                return self.sql(text.as_bytes(), None, doubt);
+            }
+            mysql::Held::SetOption { option } => {
+                let text = match option {
+                    0 => "COM_SET_OPTION multi-statements on",
+                    1 => "COM_SET_OPTION multi-statements off",
+                    _ => "COM_SET_OPTION",
+                };
+                let known = protocol_request(Verb::Set, text);
+                let decision = self.decide(&known, None);
+                self.conclude(known, decision, request(text), None)
+            }
+            mysql::Held::Admin { command, .. } => self.privileged(Verb::FunctionCall, command),
+            mysql::Held::Replication { command, .. } => self.privileged(Verb::Replication, command),
+            mysql::Held::TooLarge {
+                command,
+                length,
+                prefix,
+            } => self.command_too_large(command, length, prefix),
+        };
+        Judged::Verdict(verdict)
+    }
+
+    /// A text to run or to prepare.
+    fn command(
+        &mut self,
+        (kind, text): (IntentKind, &[u8]),
+        claims: Claims<'_>,
+        doubt: Doubt,
+        analysed: Option<Rc<Known>>,
+    ) -> Judged {
+        let Some(found) = self.read(text, analysed) else {
+            return Judged::Long;
+        };
+        if is_unsettled(&found.0) && doubt == Doubt::Asks {
+            return Judged::Ask;
+        }
+        Judged::Verdict(self.statement((kind, b""), text, found, (None, claims)))
+    }
+
+    /// A command that amounts to SQL about something named.
+    fn as_sql(&mut self, head: &[u8], name: &[u8], tail: &[u8], doubt: Doubt) -> Judged {
+        let quoted: Vec<u8> = name
+            .iter()
+            .flat_map(|&byte| std::iter::repeat_n(byte, if byte == b'`' { 2 } else { 1 }))
+            .collect();
+        let text = [head, b"`", &quoted, b"`", tail].concat();
+        // Where a backquote may be half a character, doubling it may change the name.
+        let torn = name.contains(&b'`') && !name.is_ascii() && !self.is_ascii_safe();
+        self.sql(&text, torn.then_some(Unreadable::Encoding), doubt)
+    }
+
+    fn sql(&mut self, text: &[u8], unreadable: Option<Unreadable>, doubt: Doubt) -> Judged {
+        let Some(found) = self.read(text, None) else {
+            return Judged::Long;
+        };
+        if is_unsettled(&found.0) && doubt == Doubt::Asks {
+            return Judged::Ask;
+        }
+        let given = (unreadable, Claims::default());
+        Judged::Verdict(self.statement((IntentKind::Command, b""), text, found, given))
+    }
+
+    /// A prepared statement to be executed, or fetched from: judged again, where its unqualified names were resolved.
+    fn execution<'v>(
+        &mut self,
+        (kind, statement): (IntentKind, u32),
+        prepare: &Tag,
+        values: impl Iterator<Item = (mysql::Type, mysql::Value<'v>)>,
+        claims: Claims<'_>,
+    ) -> Verdict {
+        let known = Rc::clone(&prepare.known);
+        let limits = &self.worker.shared.config.limits;
+        let rendered = values::render(values, limits.max_recorded_parameter_bytes);
+        let secrecy = Secrecy::of(&known);
+        let parameters: SmallVec<[Parameter<'_>; 8]> = rendered
+            .iter()
+            .map(|value| value.parameter(secrecy))
+            .collect();
+        let name = statement.to_string();
+        let filing = Filing {
+            parameters: &parameters,
+            prepared_name: name.as_bytes(),
+            claims,
+            ..Filing::new(kind, text_of(prepare))
+        };
+        let here = self.context.put_in_database(&prepare.database);
+        let decision = self.decide(&known, None);
+        if let Some(here) = here {
+            self.context.put_in_database(&here);
+        }
+        self.conclude(known, decision, filing, Some(prepare))
+    }
+
+    /// COM_CHANGE_USER: another session begins in this one's place.
+    fn change_user(
+        &mut self,
+        login: &mysql::Login<'_>,
+        next: &mut Option<Introduction>,
+    ) -> Verdict {
+        let introduction = self.introduction(login);
+        let subject = introduction.over(&self.context.subject);
+        let decision = decide_startup(self.policy, &subject, false, self.now.timestamp());
+        let text = format!("COM_CHANGE_USER {}", introduction.user);
+        let known = protocol_request(Verb::Empty, "COM_CHANGE_USER");
+        *next = Some(introduction);
+        self.conclude(known, decision, request(&text), None)
+    }
+
+    /// A command that no SQL says, and that no rule allows unless it names the verb.
+    fn privileged(&mut self, verb: Verb, command: Command) -> Verdict {
+        let known = protocol_request(verb, command.name());
+        let decision = self.decide(&known, None);
+        self.conclude(known, decision, request(command.name()), None)
+    }
+
+    fn command_too_large(&mut self, command: Command, length: u64, prefix: &[u8]) -> Verdict {
+        // Only texts may be looked at: what is bound is not for the record of a statement.
+        let (kind, glance) = match command {
+            Command::Query => (IntentKind::Simple, prefix),
+            Command::Prepare => (IntentKind::Prepare, prefix),
+            Command::Execute | Command::BulkExecute => (IntentKind::Execute, &[][..]),
+            Command::Fetch => (IntentKind::Fetch, &[][..]),
+            Command::Quit
+            | Command::InitDb
+            | Command::FieldList
+            | Command::CreateDb
+            | Command::DropDb
+            | Command::Refresh
+            | Command::Shutdown
+            | Command::Statistics
+            | Command::ProcessInfo
+            | Command::ProcessKill
+            | Command::Debug
+            | Command::Ping
+            | Command::ChangeUser
+            | Command::BinlogDump
+            | Command::RegisterSlave
+            | Command::SendLongData
+            | Command::Close
+            | Command::Reset
+            | Command::SetOption
+            | Command::BinlogDumpGtid
+            | Command::ResetConnection => (IntentKind::Command, &[][..]),
+        };
+        self.refuse_too_large(kind, length, glance)
+    }
+
+    /// Who the client says it is.
+    fn introduction(&self, login: &mysql::Login<'_>) -> Introduction {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let keys = &self.worker.shared.config.end_user.attribute_keys;
+        let end_user = keys
+            .iter()
+            .find_map(|key| login.attributes.value(key.as_bytes()))
+            .and_then(end_user::name_in);
+        Introduction {
+            user: text(login.user),
+            database: text(login.database),
+            application: login
+                .attributes
+                .value(b"program_name")
+                .map_or(String::new(), text),
+            role: FirstRole::User,
+            end_user,
+        }
+    }
+
+    /// What the attributes of a query say.
+    fn attribute_claims<'v>(
+        &self,
+        attributes: impl Iterator<Item = mysql::Parameter<'v>>,
+    ) -> Claims<'v> {
+        let keys = &self.worker.shared.config.end_user.attribute_keys;
+        let mut claims = Claims {
+            source: EndUserSource::Attribute,
+            ..Claims::default()
+        };
+        for attribute in attributes {
+            let mysql::Value::Bytes(value) = attribute.value else {
+                continue;
+            };
+            let Ok(value) = std::str::from_utf8(value) else {
+                continue;
+            };
+            claims.take(attribute.name, value, keys);
+        }
+        claims
+    }
+
+    fn is_ascii_safe(&self) -> bool {
+        match self.lex {
+            LexState::Mysql(lex) => !matches!(lex.charset, None | Some(ClientCharset::Multi(_))),
+            LexState::Postgres(_) => true,
+        }
+    }
+}
+
+/// A request of the protocol that is no SQL, on its way to the journal.
+fn request(text: &str) -> Filing<'_> {
+    Filing::new(IntentKind::Command, Text::whole(text.as_bytes()))
+}
+
+fn is_unsettled(known: &Known) -> bool {
+    known.analysis.facts.unreadable == Some(Unreadable::Unsettled)
+}

@@ -1,0 +1,226 @@
+//! Binary values as the record keeps them: as text, where they have one.
+
+use std::fmt::Write;
+
+use sqlward_audit_store::{
+    record::{Parameter, ParameterFormat},
+    redact,
+};
+use sqlward_wire::mysql::{Type, Value};
+
+use crate::audit::Secrecy;
+
+/// How many values of a bulk execution are recorded; its rows may be millions.
+pub(super) const MAX_BULK_VALUES: usize = 4096;
+
+/// A value, rendered and cut.
+#[derive(Debug)]
+pub(super) struct Rendered<'a> {
+    kind: u32,
+    format: ParameterFormat,
+    value: Option<Shown<'a>>,
+    full_len: u64,
+}
+
+#[derive(Debug)]
+enum Shown<'a> {
+    Sent(&'a [u8]),
+    Written(String),
+}
+
+impl Rendered<'_> {
+    /// The parameter as the record keeps it. A secret leaves nothing but its length.
+    pub(super) fn parameter(&self, secrecy: Secrecy) -> Parameter<'_> {
+        let value = self.value.as_ref().map(|value| match value {
+            Shown::Sent(bytes) => *bytes,
+            Shown::Written(text) => text.as_bytes(),
+        });
+        Parameter {
+            format: self.format,
+            type_oid: self.kind,
+            value: match secrecy {
+                Secrecy::Open => value,
+                Secrecy::Secret => value.map(|_| redact::MASK),
+            },
+            full_len: self.full_len,
+            redacted: secrecy == Secrecy::Secret,
+        }
+    }
+}
+
+/// Render `values`, `limit` bytes in all; what is cut is marked with its length.
+pub(super) fn render<'a>(
+    values: impl Iterator<Item = (Type, Value<'a>)>,
+    limit: usize,
+) -> Vec<Rendered<'a>> {
+    let mut left = limit;
+    values
+        .map(|(kind, value)| {
+            let rendered = one(kind, value, left);
+            left = left.saturating_sub(match &rendered.value {
+                Some(Shown::Sent(bytes)) => bytes.len(),
+                Some(Shown::Written(text)) => text.len(),
+                None => 0,
+            });
+            rendered
+        })
+        .collect()
+}
+
+fn one<'a>(kind: Type, value: Value<'a>, limit: usize) -> Rendered<'a> {
+    let written = match value {
+        Value::Null => None,
+        Value::Int(number) => Some(number.to_string()),
+        Value::UInt(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        Value::Double(number) => Some(number.to_string()),
+        Value::Date {
+            year,
+            month,
+            day,
+            time,
+            micros,
+        } => {
+            let mut text = format!("{year:04}-{month:02}-{day:02}");
+            if time != (0, 0, 0) || micros != 0 || kind.number != DATE {
+                text.push(' ');
+                clock(&mut text, time.0.into(), time, micros);
+            }
+            Some(text)
+        }
+        Value::Time {
+            negative,
+            days,
+            time,
+            micros,
+        } => {
+            let mut text = String::from(if negative { "-" } else { "" });
+            let hours = u64::from(days) * 24 + u64::from(time.0);
+            clock(&mut text, hours, time, micros);
+            Some(text)
+        }
+        Value::Default => Some("DEFAULT".to_owned()),
+        Value::Ignore => Some("IGNORE".to_owned()),
+        Value::Bytes(bytes) => {
+            let cut = bytes.get(..limit).unwrap_or(bytes);
+            return Rendered {
+                kind: number(kind),
+                format: match kind.number {
+                    // BIT, the blobs and GEOMETRY
+                    16 | 249..=252 | 255 => ParameterFormat::Binary,
+                    _ => ParameterFormat::Text,
+                },
+                value: Some(Shown::Sent(cut)),
+                full_len: bytes.len() as u64,
+            };
+        }
+        // It went by before; only its length is known.
+        Value::Long(length) => {
+            return Rendered {
+                kind: number(kind),
+                format: ParameterFormat::Binary,
+                value: Some(Shown::Sent(&[])),
+                full_len: length,
+            };
+        }
+    };
+    Rendered {
+        kind: number(kind),
+        format: ParameterFormat::Text,
+        full_len: written.as_ref().map_or(0, |text| text.len() as u64),
+        value: written.map(|mut text| {
+            // All of it is ASCII.
+            text.truncate(limit);
+            Shown::Written(text)
+        }),
+    }
+}
+
+/// The type as the protocol writes it: the field type, and 0x8000 for unsigned.
+fn number(kind: Type) -> u32 {
+    u32::from(kind.number) | if kind.unsigned { 0x8000 } else { 0 }
+}
+
+fn clock(text: &mut String, hours: u64, (_, minutes, seconds): (u8, u8, u8), micros: u32) {
+    // Writing into a string does not fail.
+    let _written = write!(text, "{hours:02}:{minutes:02}:{seconds:02}");
+    if micros != 0 {
+        let _written = write!(text, ".{micros:06}");
+    }
+}
+
+/// The field type of a DATE.
+const DATE: u8 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(number: u8, value: Value<'_>) -> Option<String> {
+        let kind = Type {
+            number,
+            unsigned: false,
+        };
+        let rendered = render(std::iter::once((kind, value)), 100);
+        let parameter = rendered.first()?.parameter(Secrecy::Open);
+        parameter
+            .value
+            .map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+
+    #[test]
+    fn values_are_shown_as_text() {
+        let date = |number, time, micros| {
+            let (year, month, day) = (2026, 2, 3);
+            let value = Value::Date {
+                year,
+                month,
+                day,
+                time,
+                micros,
+            };
+            shown(number, value).unwrap()
+        };
+        assert_eq!(shown(3, Value::Int(-7)).unwrap(), "-7");
+        assert_eq!(
+            shown(8, Value::UInt(u64::MAX)).unwrap(),
+            u64::MAX.to_string()
+        );
+        assert_eq!(shown(5, Value::Double(1.5)).unwrap(), "1.5");
+        assert_eq!(shown(253, Value::Bytes(b"O'Hara")).unwrap(), "O'Hara");
+        assert_eq!(date(10, (0, 0, 0), 0), "2026-02-03");
+        assert_eq!(date(12, (0, 0, 0), 0), "2026-02-03 00:00:00");
+        assert_eq!(date(12, (4, 5, 6), 7), "2026-02-03 04:05:06.000007");
+        let time = Value::Time {
+            negative: true,
+            days: 2,
+            time: (1, 2, 3),
+            micros: 0,
+        };
+        assert_eq!(shown(11, time).unwrap(), "-49:02:03");
+        assert_eq!(shown(6, Value::Null), None);
+    }
+
+    #[test]
+    fn what_is_cut_or_secret_keeps_its_length() {
+        let kind = Type {
+            number: 253,
+            unsigned: true,
+        };
+        let values = [
+            Value::Bytes(b"abcdef"),
+            Value::Bytes(b"xyz"),
+            Value::Long(9),
+        ];
+        let rendered = render(values.map(|value| (kind, value)).into_iter(), 4);
+        let told: Vec<_> = rendered
+            .iter()
+            .map(|value| value.parameter(Secrecy::Open))
+            .map(|parameter| (parameter.value.unwrap(), parameter.full_len))
+            .collect();
+        assert_eq!(told, [(&b"abcd"[..], 6), (b"", 3), (b"", 9)]);
+        let secret = rendered[0].parameter(Secrecy::Secret);
+        assert!(secret.redacted && secret.value == Some(redact::MASK) && secret.full_len == 6);
+        assert_eq!(secret.type_oid, 0x80fd);
+    }
+}

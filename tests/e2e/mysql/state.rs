@@ -1,0 +1,122 @@
+//! Readings follow the server's state: sql_mode, the character set, the current database, however they were changed.
+
+use anyhow::{Context, Result, ensure};
+use sqlward_tests::mysql::Product;
+use sqlward_tests::server::{DATABASE, TRUSTED_USER};
+
+use super::{Scene, for_each_product, refused};
+
+for_each_product![
+    reads_as_the_server_does,
+    resolves_names_in_the_current_database,
+    begins_anew
+];
+
+fn reads_as_the_server_does(product: Product) -> Result<()> {
+    let scene = Scene::of(product)?;
+    let mut raw = scene.login()?;
+    let quoted = "SELECT v FROM \"secret\"";
+    let unread = raw.query(quoted)?;
+    let failure = unread[0].failure.as_ref().context("it passed")?;
+    ensure!(
+        failure.errno == 1227 && !failure.message.contains("no-secret"),
+        "{failure:?}"
+    );
+    for set in [
+        "SET sql_mode = 'ANSI_QUOTES'",
+        "SET SESSION sql_mode = concat('ANSI', '_QUOTES')",
+        "SET @@sql_mode = concat(@@sql_mode, ',ANSI_QUOTES')",
+    ] {
+        ensure!(raw.query(set)?[0].failure.is_none(), "{set}");
+        refused(&raw.query(quoted)?, "no-secret").context(set)?;
+        ensure!(raw.query("SELECT \"id\" FROM \"accounts\" WHERE \"id\" = 1")?[0].rows == 1);
+        ensure!(raw.query("SET sql_mode = ''")?[0].failure.is_none());
+        ensure!(raw.value("SELECT \"text\"")? == "text");
+    }
+    // What the client tracks for itself does not blind us.
+    raw.query("SET session_track_system_variables = 'time_zone'")?;
+    ensure!(
+        raw.query("SET sql_mode = 'ANSI_QUOTES'")?[0]
+            .failure
+            .is_none()
+    );
+    refused(&raw.query(quoted)?, "no-secret")?;
+    let tracked = raw.value("SELECT @@session_track_system_variables")?;
+    ensure!(
+        tracked.contains("time_zone") && tracked.contains("sql_mode"),
+        "{tracked}"
+    );
+    raw.query("SET sql_mode = ''")?;
+    // With gbk, the backslash is half a character, and the quote ends the string.
+    let half = b"SELECT '\xbf\\' UNION SELECT v FROM secret -- '";
+    raw.query("PREPARE hidden FROM 'SET NAMES gbk'")?;
+    for set in [
+        "SET NAMES gbk",
+        "EXECUTE hidden",
+        "SET @@character_set_client = 'gbk'",
+    ] {
+        raw.query("SET NAMES latin1")?;
+        ensure!(raw.query(set)?[0].failure.is_none(), "{set}");
+        raw.command(3, half)?;
+        let payload = raw.receive()?.context("closed")?;
+        let message = String::from_utf8_lossy(&payload);
+        ensure!(message.contains("no-secret"), "{set}: {message}");
+    }
+    Ok(())
+}
+
+fn resolves_names_in_the_current_database(product: Product) -> Result<()> {
+    let scene = Scene::of(product)?;
+    let mut raw = scene.login()?;
+    refused(&raw.query("SELECT v FROM secret")?, "no-secret")?;
+    ensure!(
+        raw.query("SELECT v FROM elsewhere.secret")?[0]
+            .failure
+            .is_none()
+    );
+    let select = raw.prepare("SELECT count(*) FROM users")?;
+    let select = select.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    for there in [0, 1] {
+        if there == 0 {
+            raw.query("USE elsewhere")?;
+        } else {
+            raw.simple(2, b"elsewhere")?;
+        }
+        ensure!(raw.query("SELECT v FROM secret")?[0].failure.is_none());
+        refused(&raw.query("SELECT v FROM app.secret")?, "no-secret")?;
+        // Prepared where `app` was current.
+        ensure!(raw.execute(select, &[], false)?[0].rows == 1);
+        refused(&raw.query("USE app; SELECT v FROM secret")?, "no-secret")?;
+        raw.simple(2, b"app")?;
+        refused(&raw.query("SELECT v FROM secret")?, "no-secret")?;
+    }
+    ensure!(raw.query("USE nonesuch")?[0].failure.is_some());
+    refused(&raw.query("SELECT v FROM secret")?, "no-secret")?;
+    Ok(())
+}
+
+fn begins_anew(product: Product) -> Result<()> {
+    let scene = Scene::of(product)?;
+    let mut raw = scene.login()?;
+    let quoted = "SELECT v FROM \"secret\"";
+    raw.query("SET sql_mode = 'ANSI_QUOTES'")?;
+    refused(&raw.query(quoted)?, "no-secret")?;
+    raw.simple(31, &[])?;
+    ensure!(
+        raw.value("SELECT \"text\"")? == "text",
+        "COM_RESET_CONNECTION"
+    );
+    raw.query("SET sql_mode = 'ANSI_QUOTES'")?;
+    raw.change_user(TRUSTED_USER, DATABASE)?;
+    ensure!(raw.value("SELECT \"text\"")? == "text", "COM_CHANGE_USER");
+    // Another user may not be; the session goes on as it was.
+    ensure!(raw.change_user("root", DATABASE).is_err(), "root got in");
+    ensure!(raw.value("SELECT 5")? == "5");
+    let direct = sqlward_tests::mysql::raw::Raw::login(scene.proxy.port(), "root");
+    let error = direct.err().context("root got in")?.to_string();
+    ensure!(
+        error.contains("1227") && error.contains("not-as-root"),
+        "{error}"
+    );
+    Ok(())
+}
