@@ -137,7 +137,7 @@ fn build(data: &std::path::Path) {
                 } else {
                     Completion::Done
                 },
-                sqlstate: failed.then(|| (*dice.pick(&[*b"42601", *b"42P01", *b"23505"])).into()),
+                sqlstate: failed.then(|| dice.pick(&[*b"42601", *b"42P01", *b"23505"]).into()),
                 rows: dice.roll(1000),
                 affected: dice.roll(50),
                 duration_us: dice.roll(100_000),

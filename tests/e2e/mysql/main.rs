@@ -86,6 +86,12 @@ impl Scene {
     }
 }
 
+/// One of a command's answers.
+fn nth(answers: &[Answer], place: usize) -> Result<&Answer> {
+    let answer = answers.get(place);
+    answer.with_context(|| format!("no answer {place}: {answers:?}"))
+}
+
 /// The only answer, which must be a refusal by `rule`.
 fn refused(answers: &[Answer], rule: &str) -> Result<()> {
     let [answer] = answers else {

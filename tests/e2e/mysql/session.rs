@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use sqlward_tests::mysql::Product;
 use sqlward_tests::mysql::raw::IN_TRANSACTION;
 
-use super::{Scene, for_each_product, refused};
+use super::{Scene, for_each_product, nth, refused};
 
 for_each_product![
     goes_on_after_refusals,
@@ -22,10 +22,12 @@ fn goes_on_after_refusals(product: Product) -> Result<()> {
     // In a transaction: it stays open, and what was done in it can be taken back.
     raw.query("BEGIN")?;
     let updated = raw.query("UPDATE accounts SET balance = 1 WHERE id = 1")?;
-    ensure!(updated[0].affected == 1 && updated[0].status & IN_TRANSACTION != 0);
+    ensure!(nth(&updated, 0)?.affected == 1 && nth(&updated, 0)?.status & IN_TRANSACTION != 0);
     refused(&raw.query("UPDATE accounts SET balance = 0")?, "bounded")?;
     let seen = raw.query("SELECT balance FROM accounts WHERE id = 1")?;
-    ensure!(seen[0].first.as_deref() == Some("1") && seen[0].status & IN_TRANSACTION != 0);
+    ensure!(
+        nth(&seen, 0)?.first.as_deref() == Some("1") && nth(&seen, 0)?.status & IN_TRANSACTION != 0
+    );
     raw.query("ROLLBACK")?;
     ensure!(raw.value("SELECT balance FROM accounts WHERE id = 1")? == "1000");
 
@@ -35,7 +37,7 @@ fn goes_on_after_refusals(product: Product) -> Result<()> {
     ensure!(raw.value("SELECT count(*) FROM users")? == "1");
     let several = raw.query("SELECT 1; SELECT nonesuch; SELECT 3")?;
     ensure!(
-        several.len() == 2 && several[1].failure.is_some(),
+        several.len() == 2 && nth(&several, 1)?.failure.is_some(),
         "{several:?}"
     );
 
@@ -49,10 +51,10 @@ fn goes_on_after_refusals(product: Product) -> Result<()> {
     let select = raw
         .prepare("SELECT id FROM accounts WHERE id <= ? ORDER BY id")?
         .map_err(|error| anyhow::anyhow!("{error:?}"))?;
-    ensure!(raw.execute(select, &[Some("7")], false)?[0].rows == 7);
+    ensure!(nth(&raw.execute(select, &[Some("7")], false)?, 0)?.rows == 7);
     refused(&raw.query("DELETE FROM accounts")?, "bounded")?;
     let opened = raw.execute(select, &[Some("9")], true)?;
-    ensure!(opened[0].rows == 0);
+    ensure!(nth(&opened, 0)?.rows == 0);
     ensure!(raw.fetch(select, 5)?.rows == 5 && raw.fetch(select, 5)?.rows == 4);
     raw.close(select)?;
 
@@ -62,12 +64,15 @@ fn goes_on_after_refusals(product: Product) -> Result<()> {
         "bounded",
     )?;
     ensure!(
-        raw.query("PREPARE s FROM 'SELECT count(*) FROM users'")?[0]
-            .failure
-            .is_none()
+        nth(
+            &raw.query("PREPARE s FROM 'SELECT count(*) FROM users'")?,
+            0
+        )?
+        .failure
+        .is_none()
     );
     ensure!(raw.value("EXECUTE s")? == "1");
-    ensure!(raw.query("EXECUTE nobody")?[0].failure.is_some());
+    ensure!(nth(&raw.query("EXECUTE nobody")?, 0)?.failure.is_some());
 
     // Commands without SQL.
     ensure!(raw.simple(14, &[])?.failure.is_none(), "COM_PING");
@@ -86,7 +91,7 @@ fn goes_on_after_refusals(product: Product) -> Result<()> {
 
     // Ended by policy.
     let answer = raw.query("SELECT * FROM doomed")?;
-    let failure = answer[0].failure.as_ref().context("it passed")?;
+    let failure = nth(&answer, 0)?.failure.as_ref().context("it passed")?;
     ensure!(
         failure.errno == 1053 && failure.sqlstate == "08S01",
         "{failure:?}"
@@ -101,7 +106,7 @@ fn loads_named_files_only(product: Product) -> Result<()> {
     let mut raw = scene.login()?;
     let sql = "LOAD DATA LOCAL INFILE '/tmp/any file' INTO TABLE notes (id)";
     let loaded = raw.query_with(sql, b"1\n2\n3\n")?;
-    ensure!(loaded[0].affected == 3, "{loaded:?}");
+    ensure!(nth(&loaded, 0)?.affected == 3, "{loaded:?}");
     let sql = "LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE users (name)";
     refused(&raw.query_with(sql, b"1\n2\n3\n")?, "no-users-file")?;
     ensure!(raw.value("SELECT count(*) FROM users")? == "1");

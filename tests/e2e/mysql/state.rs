@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use sqlward_tests::mysql::Product;
 use sqlward_tests::server::{DATABASE, TRUSTED_USER};
 
-use super::{Scene, for_each_product, refused};
+use super::{Scene, for_each_product, nth, refused};
 
 for_each_product![
     reads_as_the_server_does,
@@ -17,7 +17,7 @@ fn reads_as_the_server_does(product: Product) -> Result<()> {
     let mut raw = scene.login()?;
     let quoted = "SELECT v FROM \"secret\"";
     let unread = raw.query(quoted)?;
-    let failure = unread[0].failure.as_ref().context("it passed")?;
+    let failure = nth(&unread, 0)?.failure.as_ref().context("it passed")?;
     ensure!(
         failure.errno == 1227 && !failure.message.contains("no-secret"),
         "{failure:?}"
@@ -27,16 +27,23 @@ fn reads_as_the_server_does(product: Product) -> Result<()> {
         "SET SESSION sql_mode = concat('ANSI', '_QUOTES')",
         "SET @@sql_mode = concat(@@sql_mode, ',ANSI_QUOTES')",
     ] {
-        ensure!(raw.query(set)?[0].failure.is_none(), "{set}");
+        ensure!(nth(&raw.query(set)?, 0)?.failure.is_none(), "{set}");
         refused(&raw.query(quoted)?, "no-secret").context(set)?;
-        ensure!(raw.query("SELECT \"id\" FROM \"accounts\" WHERE \"id\" = 1")?[0].rows == 1);
-        ensure!(raw.query("SET sql_mode = ''")?[0].failure.is_none());
+        ensure!(
+            nth(
+                &raw.query("SELECT \"id\" FROM \"accounts\" WHERE \"id\" = 1")?,
+                0
+            )?
+            .rows
+                == 1
+        );
+        ensure!(nth(&raw.query("SET sql_mode = ''")?, 0)?.failure.is_none());
         ensure!(raw.value("SELECT \"text\"")? == "text");
     }
     // What the client tracks for itself does not blind us.
     raw.query("SET session_track_system_variables = 'time_zone'")?;
     ensure!(
-        raw.query("SET sql_mode = 'ANSI_QUOTES'")?[0]
+        nth(&raw.query("SET sql_mode = 'ANSI_QUOTES'")?, 0)?
             .failure
             .is_none()
     );
@@ -56,7 +63,7 @@ fn reads_as_the_server_does(product: Product) -> Result<()> {
         "SET @@character_set_client = 'gbk'",
     ] {
         raw.query("SET NAMES latin1")?;
-        ensure!(raw.query(set)?[0].failure.is_none(), "{set}");
+        ensure!(nth(&raw.query(set)?, 0)?.failure.is_none(), "{set}");
         raw.command(3, half)?;
         let payload = raw.receive()?.context("closed")?;
         let message = String::from_utf8_lossy(&payload);
@@ -70,7 +77,7 @@ fn resolves_names_in_the_current_database(product: Product) -> Result<()> {
     let mut raw = scene.login()?;
     refused(&raw.query("SELECT v FROM secret")?, "no-secret")?;
     ensure!(
-        raw.query("SELECT v FROM elsewhere.secret")?[0]
+        nth(&raw.query("SELECT v FROM elsewhere.secret")?, 0)?
             .failure
             .is_none()
     );
@@ -82,15 +89,19 @@ fn resolves_names_in_the_current_database(product: Product) -> Result<()> {
         } else {
             raw.simple(2, b"elsewhere")?;
         }
-        ensure!(raw.query("SELECT v FROM secret")?[0].failure.is_none());
+        ensure!(
+            nth(&raw.query("SELECT v FROM secret")?, 0)?
+                .failure
+                .is_none()
+        );
         refused(&raw.query("SELECT v FROM app.secret")?, "no-secret")?;
         // Prepared where `app` was current.
-        ensure!(raw.execute(select, &[], false)?[0].rows == 1);
+        ensure!(nth(&raw.execute(select, &[], false)?, 0)?.rows == 1);
         refused(&raw.query("USE app; SELECT v FROM secret")?, "no-secret")?;
         raw.simple(2, b"app")?;
         refused(&raw.query("SELECT v FROM secret")?, "no-secret")?;
     }
-    ensure!(raw.query("USE nonesuch")?[0].failure.is_some());
+    ensure!(nth(&raw.query("USE nonesuch")?, 0)?.failure.is_some());
     refused(&raw.query("SELECT v FROM secret")?, "no-secret")?;
     Ok(())
 }
