@@ -234,30 +234,33 @@ fn absurd_statements_neither_crash_nor_stall() -> Result<()> {
     let (_server, mut proxy) = setup_with("", policy)?;
     let port = proxy.port();
     let over = std::sync::atomic::AtomicBool::new(false);
-    let slowest = std::thread::scope(|scope| -> Result<Duration> {
+    let under_way = std::sync::Mutex::new(String::new());
+    let (slowest, during) = std::thread::scope(|scope| -> Result<(Duration, String)> {
         // Bystanders, more than there are workers: every worker serves some of them.
         let bystanders: Vec<_> = (0..4)
             .map(|_| {
-                scope.spawn(|| -> Result<Duration> {
+                scope.spawn(|| -> Result<(Duration, String)> {
                     let mut raw = Raw::login(port, TRUSTED_USER, &[])?;
-                    let mut slowest = Duration::ZERO;
+                    let mut slowest = (Duration::ZERO, String::new());
                     while !over.load(std::sync::atomic::Ordering::Relaxed) {
                         let started = Instant::now();
                         ensure!(raw.value("SELECT 1")? == "1");
-                        slowest = slowest.max(started.elapsed());
+                        if started.elapsed() > slowest.0 {
+                            slowest = (started.elapsed(), under_way.lock().unwrap().clone());
+                        }
                     }
                     Ok(slowest)
                 })
             })
             .collect();
-        let outcome = attack(port);
+        let outcome = attack(port, &under_way);
         over.store(true, std::sync::atomic::Ordering::Relaxed);
         let waits: Vec<_> = bystanders
             .into_iter()
             .map(std::thread::ScopedJoinHandle::join)
             .collect();
         outcome?;
-        let mut slowest = Duration::ZERO;
+        let mut slowest = (Duration::ZERO, String::new());
         for wait in waits {
             slowest = slowest.max(wait.map_err(|_| anyhow::anyhow!("a bystander panicked"))??);
         }
@@ -268,13 +271,16 @@ fn absurd_statements_neither_crash_nor_stall() -> Result<()> {
     // The server works on them too, on the same processors: generous, yet far below a stall.
     ensure!(
         slowest < Duration::from_secs(3),
-        "another session waited {slowest:?}"
+        "another session waited {slowest:?}, until {during} was under way"
     );
     Ok(())
 }
 
-fn attack(port: u16) -> Result<()> {
+fn attack(port: u16, under_way: &std::sync::Mutex<String>) -> Result<()> {
     for (name, sql) in absurdities() {
+        if let Ok(mut under_way) = under_way.lock() {
+            under_way.clone_from(&name);
+        }
         let mut raw = Raw::login(port, TRUSTED_USER, &[])?;
         let started = Instant::now();
         raw.send(&query(&sql))?;

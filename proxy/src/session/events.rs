@@ -91,12 +91,16 @@ impl<P: Protocol> Session<P> {
         self.unrecorded(written);
     }
 
-    pub(super) fn ended(&mut self, reason: &CloseReason) {
-        self.started();
+    /// Count and log an end that broke the protocol, a limit or a requirement.
+    pub(super) fn blame(&self, reason: &CloseReason) {
         if let CloseReason::Violation(error) = reason {
             self.worker.shared.metrics.violations_total.inc();
             tracing::warn!(session = self.id.0, client = %self.record.client(), %error, "session ended");
         }
+    }
+
+    pub(super) fn ended(&mut self, reason: &CloseReason) {
+        self.started();
         let subject = &self.context.subject;
         let written = self
             .record

@@ -190,6 +190,8 @@ impl<P: Protocol> Session<P> {
                 Next::Closed(reason) => break reason,
             }
         };
+        // Counted before the client can know of it.
+        self.blame(&reason);
         let farewell = std::future::poll_fn(|cx| self.farewell(cx));
         if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
             tracing::debug!(session = self.id.0, "an end did not take its last bytes");
