@@ -40,6 +40,10 @@ fn reads_as_the_server_does(product: Product) -> Result<()> {
         ensure!(nth(&raw.query("SET sql_mode = ''")?, 0)?.failure.is_none());
         ensure!(raw.value("SELECT \"text\"")? == "text");
     }
+    // The server reports the first of these, and not the second.
+    let twice = raw.query("SET sql_mode = 'IGNORE_SPACE'; SET @@sql_mode = 'ANSI_QUOTES'")?;
+    ensure!(twice.iter().all(|answer| answer.failure.is_none()));
+    refused(&raw.query(quoted)?, "no-secret").context("set twice")?;
     // What the client tracks for itself does not blind us.
     raw.query("SET session_track_system_variables = 'time_zone'")?;
     ensure!(
