@@ -1,7 +1,7 @@
 //! Readings follow the server's state: sql_mode, the character set, the current database, however they were changed.
 
 use anyhow::{Context, Result, ensure};
-use sqlward_tests::mysql::Product;
+use sqlward_tests::mysql::{Product, raw::Answer};
 use sqlward_tests::server::{DATABASE, TRUSTED_USER};
 
 use super::{Scene, for_each_product, nth, refused};
@@ -9,6 +9,7 @@ use super::{Scene, for_each_product, nth, refused};
 for_each_product![
     reads_as_the_server_does,
     resolves_names_in_the_current_database,
+    follows_the_database_unreported,
     begins_anew
 ];
 
@@ -107,6 +108,33 @@ fn resolves_names_in_the_current_database(product: Product) -> Result<()> {
     }
     ensure!(nth(&raw.query("USE nonesuch")?, 0)?.failure.is_some());
     refused(&raw.query("SELECT v FROM secret")?, "no-secret")?;
+    Ok(())
+}
+
+fn follows_the_database_unreported(product: Product) -> Result<()> {
+    let scene = Scene::of(product)?;
+    let mut raw = scene.login()?;
+    let passed = |answers: Vec<Answer>| answers.iter().all(|answer| answer.failure.is_none());
+    raw.query("PREPARE off FROM 'SET session_track_schema = OFF'")?;
+    for off in [
+        "SET session_track_schema = OFF",
+        "SET @@session.session_track_schema = 0",
+        "SET session_track_system_variables = '', session_track_schema = OFF",
+        "EXECUTE off",
+    ] {
+        ensure!(passed(raw.query("USE elsewhere")?));
+        ensure!(passed(raw.query(off)?), "{off}");
+        ensure!(passed(raw.query("USE app")?), "{off}");
+        refused(&raw.query("SELECT v FROM secret")?, "no-secret").context(off)?;
+        // In one text with the change.
+        ensure!(passed(raw.query("USE elsewhere")?));
+        ensure!(passed(raw.query(&format!("{off}; USE app"))?), "{off}");
+        refused(&raw.query("SELECT v FROM secret")?, "no-secret").context(off)?;
+    }
+    // What the statement before has left is still the client's.
+    raw.query("UPDATE accounts SET balance = 1 WHERE id < 4")?;
+    ensure!(passed(raw.query("SET session_track_schema = OFF")?));
+    ensure!(raw.value("SELECT row_count()")? == "0");
     Ok(())
 }
 

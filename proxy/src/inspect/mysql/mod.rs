@@ -24,6 +24,8 @@ use crate::{
 /// Whether a text whose reading depends on what is not known may wait for the server's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Doubt {
+    /// The server is asked first, however the text reads: it may have stopped to report what changes.
+    Unreported,
     /// The server is asked first.
     Asks,
     /// It was asked, or there is nothing to ask.
@@ -40,6 +42,26 @@ impl Bench<'_> {
         analysed: Option<Rc<Known>>,
         next: &mut Option<Introduction>,
     ) -> Judged {
+        let asks = match held {
+            mysql::Held::Startup(_) | mysql::Held::ChangeUser(_) => false,
+            // What they say decides.
+            mysql::Held::Query { .. } | mysql::Held::Prepare { .. } => false,
+            mysql::Held::Execute { .. }
+            | mysql::Held::BulkExecute { .. }
+            | mysql::Held::Fetch { .. }
+            | mysql::Held::InitDb { .. }
+            | mysql::Held::CreateDb { .. }
+            | mysql::Held::DropDb { .. }
+            | mysql::Held::FieldList { .. }
+            | mysql::Held::SetOption { .. }
+            | mysql::Held::ProcessKill { .. }
+            | mysql::Held::Admin { .. }
+            | mysql::Held::Replication { .. }
+            | mysql::Held::TooLarge { .. } => doubt == Doubt::Unreported,
+        };
+        if asks {
+            return Judged::Ask;
+        }
         let verdict = match held {
             mysql::Held::Startup(login) => {
                 self.record.protocol("10".to_owned());
@@ -146,7 +168,7 @@ impl Bench<'_> {
         let Some(found) = self.read(text, analysed) else {
             return Judged::Long;
         };
-        if is_unsettled(&found.0) && doubt == Doubt::Asks {
+        if asks(text, &found.0, doubt) {
             return Judged::Ask;
         }
         Judged::Verdict(self.statement((kind, b""), text, found, (None, claims)))
@@ -168,7 +190,7 @@ impl Bench<'_> {
         let Some(found) = self.read(text, None) else {
             return Judged::Long;
         };
-        if is_unsettled(&found.0) && doubt == Doubt::Asks {
+        if asks(text, &found.0, doubt) {
             return Judged::Ask;
         }
         let given = (unreadable, Claims::default());
@@ -315,6 +337,24 @@ fn request(text: &str) -> Filing<'_> {
     Filing::new(IntentKind::Command, Text::whole(text.as_bytes()))
 }
 
-fn is_unsettled(known: &Known) -> bool {
-    known.analysis.facts.unreadable == Some(Unreadable::Unsettled)
+/// Texts that only look at what the statement before has left: a question of ours would take its place. Nothing in them
+/// depends on the session's state.
+const DIAGNOSTICS: [&str; 6] = [
+    "SHOW WARNINGS",
+    "SHOW ERRORS",
+    "SHOW COUNT(*) WARNINGS",
+    "SELECT @@warning_count",
+    "SELECT ROW_COUNT()",
+    "SELECT FOUND_ROWS()",
+];
+
+/// Whether the server is asked before a text is judged.
+fn asks(text: &[u8], known: &Known, doubt: Doubt) -> bool {
+    match doubt {
+        Doubt::Unreported => !DIAGNOSTICS
+            .iter()
+            .any(|one| one.as_bytes().eq_ignore_ascii_case(text)),
+        Doubt::Asks => known.analysis.facts.unreadable == Some(Unreadable::Unsettled),
+        Doubt::Stands => false,
+    }
 }

@@ -146,6 +146,11 @@ impl Protocol for Mysql {
 impl Session<Mysql> {
     /// Judge the held message; `analysed` is what an analysis elsewhere has found.
     fn inspect(&mut self, analysed: Option<Rc<Known>>) -> Option<Next> {
+        if !self.protocol.asked.is_empty() {
+            // Asked on the way to this message: a verdict has to wait.
+            self.protocol.waiting = true;
+            return None;
+        }
         let policy = self.worker.policy();
         let now = self.moment();
         let held = self.wire.held()?;
@@ -170,7 +175,11 @@ impl Session<Mysql> {
             status: self.wire.tx_status(),
             now,
         };
-        let doubt = if self.protocol.reading.is_doubted() && !self.protocol.waiting {
+        let doubt = if self.protocol.waiting {
+            Doubt::Stands
+        } else if self.protocol.reading.is_unreported() {
+            Doubt::Unreported
+        } else if self.protocol.reading.is_doubted() {
             Doubt::Asks
         } else {
             Doubt::Stands
