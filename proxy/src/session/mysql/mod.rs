@@ -88,6 +88,10 @@ impl Protocol for Mysql {
         let referred = session.context.names.referred(super::effects(known));
         if outcome.completion == Completion::Done {
             session.context.apply_names(known);
+        } else if session.protocol.next.take().is_some() {
+            // A COM_CHANGE_USER that the server refuses, and goes on: whoever it goes on as, the session begins anew.
+            session.begun_anew();
+            return;
         }
         if super::identity::may_change_role(super::effects(known).chain(referred.effects()))
             && outcome.completion != Completion::Refused
@@ -295,7 +299,7 @@ impl Session<Mysql> {
         }
     }
 
-    /// COM_CHANGE_USER or COM_RESET_CONNECTION has succeeded: variables have their first values, and names are gone.
+    /// COM_CHANGE_USER has ended or COM_RESET_CONNECTION has succeeded: variables have their first values, and names are gone.
     fn begun_anew(&mut self) {
         self.context.names = Names::default();
         self.protocol.reading.forget();
