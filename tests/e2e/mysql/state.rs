@@ -10,6 +10,7 @@ for_each_product![
     reads_as_the_server_does,
     resolves_names_in_the_current_database,
     follows_the_database_unreported,
+    doubts_what_routines_prepare,
     begins_anew
 ];
 
@@ -135,6 +136,43 @@ fn follows_the_database_unreported(product: Product) -> Result<()> {
     raw.query("UPDATE accounts SET balance = 1 WHERE id < 4")?;
     ensure!(passed(raw.query("SET session_track_schema = OFF")?));
     ensure!(raw.value("SELECT row_count()")? == "0");
+    Ok(())
+}
+
+fn doubts_what_routines_prepare(product: Product) -> Result<()> {
+    let scene = Scene::of(product)?;
+    for (name, body) in [
+        ("smuggle", "PREPARE s FROM 'SELECT v FROM app.secret'"),
+        ("idle", "DO 1"),
+    ] {
+        scene
+            .server
+            .sql("app", &format!("CREATE PROCEDURE {name}() {body}"))?;
+    }
+    let mut raw = scene.login()?;
+    let call = raw.prepare("CALL smuggle()")?;
+    let call = call.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    for way in 0..4 {
+        raw.query("PREPARE s FROM 'SELECT 7'")?;
+        ensure!(raw.value("EXECUTE s")? == "7", "{way}");
+        let called = match way {
+            0 => raw.query("CALL smuggle()")?,
+            1 => raw.execute(call, &[], false)?,
+            2 => {
+                raw.query("PREPARE c FROM 'CALL smuggle()'")?;
+                raw.query("EXECUTE c")?
+            }
+            _ => raw.query("CALL idle()")?,
+        };
+        ensure!(
+            called.iter().all(|answer| answer.failure.is_none()),
+            "{way}: {called:?}"
+        );
+        let executed = raw.query("EXECUTE s")?;
+        let failure = nth(&executed, 0)?.failure.as_ref();
+        let failure = failure.with_context(|| format!("{way}: it passed"))?;
+        ensure!(failure.errno == 1243, "{way}: {failure:?}");
+    }
     Ok(())
 }
 

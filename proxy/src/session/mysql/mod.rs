@@ -301,7 +301,7 @@ impl Session<Mysql> {
 
     /// COM_CHANGE_USER has ended or COM_RESET_CONNECTION has succeeded: variables have their first values, and names are gone.
     fn begun_anew(&mut self) {
-        self.context.names = Names::default();
+        self.context.names = Names::new(true);
         self.protocol.reading.forget();
         if let Some(next) = self.protocol.next.take() {
             self.context.introduce(next);
