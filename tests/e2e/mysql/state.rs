@@ -1,7 +1,8 @@
 //! Readings follow the server's state: sql_mode, the character set, the current database, however they were changed.
 
 use anyhow::{Context, Result, ensure};
-use sqlward_tests::mysql::{Product, raw::Answer};
+use sqlward_tests::mysql::Product;
+use sqlward_tests::mysql::raw::{Answer, Raw};
 use sqlward_tests::server::{DATABASE, TRUSTED_USER};
 
 use super::{Scene, for_each_product, nth, refused};
@@ -11,6 +12,7 @@ for_each_product![
     resolves_names_in_the_current_database,
     follows_the_database_unreported,
     doubts_what_routines_prepare,
+    doubts_what_is_read_again,
     begins_anew
 ];
 
@@ -172,6 +174,36 @@ fn doubts_what_routines_prepare(product: Product) -> Result<()> {
         let failure = nth(&executed, 0)?.failure.as_ref();
         let failure = failure.with_context(|| format!("{way}: it passed"))?;
         ensure!(failure.errno == 1243, "{way}: {failure:?}");
+    }
+    Ok(())
+}
+
+fn doubts_what_is_read_again(product: Product) -> Result<()> {
+    let scene = Scene::of(product)?;
+    let mut raw = scene.login()?;
+    let prepare = |raw: &mut Raw, text| {
+        let prepared = raw.prepare(text)?;
+        prepared.map_err(|error| anyhow::anyhow!("{error:?}"))
+    };
+    // A string in this mode, and a column in the other.
+    let depends = prepare(&mut raw, "SELECT \"v\" FROM users")?;
+    let plain = prepare(&mut raw, "SELECT count(*) FROM users")?;
+    for set in [
+        "SET sql_mode = 'ANSI_QUOTES'",
+        "SET @@sql_mode = 'ANSI_QUOTES'",
+    ] {
+        ensure!(
+            nth(&raw.execute(depends, &[], false)?, 0)?.rows == 1,
+            "{set}"
+        );
+        ensure!(nth(&raw.query(set)?, 0)?.failure.is_none());
+        let executed = raw.execute(depends, &[], false)?;
+        let failure = nth(&executed, 0)?.failure.as_ref();
+        let failure = failure.with_context(|| format!("{set}: it passed"))?;
+        ensure!(failure.errno == 1227, "{set}: {failure:?}");
+        ensure!(nth(&raw.execute(plain, &[], false)?, 0)?.rows == 1, "{set}");
+        ensure!(nth(&raw.query("SET NAMES latin1")?, 0)?.failure.is_none());
+        ensure!(nth(&raw.query("SET sql_mode = ''")?, 0)?.failure.is_none());
     }
     Ok(())
 }

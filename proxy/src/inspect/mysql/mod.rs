@@ -32,6 +32,17 @@ pub(crate) enum Doubt {
     Stands,
 }
 
+/// How a prepared text reads in another state of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reread {
+    /// As it was read.
+    Alike,
+    /// Perhaps in another way.
+    Differs,
+    /// The state is not known.
+    Unknown,
+}
+
 impl Bench<'_> {
     /// Judge what a MySQL session holds; `analysed` is what an analysis elsewhere has found. Whom a COM_CHANGE_USER would make
     /// of the session is put into `next`.
@@ -90,7 +101,8 @@ impl Bench<'_> {
             } => {
                 let claims = self.attribute_claims(parameters.clone().skip(own.into()));
                 let own = parameters.take(own.into()).map(|one| (one.kind, one.value));
-                self.execution((IntentKind::Execute, statement), prepared, own, claims)
+                let given = (claims, doubt);
+                return self.execution((IntentKind::Execute, statement), prepared, own, given);
             }
             mysql::Held::BulkExecute {
                 statement,
@@ -99,12 +111,8 @@ impl Bench<'_> {
             } => {
                 let kinds = rows.types().iter().copied().cycle();
                 let values = kinds.zip(rows.clone()).take(values::MAX_BULK_VALUES);
-                self.execution(
-                    (IntentKind::Execute, statement),
-                    prepared,
-                    values,
-                    Claims::default(),
-                )
+                let given = (Claims::default(), doubt);
+                return self.execution((IntentKind::Execute, statement), prepared, values, given);
             }
             mysql::Held::Fetch {
                 statement,
@@ -112,12 +120,8 @@ impl Bench<'_> {
                 ..
             } => {
                 let none = std::iter::empty();
-                self.execution(
-                    (IntentKind::Fetch, statement),
-                    prepared,
-                    none,
-                    Claims::default(),
-                )
+                let given = (Claims::default(), doubt);
+                return self.execution((IntentKind::Fetch, statement), prepared, none, given);
             }
             mysql::Held::InitDb { database } => {
                 return self.as_sql(b"USE ", database, b"", doubt);
@@ -203,8 +207,13 @@ impl Bench<'_> {
         (kind, statement): (IntentKind, u32),
         prepare: &Tag,
         values: impl Iterator<Item = (mysql::Type, mysql::Value<'v>)>,
-        claims: Claims<'_>,
-    ) -> Verdict {
+        (claims, doubt): (Claims<'_>, Doubt),
+    ) -> Judged {
+        let unreadable = match self.reread(prepare) {
+            Reread::Alike => None,
+            Reread::Unknown if doubt == Doubt::Asks => return Judged::Ask,
+            Reread::Unknown | Reread::Differs => Some(Unreadable::Unsettled),
+        };
         let known = Rc::clone(&prepare.known);
         let limits = &self.worker.shared.config.limits;
         let rendered = values::render(values, limits.max_recorded_parameter_bytes);
@@ -221,11 +230,25 @@ impl Bench<'_> {
             ..Filing::new(kind, text_of(prepare))
         };
         let here = self.context.put_in_database(&prepare.database);
-        let decision = self.decide(&known, None);
+        let decision = self.decide(&known, unreadable);
         if let Some(here) = here {
             self.context.put_in_database(&here);
         }
-        self.conclude(known, decision, filing, Some(prepare))
+        Judged::Verdict(self.conclude(known, decision, filing, Some(prepare)))
+    }
+
+    /// How a prepared statement's text reads now, should the server read it again.
+    fn reread(&self, prepare: &Tag) -> Reread {
+        match (&prepare.reading, self.lex) {
+            (Some(then), LexState::Mysql(now)) if !then.reads_alike_in(&now) => {
+                if now.sql_mode.is_none() || now.charset.is_none() {
+                    Reread::Unknown
+                } else {
+                    Reread::Differs
+                }
+            }
+            (Some(_), LexState::Mysql(_)) | (None, _) | (_, LexState::Postgres(_)) => Reread::Alike,
+        }
     }
 
     /// COM_CHANGE_USER: another session begins in this one's place.
