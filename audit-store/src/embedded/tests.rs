@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Store, StoreSettings};
 use crate::event::SessionId;
+use crate::journal::LaneHead;
 use crate::query::{Archive, AuditQuery};
 use crate::record::{
     Completion, Entry, Intent, IntentKind, Judgement, List, Outcome, Seq, Text, TxStatus,
@@ -115,6 +116,11 @@ fn a_day_that_is_over_is_sealed_and_a_late_record_opens_it_again() {
         writer.seal_days(late, None).unwrap().is_empty(),
         "it is sealed already"
     );
+    // A shipment that was cut short before the day was sealed is repeated with the same ends.
+    let from_the_start = LaneHead::none(0);
+    let ends = |since| writer.blocks_behind(from_the_start, since).unwrap().len();
+    assert!(ends(None) > 0 && ends(Some(day)) == ends(None));
+    assert_eq!(ends(Some(Day::of(late))), 0, "the lane was further then");
     drop(writer);
     let archive = Archive::open(&data.path().join(STORE)).unwrap();
     assert!(archive.verify().unwrap().is_intact());

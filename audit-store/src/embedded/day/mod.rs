@@ -200,6 +200,8 @@ struct Writer<'w, 's> {
 
 impl Writer<'_, '_> {
     /// Answers how many statements are new: all of the block's, or, where it is known already, none.
+    ///
+    /// A known one must be the same to its end: what another cut holds more would be lost.
     fn block(&mut self, block: &Packed) -> Result<u64, StoreError> {
         let sqlite = |error| StoreError::Sqlite {
             path: self.path.to_owned(),
@@ -207,11 +209,24 @@ impl Writer<'_, '_> {
         };
         let known = self
             .transaction
-            .prepare_cached("SELECT 1 FROM block WHERE id = ?")
-            .and_then(|mut select| select.exists([block.id()]))
+            .prepare_cached("SELECT last, head FROM block WHERE id = ?")
+            .and_then(|mut select| {
+                let end = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get(1)?));
+                select.query_row([block.id()], end).optional()
+            })
             .map_err(sqlite)?;
-        if known {
-            return Ok(0);
+        match known {
+            None => {}
+            Some(end) if end == (block.last.0 as i64, block.head) => return Ok(0),
+            Some((last, _)) => {
+                return Err(StoreError::Damaged {
+                    path: self.path.to_owned(),
+                    what: format!(
+                        "the block of lane {} from entry {} ends at {last}, not at {}",
+                        block.lane, block.first.0, block.last.0
+                    ),
+                });
+            }
         }
         let mut shapes = Vec::new();
         for key in &block.shapes {
