@@ -19,7 +19,7 @@ use sqlward_audit_store::{
 };
 use sqlward_policy::{
     Policy,
-    statement::{Analysis, Known, StatementFacts},
+    statement::{Analysis, Known, MysqlLex, StatementFacts},
     vocabulary::{Class, LimitShape, Verb, WhereShape},
 };
 use sqlward_wire::{self as wire, pg};
@@ -48,6 +48,8 @@ pub(crate) struct Run {
     pub(crate) name: Box<[u8]>,
     /// The database that a prepared statement's unqualified names were resolved in (MySQL, MariaDB).
     pub(crate) database: Box<str>,
+    /// What a prepared statement's reading depended on (MySQL, MariaDB): the server may read its text again.
+    pub(crate) reading: Option<MysqlLex>,
     /// What the client was told instead of running it.
     pub(crate) refusal: Option<Rc<wire::Refusal>>,
     /// The Parse that it executes.
@@ -84,6 +86,7 @@ impl Run {
             started_ns,
             name: Box::default(),
             database: Box::default(),
+            reading: None,
             refusal: None,
             prepare: None,
             progress: Cell::new(Progress::Open),

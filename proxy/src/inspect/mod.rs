@@ -21,7 +21,7 @@ use sqlward_audit_store::{
 };
 use sqlward_policy::{
     Cause, Decision, Policy, Request,
-    statement::{Analysis, Facts, Known, LexState, Limits, Slot, analyse},
+    statement::{Analysis, Facts, Known, LexState, Limits, MysqlLex, Slot, analyse},
     vocabulary::{Dialect, Unreadable},
 };
 use sqlward_wire as wire;
@@ -69,6 +69,7 @@ struct Filing<'a> {
     parameters: &'a [Parameter<'a>],
     prepared_name: &'a [u8],
     portal: &'a [u8],
+    reading: Option<MysqlLex>,
 }
 
 impl<'a> Filing<'a> {
@@ -82,6 +83,7 @@ impl<'a> Filing<'a> {
             parameters: &[],
             prepared_name: b"",
             portal: b"",
+            reading: None,
         }
     }
 }
@@ -96,12 +98,17 @@ impl Bench<'_> {
         (doubt, claims): (Option<Unreadable>, Claims<'_>),
     ) -> Verdict {
         let comment = comment.and_then(|range| text.get(range));
+        let reading = match self.lex {
+            LexState::Mysql(lex) if kind == IntentKind::Prepare => Some(lex.relevant_to(text)),
+            LexState::Mysql(_) | LexState::Postgres(_) => None,
+        };
         let text = redact::redact(text, &known.analysis.secrets);
         let limit = self.worker.shared.config.max_text_bytes;
         let filing = Filing {
             comment,
             claims,
             prepared_name: name,
+            reading,
             ..Filing::new(kind, Text::cut(&text, limit))
         };
         let decision = self.decide(&known, doubt);
@@ -198,6 +205,7 @@ impl Bench<'_> {
             run.database = self.context.subject.database.as_str().into();
         }
         run.name = filing.prepared_name.into();
+        run.reading = filing.reading;
         run.event = event;
         run.prepare = prepare.cloned();
         if unknown {

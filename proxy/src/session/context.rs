@@ -155,6 +155,7 @@ impl Context {
     /// The server's dialect has turned out.
     pub(crate) fn speak(&mut self, dialect: Dialect) {
         self.subject.dialect = dialect;
+        self.names = Names::new(dialect != Dialect::Postgres);
         self.standing = None;
     }
 
@@ -211,6 +212,9 @@ impl Context {
         };
         self.names.announce(effects(known), database);
         let all = || effects(known).chain(referred.effects());
+        if referred.unknown || all().any(|effect| *effect == SessionEffect::MayChangeSettings) {
+            self.names.routine_runs();
+        }
         self.may_read_differently |= all().any(may_change_reading);
         if may_change_role(all()) {
             self.identity.announce();

@@ -1,6 +1,9 @@
 //! What SQL text has given a name to: prepared statements and cursors, with the facts that run under each name.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
 
 use sqlward_policy::{
     statement::{
@@ -27,6 +30,10 @@ pub(crate) struct Names {
     cursors: Bodies,
     weight: usize,
     overflowed: bool,
+    /// Routines may prepare statements under the session's names (MySQL, MariaDB).
+    routines_prepare: bool,
+    /// Once a routine may have prepared something: the names that a text has prepared since, and that are known for certain.
+    certain: Option<HashSet<Box<str>>>,
 }
 
 /// What a statement's text refers to by name.
@@ -54,12 +61,29 @@ impl Referred {
 }
 
 impl Names {
+    /// No names, in a session whose routines may prepare some, or not.
+    pub(crate) fn new(routines_prepare: bool) -> Self {
+        Self {
+            routines_prepare,
+            ..Self::default()
+        }
+    }
+
+    /// Something unknown may run: what names stand for is not known until they are prepared again.
+    pub(crate) fn routine_runs(&mut self) {
+        if self.routines_prepare {
+            self.certain = Some(HashSet::new());
+        }
+    }
+
     /// What the names in `effects` stand for.
     pub(crate) fn referred<'a>(
         &self,
         effects: impl Iterator<Item = &'a SessionEffect>,
     ) -> Referred {
         let mut referred = Referred::default();
+        let effects: Vec<&SessionEffect> = effects.collect();
+        let routine = self.routines_prepare && effects.iter().copied().any(runs_routine);
         // What the same text has prepared before counts as well: it may run at once.
         let mut here: Vec<(&str, &StatementFacts)> = Vec::new();
         for effect in effects {
@@ -74,7 +98,14 @@ impl Names {
                     referred.bodies.extend(known.into_iter().flatten().cloned());
                     let many = known.is_some_and(|bodies| bodies.len() > MAX_BODIES);
                     let none = referred.bodies.len() == before;
-                    referred.unknown |= none || many || self.overflowed;
+                    let certain = match &self.certain {
+                        None => true,
+                        Some(certain) => {
+                            certain.contains(name)
+                                || here.iter().any(|(defined, _)| *defined == &**name)
+                        }
+                    };
+                    referred.unknown |= none || many || self.overflowed || routine || !certain;
                 }
                 // An unknown cursor was opened inside a routine that was judged when it was called.
                 SessionEffect::Cursor(name) => {
@@ -125,15 +156,24 @@ impl Names {
 
     /// After a statement succeeded: forget the names that it has freed.
     pub(crate) fn apply<'a>(&mut self, effects: impl Iterator<Item = &'a SessionEffect>) {
+        let effects: Vec<&SessionEffect> = effects.collect();
+        let routine = effects.iter().copied().any(runs_routine);
         for effect in effects {
             match effect {
-                SessionEffect::Discard => *self = Self::default(),
+                SessionEffect::Discard => *self = Self::new(self.routines_prepare),
                 SessionEffect::Deallocate(Some(name)) => {
                     self.prepared.remove(name);
                 }
                 SessionEffect::Deallocate(None) => self.prepared.clear(),
                 // It may have been freed and defined anew in one text.
-                SessionEffect::Prepare { name, body } => self.prepare(name, only(body)),
+                SessionEffect::Prepare { name, body } => {
+                    self.prepare(name, only(body));
+                    if let (Some(certain), false) = (&mut self.certain, routine)
+                        && certain.len() < MAX_NAMES
+                    {
+                        certain.insert(name.clone());
+                    }
+                }
                 SessionEffect::Set { .. }
                 | SessionEffect::Use(_)
                 | SessionEffect::ReadFile(_)
@@ -178,7 +218,7 @@ impl Names {
         if self.weight > MAX_WEIGHT || names > MAX_NAMES {
             *self = Self {
                 overflowed: true,
-                ..Self::default()
+                ..Self::new(self.routines_prepare)
             };
         }
     }
@@ -223,6 +263,11 @@ pub(crate) fn renamed(known: &Known) -> impl Iterator<Item = Renamed<'_>> {
             | SessionEffect::MayChangeSettings => [None, None],
         })
         .flatten()
+}
+
+/// Whether it runs code that no text shows, or not in the order of the text.
+fn runs_routine(effect: &SessionEffect) -> bool {
+    matches!(effect, SessionEffect::MayChangeSettings)
 }
 
 /// Give `name` one more body that it may stand for. Returns what that adds in weight.
@@ -281,6 +326,8 @@ fn only(body: &StatementFacts) -> Facts {
 
 #[cfg(test)]
 mod tests {
+    use sqlward_policy::vocabulary::Dialect;
+
     use super::{super::context::tests::effects, *};
 
     fn facts(sql: &str) -> Facts {
@@ -309,6 +356,37 @@ mod tests {
                 .referred(effects("EXECUTE s; PREPARE s AS SELECT 1").iter())
                 .unknown
         );
+    }
+
+    #[test]
+    fn what_a_routine_may_have_prepared_is_not_known_until_a_text_prepares_it() {
+        let mysql = |sql: &str| {
+            let lex = sqlward_policy::statement::LexState::of_dialect(Dialect::Mysql);
+            let analysis =
+                sqlward_policy::statement::analyse(sql.as_bytes(), &lex, &Default::default());
+            let statements = analysis.facts.statements.into_iter();
+            let effects = statements.flat_map(|statement| statement.effects);
+            effects.collect::<Vec<_>>()
+        };
+        let unknown = |names: &Names, sql: &str| names.referred(mysql(sql).iter()).unknown;
+        let prepare = mysql("PREPARE s FROM 'SELECT 1'");
+        let mut names = Names::new(true);
+        names.announce(prepare.iter(), None);
+        names.apply(prepare.iter());
+        assert!(!unknown(&names, "EXECUTE s"));
+        assert!(unknown(&names, "CALL p(); EXECUTE s"));
+        names.routine_runs();
+        assert!(unknown(&names, "EXECUTE s"));
+        // Under way, it may fail.
+        names.announce(prepare.iter(), None);
+        assert!(unknown(&names, "EXECUTE s"));
+        assert!(!unknown(&names, "PREPARE s FROM 'SELECT 1'; EXECUTE s"));
+        names.apply(prepare.iter());
+        assert!(!unknown(&names, "EXECUTE s") && unknown(&names, "EXECUTE t"));
+        // No routine of PostgreSQL's prepares what EXECUTE would find.
+        let mut names = Names::default();
+        names.routine_runs();
+        assert!(names.certain.is_none());
     }
 
     #[test]

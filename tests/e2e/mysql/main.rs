@@ -46,6 +46,11 @@ when = { object = ["doomed"] }
 action = "terminate"
 
 [[rule]]
+id = "no-strangers"
+when = { user = ["stranger"], object = ["accounts"] }
+action = "deny"
+
+[[rule]]
 id = "not-as-root"
 when = { user = ["root"] }
 action = "deny"

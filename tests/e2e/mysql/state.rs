@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use sqlward_tests::mysql::Product;
+use sqlward_tests::mysql::raw::{Answer, Raw};
 use sqlward_tests::server::{DATABASE, TRUSTED_USER};
 
 use super::{Scene, for_each_product, nth, refused};
@@ -9,6 +10,9 @@ use super::{Scene, for_each_product, nth, refused};
 for_each_product![
     reads_as_the_server_does,
     resolves_names_in_the_current_database,
+    follows_the_database_unreported,
+    doubts_what_routines_prepare,
+    doubts_what_is_read_again,
     begins_anew
 ];
 
@@ -40,6 +44,10 @@ fn reads_as_the_server_does(product: Product) -> Result<()> {
         ensure!(nth(&raw.query("SET sql_mode = ''")?, 0)?.failure.is_none());
         ensure!(raw.value("SELECT \"text\"")? == "text");
     }
+    // The server reports the first of these, and not the second.
+    let twice = raw.query("SET sql_mode = 'IGNORE_SPACE'; SET @@sql_mode = 'ANSI_QUOTES'")?;
+    ensure!(twice.iter().all(|answer| answer.failure.is_none()));
+    refused(&raw.query(quoted)?, "no-secret").context("set twice")?;
     // What the client tracks for itself does not blind us.
     raw.query("SET session_track_system_variables = 'time_zone'")?;
     ensure!(
@@ -106,6 +114,100 @@ fn resolves_names_in_the_current_database(product: Product) -> Result<()> {
     Ok(())
 }
 
+fn follows_the_database_unreported(product: Product) -> Result<()> {
+    let scene = Scene::of(product)?;
+    let mut raw = scene.login()?;
+    let passed = |answers: Vec<Answer>| answers.iter().all(|answer| answer.failure.is_none());
+    raw.query("PREPARE off FROM 'SET session_track_schema = OFF'")?;
+    for off in [
+        "SET session_track_schema = OFF",
+        "SET @@session.session_track_schema = 0",
+        "SET session_track_system_variables = '', session_track_schema = OFF",
+        "EXECUTE off",
+    ] {
+        ensure!(passed(raw.query("USE elsewhere")?));
+        ensure!(passed(raw.query(off)?), "{off}");
+        ensure!(passed(raw.query("USE app")?), "{off}");
+        refused(&raw.query("SELECT v FROM secret")?, "no-secret").context(off)?;
+        // In one text with the change.
+        ensure!(passed(raw.query("USE elsewhere")?));
+        ensure!(passed(raw.query(&format!("{off}; USE app"))?), "{off}");
+        refused(&raw.query("SELECT v FROM secret")?, "no-secret").context(off)?;
+    }
+    // What the statement before has left is still the client's.
+    raw.query("UPDATE accounts SET balance = 1 WHERE id < 4")?;
+    ensure!(passed(raw.query("SET session_track_schema = OFF")?));
+    ensure!(raw.value("SELECT row_count()")? == "0");
+    Ok(())
+}
+
+fn doubts_what_routines_prepare(product: Product) -> Result<()> {
+    let scene = Scene::of(product)?;
+    for (name, body) in [
+        ("smuggle", "PREPARE s FROM 'SELECT v FROM app.secret'"),
+        ("idle", "DO 1"),
+    ] {
+        scene
+            .server
+            .sql("app", &format!("CREATE PROCEDURE {name}() {body}"))?;
+    }
+    let mut raw = scene.login()?;
+    let call = raw.prepare("CALL smuggle()")?;
+    let call = call.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    for way in 0..4 {
+        raw.query("PREPARE s FROM 'SELECT 7'")?;
+        ensure!(raw.value("EXECUTE s")? == "7", "{way}");
+        let called = match way {
+            0 => raw.query("CALL smuggle()")?,
+            1 => raw.execute(call, &[], false)?,
+            2 => {
+                raw.query("PREPARE c FROM 'CALL smuggle()'")?;
+                raw.query("EXECUTE c")?
+            }
+            _ => raw.query("CALL idle()")?,
+        };
+        ensure!(
+            called.iter().all(|answer| answer.failure.is_none()),
+            "{way}: {called:?}"
+        );
+        let executed = raw.query("EXECUTE s")?;
+        let failure = nth(&executed, 0)?.failure.as_ref();
+        let failure = failure.with_context(|| format!("{way}: it passed"))?;
+        ensure!(failure.errno == 1243, "{way}: {failure:?}");
+    }
+    Ok(())
+}
+
+fn doubts_what_is_read_again(product: Product) -> Result<()> {
+    let scene = Scene::of(product)?;
+    let mut raw = scene.login()?;
+    let prepare = |raw: &mut Raw, text| {
+        let prepared = raw.prepare(text)?;
+        prepared.map_err(|error| anyhow::anyhow!("{error:?}"))
+    };
+    // A string in this mode, and a column in the other.
+    let depends = prepare(&mut raw, "SELECT \"v\" FROM users")?;
+    let plain = prepare(&mut raw, "SELECT count(*) FROM users")?;
+    for set in [
+        "SET sql_mode = 'ANSI_QUOTES'",
+        "SET @@sql_mode = 'ANSI_QUOTES'",
+    ] {
+        ensure!(
+            nth(&raw.execute(depends, &[], false)?, 0)?.rows == 1,
+            "{set}"
+        );
+        ensure!(nth(&raw.query(set)?, 0)?.failure.is_none());
+        let executed = raw.execute(depends, &[], false)?;
+        let failure = nth(&executed, 0)?.failure.as_ref();
+        let failure = failure.with_context(|| format!("{set}: it passed"))?;
+        ensure!(failure.errno == 1227, "{set}: {failure:?}");
+        ensure!(nth(&raw.execute(plain, &[], false)?, 0)?.rows == 1, "{set}");
+        ensure!(nth(&raw.query("SET NAMES latin1")?, 0)?.failure.is_none());
+        ensure!(nth(&raw.query("SET sql_mode = ''")?, 0)?.failure.is_none());
+    }
+    Ok(())
+}
+
 fn begins_anew(product: Product) -> Result<()> {
     let scene = Scene::of(product)?;
     let mut raw = scene.login()?;
@@ -123,6 +225,23 @@ fn begins_anew(product: Product) -> Result<()> {
     // Another user may not be; the session goes on as it was.
     ensure!(raw.change_user("root", DATABASE).is_err(), "root got in");
     ensure!(raw.value("SELECT 5")? == "5");
+    // Nor may one whom only the server refuses. MariaDB goes on then, and not as that one.
+    let mut other = scene.login()?;
+    other.query("PREPARE s FROM 'SELECT 1'")?;
+    ensure!(
+        other.change_user("stranger", "elsewhere").is_err(),
+        "a stranger got in"
+    );
+    if product != Product::MySql {
+        for _ in 0..2 {
+            let user = other.value("SELECT substring_index(current_user(), '@', 1)")?;
+            ensure!(user == TRUSTED_USER, "{user}");
+            ensure!(other.value("SELECT count(*) FROM accounts")? == "100");
+            refused(&other.query("SELECT v FROM secret")?, "no-secret")?;
+            ensure!(nth(&other.query("EXECUTE s")?, 0)?.failure.is_some());
+            other.simple(31, &[])?;
+        }
+    }
     let direct = sqlward_tests::mysql::raw::Raw::login(scene.proxy.port(), "root");
     let error = direct.err().context("root got in")?.to_string();
     ensure!(

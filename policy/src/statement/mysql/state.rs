@@ -66,6 +66,29 @@ impl MysqlLex {
         Some((flavour, version_number(text)?))
     }
 
+    /// This state, reduced to what the reading of `text` depends on: a `sql_mode` or `charset` that does not matter is `None`.
+    #[must_use]
+    pub fn relevant_to(&self, text: &[u8]) -> MysqlLex {
+        let without_mode = MysqlLex {
+            sql_mode: None,
+            charset: Some(ClientCharset::Utf8),
+            ..*self
+        };
+        let depends = super::doubt(text, &without_mode).is_some();
+        MysqlLex {
+            sql_mode: self.sql_mode.filter(|_| depends),
+            charset: self.charset.filter(|_| !text.is_ascii()),
+            ..*self
+        }
+    }
+
+    /// Whether a text for which this is the [relevant](Self::relevant_to) part of a state is read alike in state `now`.
+    #[must_use]
+    pub fn reads_alike_in(&self, now: &MysqlLex) -> bool {
+        (self.sql_mode.is_none() || self.sql_mode == now.sql_mode)
+            && (self.charset.is_none() || self.charset == now.charset)
+    }
+
     /// Writes everything that tells two states apart.
     pub(crate) fn write_key(&self, key: &mut Vec<u8>) {
         key.extend_from_slice(&self.version.to_le_bytes());
@@ -183,6 +206,35 @@ impl SqlMode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_depend_on_what_could_read_them_otherwise() {
+        let then = MysqlLex::new(Flavour::Mysql);
+        let quotes = MysqlLex {
+            sql_mode: Some(SqlMode::ANSI_QUOTES),
+            ..then
+        };
+        let gbk = MysqlLex {
+            charset: Some(ClientCharset::from_name("gbk")),
+            ..then
+        };
+        let unknown = MysqlLex {
+            sql_mode: None,
+            charset: None,
+            ..then
+        };
+        for (text, [mode, charset]) in [
+            ("SELECT 'x' FROM t", [true, true]),
+            ("SELECT \"x\" FROM t", [false, true]),
+            ("SELECT 'é' FROM t", [false, false]),
+        ] {
+            let relevant = then.relevant_to(text.as_bytes());
+            assert!(relevant.reads_alike_in(&then), "{text}");
+            assert_eq!(relevant.reads_alike_in(&quotes), mode, "{text}");
+            assert_eq!(relevant.reads_alike_in(&gbk), charset, "{text}");
+            assert_eq!(relevant.reads_alike_in(&unknown), mode && charset, "{text}");
+        }
+    }
 
     #[test]
     fn servers_are_told_by_their_version_text() {

@@ -24,10 +24,23 @@ use crate::{
 /// Whether a text whose reading depends on what is not known may wait for the server's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Doubt {
+    /// The server is asked first, however the text reads: it may have stopped to report what changes.
+    Unreported,
     /// The server is asked first.
     Asks,
     /// It was asked, or there is nothing to ask.
     Stands,
+}
+
+/// How a prepared text reads in another state of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reread {
+    /// As it was read.
+    Alike,
+    /// Perhaps in another way.
+    Differs,
+    /// The state is not known.
+    Unknown,
 }
 
 impl Bench<'_> {
@@ -40,6 +53,26 @@ impl Bench<'_> {
         analysed: Option<Rc<Known>>,
         next: &mut Option<Introduction>,
     ) -> Judged {
+        let asks = match held {
+            mysql::Held::Startup(_) | mysql::Held::ChangeUser(_) => false,
+            // What they say decides.
+            mysql::Held::Query { .. } | mysql::Held::Prepare { .. } => false,
+            mysql::Held::Execute { .. }
+            | mysql::Held::BulkExecute { .. }
+            | mysql::Held::Fetch { .. }
+            | mysql::Held::InitDb { .. }
+            | mysql::Held::CreateDb { .. }
+            | mysql::Held::DropDb { .. }
+            | mysql::Held::FieldList { .. }
+            | mysql::Held::SetOption { .. }
+            | mysql::Held::ProcessKill { .. }
+            | mysql::Held::Admin { .. }
+            | mysql::Held::Replication { .. }
+            | mysql::Held::TooLarge { .. } => doubt == Doubt::Unreported,
+        };
+        if asks {
+            return Judged::Ask;
+        }
         let verdict = match held {
             mysql::Held::Startup(login) => {
                 self.record.protocol("10".to_owned());
@@ -68,7 +101,8 @@ impl Bench<'_> {
             } => {
                 let claims = self.attribute_claims(parameters.clone().skip(own.into()));
                 let own = parameters.take(own.into()).map(|one| (one.kind, one.value));
-                self.execution((IntentKind::Execute, statement), prepared, own, claims)
+                let given = (claims, doubt);
+                return self.execution((IntentKind::Execute, statement), prepared, own, given);
             }
             mysql::Held::BulkExecute {
                 statement,
@@ -77,12 +111,8 @@ impl Bench<'_> {
             } => {
                 let kinds = rows.types().iter().copied().cycle();
                 let values = kinds.zip(rows.clone()).take(values::MAX_BULK_VALUES);
-                self.execution(
-                    (IntentKind::Execute, statement),
-                    prepared,
-                    values,
-                    Claims::default(),
-                )
+                let given = (Claims::default(), doubt);
+                return self.execution((IntentKind::Execute, statement), prepared, values, given);
             }
             mysql::Held::Fetch {
                 statement,
@@ -90,12 +120,8 @@ impl Bench<'_> {
                 ..
             } => {
                 let none = std::iter::empty();
-                self.execution(
-                    (IntentKind::Fetch, statement),
-                    prepared,
-                    none,
-                    Claims::default(),
-                )
+                let given = (Claims::default(), doubt);
+                return self.execution((IntentKind::Fetch, statement), prepared, none, given);
             }
             mysql::Held::InitDb { database } => {
                 return self.as_sql(b"USE ", database, b"", doubt);
@@ -146,7 +172,7 @@ impl Bench<'_> {
         let Some(found) = self.read(text, analysed) else {
             return Judged::Long;
         };
-        if is_unsettled(&found.0) && doubt == Doubt::Asks {
+        if asks(text, &found.0, doubt) {
             return Judged::Ask;
         }
         Judged::Verdict(self.statement((kind, b""), text, found, (None, claims)))
@@ -168,7 +194,7 @@ impl Bench<'_> {
         let Some(found) = self.read(text, None) else {
             return Judged::Long;
         };
-        if is_unsettled(&found.0) && doubt == Doubt::Asks {
+        if asks(text, &found.0, doubt) {
             return Judged::Ask;
         }
         let given = (unreadable, Claims::default());
@@ -181,8 +207,13 @@ impl Bench<'_> {
         (kind, statement): (IntentKind, u32),
         prepare: &Tag,
         values: impl Iterator<Item = (mysql::Type, mysql::Value<'v>)>,
-        claims: Claims<'_>,
-    ) -> Verdict {
+        (claims, doubt): (Claims<'_>, Doubt),
+    ) -> Judged {
+        let unreadable = match self.reread(prepare) {
+            Reread::Alike => None,
+            Reread::Unknown if doubt == Doubt::Asks => return Judged::Ask,
+            Reread::Unknown | Reread::Differs => Some(Unreadable::Unsettled),
+        };
         let known = Rc::clone(&prepare.known);
         let limits = &self.worker.shared.config.limits;
         let rendered = values::render(values, limits.max_recorded_parameter_bytes);
@@ -199,11 +230,25 @@ impl Bench<'_> {
             ..Filing::new(kind, text_of(prepare))
         };
         let here = self.context.put_in_database(&prepare.database);
-        let decision = self.decide(&known, None);
+        let decision = self.decide(&known, unreadable);
         if let Some(here) = here {
             self.context.put_in_database(&here);
         }
-        self.conclude(known, decision, filing, Some(prepare))
+        Judged::Verdict(self.conclude(known, decision, filing, Some(prepare)))
+    }
+
+    /// How a prepared statement's text reads now, should the server read it again.
+    fn reread(&self, prepare: &Tag) -> Reread {
+        match (&prepare.reading, self.lex) {
+            (Some(then), LexState::Mysql(now)) if !then.reads_alike_in(&now) => {
+                if now.sql_mode.is_none() || now.charset.is_none() {
+                    Reread::Unknown
+                } else {
+                    Reread::Differs
+                }
+            }
+            (Some(_), LexState::Mysql(_)) | (None, _) | (_, LexState::Postgres(_)) => Reread::Alike,
+        }
     }
 
     /// COM_CHANGE_USER: another session begins in this one's place.
@@ -315,6 +360,24 @@ fn request(text: &str) -> Filing<'_> {
     Filing::new(IntentKind::Command, Text::whole(text.as_bytes()))
 }
 
-fn is_unsettled(known: &Known) -> bool {
-    known.analysis.facts.unreadable == Some(Unreadable::Unsettled)
+/// Texts that only look at what the statement before has left: a question of ours would take its place. Nothing in them
+/// depends on the session's state.
+const DIAGNOSTICS: [&str; 6] = [
+    "SHOW WARNINGS",
+    "SHOW ERRORS",
+    "SHOW COUNT(*) WARNINGS",
+    "SELECT @@warning_count",
+    "SELECT ROW_COUNT()",
+    "SELECT FOUND_ROWS()",
+];
+
+/// Whether the server is asked before a text is judged.
+fn asks(text: &[u8], known: &Known, doubt: Doubt) -> bool {
+    match doubt {
+        Doubt::Unreported => !DIAGNOSTICS
+            .iter()
+            .any(|one| one.as_bytes().eq_ignore_ascii_case(text)),
+        Doubt::Asks => known.analysis.facts.unreadable == Some(Unreadable::Unsettled),
+        Doubt::Stands => false,
+    }
 }

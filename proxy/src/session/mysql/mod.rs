@@ -88,6 +88,10 @@ impl Protocol for Mysql {
         let referred = session.context.names.referred(super::effects(known));
         if outcome.completion == Completion::Done {
             session.context.apply_names(known);
+        } else if session.protocol.next.take().is_some() {
+            // A COM_CHANGE_USER that the server refuses, and goes on: whoever it goes on as, the session begins anew.
+            session.begun_anew();
+            return;
         }
         if super::identity::may_change_role(super::effects(known).chain(referred.effects()))
             && outcome.completion != Completion::Refused
@@ -146,6 +150,11 @@ impl Protocol for Mysql {
 impl Session<Mysql> {
     /// Judge the held message; `analysed` is what an analysis elsewhere has found.
     fn inspect(&mut self, analysed: Option<Rc<Known>>) -> Option<Next> {
+        if !self.protocol.asked.is_empty() {
+            // Asked on the way to this message: a verdict has to wait.
+            self.protocol.waiting = true;
+            return None;
+        }
         let policy = self.worker.policy();
         let now = self.moment();
         let held = self.wire.held()?;
@@ -170,7 +179,11 @@ impl Session<Mysql> {
             status: self.wire.tx_status(),
             now,
         };
-        let doubt = if self.protocol.reading.is_doubted() && !self.protocol.waiting {
+        let doubt = if self.protocol.waiting {
+            Doubt::Stands
+        } else if self.protocol.reading.is_unreported() {
+            Doubt::Unreported
+        } else if self.protocol.reading.is_doubted() {
             Doubt::Asks
         } else {
             Doubt::Stands
@@ -286,9 +299,9 @@ impl Session<Mysql> {
         }
     }
 
-    /// COM_CHANGE_USER or COM_RESET_CONNECTION has succeeded: variables have their first values, and names are gone.
+    /// COM_CHANGE_USER has ended or COM_RESET_CONNECTION has succeeded: variables have their first values, and names are gone.
     fn begun_anew(&mut self) {
-        self.context.names = Names::default();
+        self.context.names = Names::new(true);
         self.protocol.reading.forget();
         if let Some(next) = self.protocol.next.take() {
             self.context.introduce(next);

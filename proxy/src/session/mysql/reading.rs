@@ -109,21 +109,25 @@ impl Reading {
         })
     }
 
-    /// The server reports a variable.
+    /// The server reports a variable. While there is doubt, a report does not end it: the text that set the variable may
+    /// have set it again in a way that is not reported. Only an answer to a question of ours does.
     pub(super) fn reported(&mut self, name: &[u8], value: &[u8]) {
+        let settled = !self.doubted;
         match name {
-            b"sql_mode" => self.lex.sql_mode = SqlMode::parse(&text(value)),
+            b"sql_mode" => {
+                self.lex.sql_mode = SqlMode::parse(&text(value)).filter(|_| settled);
+            }
             b"character_set_client" => {
-                self.lex.charset = Some(ClientCharset::from_name(&text(value)));
+                self.lex.charset = settled.then(|| ClientCharset::from_name(&text(value)));
             }
             // Reported for the client's sake; nothing here depends on it.
-            _ => {}
+            _ => return,
         }
         self.doubted = self.lex.sql_mode.is_none() || self.lex.charset.is_none();
     }
 
-    /// Before a statement leaves: what it sets is not known until the server reports it, which it does not always do: a
-    /// variable that is set as `@@name`, without a scope, is not reported.
+    /// Before a statement leaves: what it sets is not known until the server is asked: a report does not do, since
+    /// a variable that is set as `@@name`, without a scope, is not reported.
     pub(super) fn announce(&mut self, known: &Known, referred: &Referred) {
         for effect in effects(known).chain(referred.effects()) {
             match change(effect) {
@@ -208,7 +212,20 @@ fn text(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use sqlward_policy::statement::{LexState, Limits, analyse};
+
     use super::*;
+
+    fn known(text: &str) -> Known {
+        let lex = LexState::Mysql(MysqlLex::new(Flavour::Mariadb));
+        let analysis = analyse(text.as_bytes(), &lex, &Limits::default());
+        Known {
+            analysis: Arc::new(analysis),
+            slot: Default::default(),
+        }
+    }
 
     fn row(values: &[&str]) -> Vec<Option<Box<[u8]>>> {
         let value = |value: &&str| (*value != "NULL").then(|| value.as_bytes().into());
@@ -234,6 +251,42 @@ mod tests {
         assert_eq!(reading.lex(true).sql_mode, Some(SqlMode::EMPTY));
         reading.forget();
         assert!(reading.is_doubted() && reading.lex(true).charset.is_none());
+    }
+
+    #[test]
+    fn a_report_does_not_end_a_doubt() {
+        let state = row(&["", "utf8mb4", "1", "shop", "NULL"]);
+        for (text, name, value) in [
+            (
+                "SET sql_mode = 'NO_BACKSLASH_ESCAPES'; SET @@sql_mode = ''",
+                "sql_mode",
+                "NO_BACKSLASH_ESCAPES",
+            ),
+            (
+                "SET NAMES gbk; SET @@character_set_client = latin1",
+                "character_set_client",
+                "gbk",
+            ),
+        ] {
+            let mut reading = Reading::new();
+            reading.answered(&state);
+            assert!(!reading.is_doubted());
+            reading.announce(&known(text), &Referred::default());
+            for (name, value) in [("time_zone", "UTC"), (name, value)] {
+                reading.reported(name.as_bytes(), value.as_bytes());
+                let lex = reading.lex(true);
+                assert!(reading.is_doubted(), "{text}");
+                assert!(lex.sql_mode.is_none() || lex.charset.is_none(), "{text}");
+            }
+            reading.answered(&state);
+            assert!(!reading.is_doubted());
+        }
+        // What is reported meanwhile of the other variable is no more certain.
+        let mut reading = Reading::new();
+        reading.answered(&state);
+        reading.announce(&known("SET sql_mode = ''"), &Referred::default());
+        reading.reported(b"character_set_client", b"gbk");
+        assert_eq!(reading.lex(true).charset, None);
     }
 
     #[test]
