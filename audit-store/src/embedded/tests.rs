@@ -257,7 +257,7 @@ fn a_file_of_another_version_is_refused() {
             .to_string(),
     ] {
         assert!(
-            error.contains("has schema version 1; this program knows 2"),
+            error.contains("has schema version 1; this program knows 3"),
             "{error}"
         );
     }
