@@ -109,6 +109,9 @@ impl Store {
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| StoreError::InUse(dir.to_owned()))?;
         let main = MainFile::open(&dir.join(MAIN_NAME))?;
+        if let Some(oldest) = stored_days(dir)?.first() {
+            main.forget_shapes(*oldest)?;
+        }
         Ok(Self {
             dir: dir.to_owned(),
             settings,

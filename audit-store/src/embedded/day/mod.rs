@@ -15,7 +15,7 @@ use super::error::StoreError;
 use super::flat::{self, signed};
 use super::rollup::{Rollups, Sums};
 use super::{MINUTE_US, schema};
-use crate::event::{row_key, split_row_key};
+use crate::event::{Seq, row_key, split_row_key};
 use crate::record::Entry;
 use crate::ship::rows::{AdminRow, EventRow, StatementRow, TextRef};
 use crate::ship::subject::Speaker;
@@ -255,9 +255,7 @@ impl Writer<'_, '_> {
                 .execute([ids.who, block.id()])?;
         }
         for (seq, payload) in &block.prepared {
-            self.transaction
-                .prepare_cached("INSERT OR IGNORE INTO prepared VALUES (?, ?)")?
-                .execute(params![row_key(block.lane, *seq), payload])?;
+            self.prepared(block.lane, *seq, payload)?;
         }
         for (key, sums) in &block.sums {
             let names = names.get(key.speaker as usize).copied().unwrap_or_default();
@@ -302,13 +300,13 @@ impl Writer<'_, '_> {
         shape: Option<KnownShape>,
     ) -> rusqlite::Result<bool> {
         let ids = self.speaker(&row.speaker)?;
-        let prepared = match &row.text {
-            TextRef::Of(_, payload) => Some(payload),
-            TextRef::Own | TextRef::Missing => None,
-        };
+        match &row.text {
+            TextRef::Of(seq, payload) => self.prepared(row.lane, *seq, payload)?,
+            TextRef::Own | TextRef::Missing => {}
+        }
         let inserted = self
             .transaction
-            .prepare_cached("INSERT OR IGNORE INTO carried VALUES (?,?,?,?,?,?,?,?,?,?,?)")?
+            .prepare_cached("INSERT OR IGNORE INTO carried VALUES (?,?,?,?,?,?,?,?,?,?)")?
             .execute(params![
                 row.key(),
                 block,
@@ -318,7 +316,6 @@ impl Writer<'_, '_> {
                 ids.source,
                 ids.trust,
                 row.payload,
-                prepared,
                 flat::outcome_payload(&row.outcome),
                 row.chain,
             ])?;
@@ -335,6 +332,22 @@ impl Writer<'_, '_> {
                 .add(minute, names, shape, row.brief.action, &sums);
         }
         Ok(true)
+    }
+
+    /// Stores an intent whose text others have, once however many they are.
+    fn prepared(&self, lane: u16, seq: Seq, payload: &[u8]) -> rusqlite::Result<()> {
+        let key = row_key(lane, seq);
+        // SQLite copies what is bound, and a text may be long: asked first.
+        let known = self
+            .transaction
+            .prepare_cached("SELECT 1 FROM prepared WHERE id = ?")?
+            .exists([key])?;
+        if !known {
+            self.transaction
+                .prepare_cached("INSERT INTO prepared VALUES (?, ?)")?
+                .execute(params![key, payload])?;
+        }
+        Ok(())
     }
 
     /// User, database and application of a speaker, as sums know them.
