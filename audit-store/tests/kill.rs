@@ -48,6 +48,7 @@ fn child() {
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_comes_twice() {
     let data = tempfile::tempdir().unwrap();
+    let said = data.path().join("child.log");
     let rounds = 60u64;
     let mut acknowledged: Vec<u64> = Vec::new();
     for round in 0..rounds {
@@ -55,7 +56,7 @@ fn nothing_acknowledged_is_lost_and_nothing_comes_twice() {
             .args(["--exact", "child", "--nocapture", "--test-threads=1"])
             .env(CHILD, data.path())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(&said).unwrap())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -80,7 +81,11 @@ fn nothing_acknowledged_is_lost_and_nothing_comes_twice() {
             }
         }
         child.wait().unwrap();
-        assert!(seen >= least, "the child ended by itself in round {round}");
+        assert!(
+            seen >= least,
+            "the child ended by itself in round {round}: {}",
+            std::fs::read_to_string(&said).unwrap_or_default()
+        );
     }
     ship_all(data.path());
     let mut stored: Vec<u64> = all(data.path()).iter().map(|row| row.seq as u64).collect();

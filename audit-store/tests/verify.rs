@@ -12,8 +12,10 @@ mod support;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
-use sqlward_audit_store::query::{Archive, AuditQuery};
+use sqlward_audit_store::Audit;
+use sqlward_audit_store::query::{Archive, AuditQuery, Cell, SqlRange};
 use sqlward_audit_store::record::{
     Admin, AdminAction, Completion, Entry, Intent, IntentKind, Outcome, Text,
 };
@@ -76,6 +78,14 @@ fn build(data: &Path) {
                 &mut lane,
                 intent(session, 32, at + 61, b"SELECT pg_sleep(80000)"),
             );
+            let slow = begin(
+                &mut lane,
+                Intent {
+                    kind: IntentKind::Execute,
+                    text: Text::Of(prepare),
+                    ..intent(session, 34, at + 62, b"")
+                },
+            );
             run(
                 &mut lane,
                 session,
@@ -84,6 +94,7 @@ fn build(data: &Path) {
                 "SELECT 'tomorrow'",
             );
             finish(&mut lane, done(long));
+            finish(&mut lane, done(slow));
             lane.append(&Entry::Admin(Admin {
                 at_us: at,
                 action: AdminAction::Reload,
@@ -182,7 +193,12 @@ fn every_edit_of_a_row_is_found() {
         // What is stored whole.
         ("UPDATE carried SET outcome = x'00' {one}", "outcome"),
         ("UPDATE carried SET intent = x'00' {one}", "intent"),
-        ("UPDATE carried SET prepared = intent {one}", "text"),
+        ("UPDATE prepared SET intent = x'00'", "text"),
+        (
+            "UPDATE prepared SET intent = (SELECT intent FROM carried LIMIT 1)",
+            "text",
+        ),
+        ("DELETE FROM prepared", "text"),
         (
             "UPDATE carried SET who = who + 1 {one}",
             "the row was changed",
@@ -216,7 +232,7 @@ fn every_removal_and_addition_is_found() {
         ("DELETE FROM admin", "the administrative entry was removed"),
         (
             "INSERT INTO carried SELECT id + 1000, block, who, role, end_user, end_user_source,
-                end_user_trust, intent, prepared, outcome, chain FROM carried LIMIT 1",
+                end_user_trust, intent, outcome, chain FROM carried LIMIT 1",
             "1 statements that no entry explains",
         ),
         (
@@ -228,6 +244,93 @@ fn every_removal_and_addition_is_found() {
         let found = after(0, sql);
         assert!(found.contains(expected), "{sql}: {found}");
     }
+}
+
+/// A pipeline's outcomes may all come after its intents were shipped: its text must not be stored for each.
+#[test]
+fn a_text_of_many_is_stored_once() {
+    const MANY: u32 = 2_000;
+    let data = tempfile::tempdir().unwrap();
+    let mut settings = settings();
+    settings.journal.segment_bytes = 4 << 20;
+    let (audit, _) = Audit::open(data.path(), settings).unwrap();
+    let metrics = audit.metrics();
+    let mut lane = audit.lane(0).unwrap();
+    start(&mut lane, 1, NOW, "bob");
+    let text = format!("SELECT $1 -- {}", "工资 ".repeat(256 * 1024 / 7));
+    let prepare = begin(
+        &mut lane,
+        Intent {
+            kind: IntentKind::Prepare,
+            ..intent(1, 1, NOW + 1, text.as_bytes())
+        },
+    );
+    let prepared = Completion::Prepared;
+    finish(
+        &mut lane,
+        Outcome {
+            completion: prepared,
+            ..done(prepare)
+        },
+    );
+    let executions: Vec<_> = (0..MANY)
+        .map(|number| {
+            let execute = Intent {
+                kind: IntentKind::Execute,
+                text: Text::Of(prepare),
+                ..intent(1, number + 2, NOW + 2, b"")
+            };
+            begin(&mut lane, execute)
+        })
+        .collect();
+    let last = executions.last().unwrap().0;
+    until("the intents are shipped", || {
+        metrics.entries.load(Ordering::Relaxed) >= last
+    });
+    for execution in executions {
+        finish(&mut lane, done(execution));
+    }
+    drop(lane);
+    stop(audit);
+    let file = day(data.path(), 0);
+    let size = file.metadata().unwrap().len();
+    assert!(size < 3 << 20, "{size} bytes");
+    let stored = rusqlite::Connection::open(&file).unwrap();
+    let count = |table: &str| -> u32 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        stored.query_row(&sql, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((count("carried"), count("prepared")), (MANY, 1));
+    drop(stored);
+    let shown = archive(data.path())
+        .sql(
+            "SELECT count(*), count(DISTINCT text), min(text) FROM statements
+             WHERE kind = 'execute' AND text_state = 'prepared'",
+            SqlRange::default(),
+        )
+        .unwrap();
+    let expected = [
+        Cell::Integer(MANY.into()),
+        Cell::Integer(1),
+        Cell::Text(text),
+    ];
+    assert!(shown.rows == [expected], "every row shows the text");
+    let report = archive(data.path()).verify().unwrap();
+    assert!(report.is_intact(), "{:#?}", report.findings);
+    assert_eq!((report.rows, report.unknown_texts), (2_001, 0));
+    edit(
+        &file,
+        "UPDATE prepared SET intent = substr(intent, 1, length(intent) - 1)",
+    );
+    let report = archive(data.path()).verify().unwrap();
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|found| found.what == "the row was changed: text"),
+        "{:#?}",
+        report.findings.first()
+    );
 }
 
 #[test]

@@ -360,6 +360,16 @@ fn mysql_reads_its_own() {
                 "SELECT 1 /*!80000 UNION SELECT v FROM secret */",
                 "select r=secret",
             ),
+            (
+                "five digits",
+                "SELECT 2-/*!500001,v FROM secret WHERE 1= */1",
+                "select r=secret",
+            ),
+            (
+                "six digits",
+                "SELECT 2-/*!500001 ,v FROM secret WHERE 1= */1",
+                "select",
+            ),
             ("M43", "SELECT $$a UNION SELECT 2 FROM secret -- $$", SYNTAX),
             ("M65", "TABLE secret ORDER BY v LIMIT 1", "select r=secret"),
             ("M66", "VALUES ROW(1,2), ROW(3,4)", "select"),
@@ -405,6 +415,11 @@ fn mariadb_reads_its_own() {
             (
                 "digits",
                 "SELECT 1 /*!050700 UNION SELECT v FROM secret */",
+                "select",
+            ),
+            (
+                "six digits",
+                "SELECT 2-/*!500001,v FROM secret WHERE 1= */1",
                 "select",
             ),
             (
@@ -597,6 +612,53 @@ fn several_statements_need_leave() {
     // A database chosen in the text counts for what follows in it.
     let used = read(b"USE finance; DELETE FROM t", MYSQL);
     assert_eq!(summary(&used), "use;delete w=finance.t");
+    // So does one that code chooses which the text does not show.
+    for text in [
+        "EXECUTE s; SELECT v FROM secret",
+        "CALL app.p(); SELECT v FROM secret",
+        "USE app; EXECUTE s; SELECT v FROM secret",
+    ] {
+        let reason = read(text.as_bytes(), MYSQL).facts.unreadable;
+        assert_eq!(reason, Some(Unreadable::Unsettled), "{text}");
+    }
+    for text in [
+        "EXECUTE s; SELECT v FROM app.secret",
+        "EXECUTE s; USE app; SELECT v FROM secret",
+        "SELECT v FROM secret; EXECUTE s",
+    ] {
+        assert_eq!(
+            read(text.as_bytes(), MYSQL).facts.unreadable,
+            None,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn names_of_files_are_not_read() {
+    for text in [
+        "SELECT * FROM `#mysql50#secret`",
+        "SELECT * FROM `#mysql50#app`.secret",
+        "USE `#mysql50#app`",
+    ] {
+        assert_eq!(summary(&read(text.as_bytes(), MARIADB)), SYNTAX, "{text}");
+    }
+}
+
+#[test]
+fn what_is_perhaps_a_cte_is_perhaps_written() {
+    for text in [
+        "WITH Secret AS (SELECT 1) UPDATE secret SET v='x'",
+        "WITH Secret AS (SELECT 1) DELETE secret FROM secret",
+    ] {
+        let analysis = read(text.as_bytes(), MYSQL);
+        let mut objects = analysis.facts.statements.iter().flat_map(|s| &s.objects);
+        let written = objects.any(|object| {
+            &*object.name.name == "secret"
+                && matches!(object.access, Access::Update | Access::Delete)
+        });
+        assert!(written, "{text}: {analysis:?}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::block::Packed;
 use super::day::SpeakerIds;
 use super::flat::{self, FlatShape, signed};
 use crate::chain::{Hash, digest};
-use crate::event::row_key;
+use crate::event::{Seq, row_key};
 use crate::record::{Entry, Shape};
 use crate::ship::rows::{AdminRow, EventRow, StatementRow, TextRef};
 use crate::ship::subject::{Speaker, Who};
@@ -202,16 +202,14 @@ pub(super) fn carried(
     if let Some(block) = block {
         expected.column("block", "c.block", block);
     }
-    let unknown_text = matches!(row.text, TextRef::Missing);
-    if !unknown_text {
-        let prepared = match &row.text {
-            TextRef::Of(_, payload) => Some(payload.to_vec()),
-            TextRef::Own | TextRef::Missing => None,
-        };
-        expected.column("text", "c.prepared", prepared);
-    }
     let differing = expected.check(connection, "carried c WHERE c.id = ?", &[&row.key()])?;
     let mut differing = differing.unwrap_or_default();
+    if let TextRef::Of(seq, payload) = &row.text
+        && !has_prepared(connection, row.lane, *seq, payload)?
+    {
+        differing.push("text");
+    }
+    let unknown_text = matches!(row.text, TextRef::Missing);
     let unknown_session = row.speaker.who.started_us.is_none();
     if !unknown_session {
         differing.extend(speaker(connection, &ids, &row.speaker)?);
@@ -255,15 +253,27 @@ pub(super) fn block(
         }
     }
     for (seq, payload) in &packed.prepared {
-        let stored: Option<Vec<u8>> = connection
-            .prepare_cached("SELECT intent FROM prepared WHERE id = ?")?
-            .query_row([row_key(packed.lane, *seq)], |row| row.get(0))
-            .optional()?;
-        if stored.as_deref() != Some(payload) {
+        if !has_prepared(connection, packed.lane, *seq, payload)? {
             differing.push("text");
         }
     }
     Ok(differing)
+}
+
+/// Whether the intent whose text others have is stored as it was written.
+fn has_prepared(
+    connection: &Connection,
+    lane: u16,
+    seq: Seq,
+    payload: &[u8],
+) -> rusqlite::Result<bool> {
+    let same = connection
+        .prepare_cached("SELECT intent FROM prepared WHERE id = ?")?
+        .query_row([row_key(lane, seq)], |row| {
+            Ok(row.get_ref(0)?.as_blob()? == payload)
+        })
+        .optional()?;
+    Ok(same.unwrap_or(false))
 }
 
 /// Compares a session event's row with its entry.

@@ -210,10 +210,16 @@ impl MainFile {
         self.execute(unsealed, params![day.0])
     }
 
-    /// Forgets a day and the shapes that no later day needed.
+    /// Forgets a day.
     pub(super) fn forget(&self, day: Day) -> Result<(), StoreError> {
-        self.execute("DELETE FROM day WHERE day = ?", params![day.0])?;
-        self.execute("DELETE FROM shape WHERE last_day <= ?", params![day.0])
+        self.execute("DELETE FROM day WHERE day = ?", params![day.0])
+    }
+
+    /// Forgets the shapes that neither `oldest` nor a later day needed.
+    ///
+    /// Only before there are writers: each tells what a shape is but once, and may refer to it for as long as it lives.
+    pub(super) fn forget_shapes(&self, oldest: Day) -> Result<(), StoreError> {
+        self.execute("DELETE FROM shape WHERE last_day < ?", params![oldest.0])
     }
 
     fn execute(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<(), StoreError> {

@@ -29,7 +29,7 @@ mod verify;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 pub(crate) use self::block::{Block, MOST_BYTES, Packed};
 pub(crate) use self::day::{DayBatch, address};
@@ -109,6 +109,9 @@ impl Store {
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| StoreError::InUse(dir.to_owned()))?;
         let main = MainFile::open(&dir.join(MAIN_NAME))?;
+        if let Some(oldest) = stored_days(dir)?.first() {
+            main.forget_shapes(*oldest)?;
+        }
         Ok(Self {
             dir: dir.to_owned(),
             settings,
@@ -125,7 +128,7 @@ impl Store {
     pub fn heads(&self) -> Result<Vec<LaneHead>, StoreError> {
         let mut heads = Vec::new();
         for progress in self.main.lanes()? {
-            let behind = self.blocks_behind(progress.head)?;
+            let behind = self.blocks_behind(progress.head, Some(progress.day))?;
             heads.push(behind.last().copied().unwrap_or(progress.head));
         }
         Ok(heads)
@@ -137,14 +140,24 @@ impl Store {
     }
 
     /// The ends of the blocks that a lane has behind its progress, in order: a shipment wrote them, and was cut short
-    /// before it noted so. When it is repeated its blocks must end where they did.
-    pub(crate) fn blocks_behind(&self, head: LaneHead) -> Result<Vec<LaneHead>, StoreError> {
+    /// before it noted so. When it is repeated its blocks must end where they did, also if their day was sealed since.
+    ///
+    /// `since` is the day that the lane had come to, if it had come to any: what is sealed and before it holds none.
+    pub(crate) fn blocks_behind(
+        &self,
+        head: LaneHead,
+        since: Option<Day>,
+    ) -> Result<Vec<LaneHead>, StoreError> {
         let mut ends = Vec::new();
         for day in stored_days(&self.dir)? {
-            if self.main.is_sealed(day)? {
+            let sealed = self.main.is_sealed(day)?;
+            if sealed && since.is_some_and(|since| day < since) {
                 continue;
             }
             let path = self.dir.join(day_name(day));
+            if !sealed {
+                roll_back(&path).map_err(StoreError::sqlite(&path))?;
+            }
             let file = match crate::query::open(&path) {
                 Ok(file) => file,
                 Err(StoreError::Version { found: 0, .. }) => continue,
@@ -244,6 +257,14 @@ fn open_writable(path: &Path, tables: &str) -> Result<Connection, StoreError> {
         });
     }
     Ok(connection)
+}
+
+/// Takes back what a process that was killed while it sealed or unsealed a day had not finished: readers can't.
+fn roll_back(path: &Path) -> rusqlite::Result<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    version(&connection).map(drop)
 }
 
 fn prepare(connection: &Connection, tables: &str) -> rusqlite::Result<()> {

@@ -46,14 +46,13 @@ CREATE TABLE IF NOT EXISTS block_who (
     who INTEGER NOT NULL REFERENCES who, block INTEGER NOT NULL, PRIMARY KEY (who, block)
 ) STRICT, WITHOUT ROWID;
 -- Statements that no single block of this day holds, whole: begun before the block that ended them (then `block`
--- says which), on another day, or lost (then it is 0). `intent`, `prepared`, `outcome` are entries.
+-- says which), on another day, or lost (then it is 0). `intent` and `outcome` are entries.
 CREATE TABLE IF NOT EXISTS carried (
     id INTEGER PRIMARY KEY, block INTEGER NOT NULL, who INTEGER NOT NULL REFERENCES who,
     role INTEGER REFERENCES name, end_user INTEGER REFERENCES name, end_user_source INTEGER,
-    end_user_trust INTEGER, intent BLOB NOT NULL, prepared BLOB, outcome BLOB NOT NULL,
-    chain BLOB NOT NULL) STRICT;
+    end_user_trust INTEGER, intent BLOB NOT NULL, outcome BLOB NOT NULL, chain BLOB NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS carried_block ON carried (block);
--- Intents of earlier blocks whose text statements of later ones have.
+-- Intents whose text statements have that end in a later block or stand in `carried`: once, for they may be long.
 CREATE TABLE IF NOT EXISTS prepared (id INTEGER PRIMARY KEY, intent BLOB NOT NULL) STRICT;
 -- Statements of a directory that are none: prepares that a later execution has taken over.
 CREATE TABLE IF NOT EXISTS removed (id INTEGER PRIMARY KEY) STRICT;
@@ -116,4 +115,4 @@ CREATE TABLE IF NOT EXISTS gap (
 ";
 
 /// The version of both schemas.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;

@@ -7,13 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use super::{Store, StoreSettings};
 use crate::event::SessionId;
+use crate::journal::LaneHead;
 use crate::query::{Archive, AuditQuery};
 use crate::record::{
-    Completion, Entry, Intent, IntentKind, Judgement, List, Outcome, Seq, Text, TxStatus,
+    Completion, Entry, Intent, IntentKind, Judgement, List, Outcome, Seq, Shape, Text, TxStatus,
 };
 use crate::time::{DAY_US, Day};
 use crate::{Audit, AuditSettings, STORE};
-use sqlward_policy::vocabulary::{Action, Mode};
+use sqlward_policy::vocabulary::{Action, Class, LimitShape, Mode, Verb, WhereShape};
 
 const NOW: u64 = 1_795_413_599_000_000;
 
@@ -58,6 +59,25 @@ fn done(intent: Seq) -> Entry<'static> {
         first_byte_us: None,
         duration_us: 0,
         statements: 1,
+    })
+}
+
+fn shape(key: u8) -> Entry<'static> {
+    Entry::Shape(Shape {
+        key: [key; 16],
+        fingerprint: [key; 16],
+        normal: "SELECT ?",
+        statements: 1,
+        verb: Verb::Select,
+        class: Class::Read,
+        verbs: List::empty(),
+        objects: List::empty(),
+        columns: List::empty(),
+        functions: List::empty(),
+        egress: List::empty(),
+        where_shape: WhereShape::Restricting,
+        limit: LimitShape::Absent,
+        dynamic: false,
     })
 }
 
@@ -115,6 +135,11 @@ fn a_day_that_is_over_is_sealed_and_a_late_record_opens_it_again() {
         writer.seal_days(late, None).unwrap().is_empty(),
         "it is sealed already"
     );
+    // A shipment that was cut short before the day was sealed is repeated with the same ends.
+    let from_the_start = LaneHead::none(0);
+    let ends = |since| writer.blocks_behind(from_the_start, since).unwrap().len();
+    assert!(ends(None) > 0 && ends(Some(day)) == ends(None));
+    assert_eq!(ends(Some(Day::of(late))), 0, "the lane was further then");
     drop(writer);
     let archive = Archive::open(&data.path().join(STORE)).unwrap();
     assert!(archive.verify().unwrap().is_intact());
@@ -183,6 +208,51 @@ fn old_days_are_dropped_unless_they_were_written_lately() {
         .verify()
         .unwrap();
     assert!(report.is_intact(), "{:#?}", report.findings);
+}
+
+#[test]
+fn shapes_are_forgotten_only_when_the_store_is_opened() {
+    let data = tempfile::tempdir().unwrap();
+    let long_after = NOW + 300 * DAY_US;
+    let (audit, _) = Audit::open(data.path(), AuditSettings::default()).unwrap();
+    let mut lane = audit.lane(0).unwrap();
+    for key in [1, 2] {
+        lane.append(&shape(key)).unwrap();
+    }
+    for (key, at) in [(1, NOW), (2, NOW), (2, long_after)] {
+        let Entry::Intent(plain) = intent(at, "SELECT 1") else {
+            panic!("an intent")
+        };
+        let shaped = Entry::Intent(Intent {
+            shape: Some([key; 16]),
+            ..plain
+        });
+        let seq = lane.append(&shaped).unwrap();
+        lane.append(&done(seq)).unwrap();
+    }
+    drop(lane);
+    let _ = audit.stop(Duration::from_secs(60));
+    let day = Day::of(NOW);
+    let path = data.path().join(STORE).join(super::day_name(day));
+    File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(SystemTime::UNIX_EPOCH + Duration::from_micros(NOW))
+        .unwrap();
+    // Asked for the oldest of days, so that asking does not make a shape younger.
+    let known =
+        |store: &Store| [1, 2].map(|key| store.main.shape(&[key; 16], Day(0)).unwrap().is_some());
+    let mut writer = store(data.path());
+    assert_eq!(known(&writer), [true, true]);
+    assert!(writer.retain_days(long_after).unwrap().contains(&day));
+    assert_eq!(
+        known(&writer),
+        [true, true],
+        "a writer may still refer to them"
+    );
+    drop(writer);
+    assert_eq!(known(&store(data.path())), [false, true]);
 }
 
 #[test]
@@ -257,7 +327,7 @@ fn a_file_of_another_version_is_refused() {
             .to_string(),
     ] {
         assert!(
-            error.contains("has schema version 1; this program knows 2"),
+            error.contains("has schema version 1; this program knows 3"),
             "{error}"
         );
     }

@@ -43,13 +43,13 @@ impl Collector {
             unreadable: 0,
         };
         for state in store.lanes()? {
-            let ends = store.blocks_behind(state.progress.head)?;
+            let ends = store.blocks_behind(state.progress.head, Some(state.progress.day))?;
             collector.restore(&state, ends.iter().map(|end| end.seq).collect());
         }
         // Lanes of which not even a first shipment was noted.
         for number in collector.journal.lane_numbers() {
             if !collector.lanes.contains_key(&number) {
-                let ends = store.blocks_behind(LaneHead::none(number))?;
+                let ends = store.blocks_behind(LaneHead::none(number), None)?;
                 collector.take_up(number, ends.iter().map(|end| end.seq).collect());
             }
         }

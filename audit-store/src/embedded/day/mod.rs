@@ -15,7 +15,7 @@ use super::error::StoreError;
 use super::flat::{self, signed};
 use super::rollup::{Rollups, Sums};
 use super::{MINUTE_US, schema};
-use crate::event::{row_key, split_row_key};
+use crate::event::{Seq, row_key, split_row_key};
 use crate::record::Entry;
 use crate::ship::rows::{AdminRow, EventRow, StatementRow, TextRef};
 use crate::ship::subject::Speaker;
@@ -200,6 +200,8 @@ struct Writer<'w, 's> {
 
 impl Writer<'_, '_> {
     /// Answers how many statements are new: all of the block's, or, where it is known already, none.
+    ///
+    /// A known one must be the same to its end: what another cut holds more would be lost.
     fn block(&mut self, block: &Packed) -> Result<u64, StoreError> {
         let sqlite = |error| StoreError::Sqlite {
             path: self.path.to_owned(),
@@ -207,11 +209,24 @@ impl Writer<'_, '_> {
         };
         let known = self
             .transaction
-            .prepare_cached("SELECT 1 FROM block WHERE id = ?")
-            .and_then(|mut select| select.exists([block.id()]))
+            .prepare_cached("SELECT last, head FROM block WHERE id = ?")
+            .and_then(|mut select| {
+                let end = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get(1)?));
+                select.query_row([block.id()], end).optional()
+            })
             .map_err(sqlite)?;
-        if known {
-            return Ok(0);
+        match known {
+            None => {}
+            Some(end) if end == (block.last.0 as i64, block.head) => return Ok(0),
+            Some((last, _)) => {
+                return Err(StoreError::Damaged {
+                    path: self.path.to_owned(),
+                    what: format!(
+                        "the block of lane {} from entry {} ends at {last}, not at {}",
+                        block.lane, block.first.0, block.last.0
+                    ),
+                });
+            }
         }
         let mut shapes = Vec::new();
         for key in &block.shapes {
@@ -240,9 +255,7 @@ impl Writer<'_, '_> {
                 .execute([ids.who, block.id()])?;
         }
         for (seq, payload) in &block.prepared {
-            self.transaction
-                .prepare_cached("INSERT OR IGNORE INTO prepared VALUES (?, ?)")?
-                .execute(params![row_key(block.lane, *seq), payload])?;
+            self.prepared(block.lane, *seq, payload)?;
         }
         for (key, sums) in &block.sums {
             let names = names.get(key.speaker as usize).copied().unwrap_or_default();
@@ -287,13 +300,13 @@ impl Writer<'_, '_> {
         shape: Option<KnownShape>,
     ) -> rusqlite::Result<bool> {
         let ids = self.speaker(&row.speaker)?;
-        let prepared = match &row.text {
-            TextRef::Of(_, payload) => Some(payload),
-            TextRef::Own | TextRef::Missing => None,
-        };
+        match &row.text {
+            TextRef::Of(seq, payload) => self.prepared(row.lane, *seq, payload)?,
+            TextRef::Own | TextRef::Missing => {}
+        }
         let inserted = self
             .transaction
-            .prepare_cached("INSERT OR IGNORE INTO carried VALUES (?,?,?,?,?,?,?,?,?,?,?)")?
+            .prepare_cached("INSERT OR IGNORE INTO carried VALUES (?,?,?,?,?,?,?,?,?,?)")?
             .execute(params![
                 row.key(),
                 block,
@@ -303,7 +316,6 @@ impl Writer<'_, '_> {
                 ids.source,
                 ids.trust,
                 row.payload,
-                prepared,
                 flat::outcome_payload(&row.outcome),
                 row.chain,
             ])?;
@@ -320,6 +332,22 @@ impl Writer<'_, '_> {
                 .add(minute, names, shape, row.brief.action, &sums);
         }
         Ok(true)
+    }
+
+    /// Stores an intent whose text others have, once however many they are.
+    fn prepared(&self, lane: u16, seq: Seq, payload: &[u8]) -> rusqlite::Result<()> {
+        let key = row_key(lane, seq);
+        // SQLite copies what is bound, and a text may be long: asked first.
+        let known = self
+            .transaction
+            .prepare_cached("SELECT 1 FROM prepared WHERE id = ?")?
+            .exists([key])?;
+        if !known {
+            self.transaction
+                .prepare_cached("INSERT INTO prepared VALUES (?, ?)")?
+                .execute(params![key, payload])?;
+        }
+        Ok(())
     }
 
     /// User, database and application of a speaker, as sums know them.

@@ -130,8 +130,8 @@ impl Source {
 
     fn load_carried(&self, block: i64, rows: &mut Vec<StoredRow>) -> rusqlite::Result<()> {
         let mut select = self.connection.prepare_cached(
-            "SELECT id, who, role, end_user, end_user_source, end_user_trust, intent, prepared,
-                outcome, chain FROM carried WHERE block = ?",
+            "SELECT id, who, role, end_user, end_user_source, end_user_trust, intent, outcome,
+                chain FROM carried WHERE block = ?",
         )?;
         let mut found = select.query([block])?;
         while let Some(row) = found.next()? {
@@ -150,11 +150,10 @@ impl Source {
                 key,
                 speaker,
                 intent: 0,
-                outcome: flat::outcome(row.get_ref(8)?.as_blob()?).map_err(damaged)?,
+                outcome: flat::outcome(row.get_ref(7)?.as_blob()?).map_err(damaged)?,
                 block: Rc::new(Held::Whole {
                     intent: row.get(6)?,
-                    prepared: row.get(7)?,
-                    chain: row.get(9)?,
+                    chain: row.get(8)?,
                 }),
             });
         }
@@ -173,7 +172,6 @@ pub(super) enum Held {
     },
     Whole {
         intent: Vec<u8>,
-        prepared: Option<Vec<u8>>,
         chain: Hash,
     },
 }
@@ -282,17 +280,19 @@ impl<'a> Shown<'a> {
             return show(&Resolved::new(intent, None));
         };
         let elsewhere;
-        let payload = match &*self.row.block {
-            Held::Whole { prepared, .. } => prepared.as_deref(),
+        let place = match &*self.row.block {
+            Held::Whole { .. } => None,
             Held::Block { id, entries, .. } => {
-                let (lane, first) = split_row_key(*id);
-                match seq.0.checked_sub(first.0) {
-                    Some(index) => entries.intent(usize::try_from(index).unwrap_or(usize::MAX)),
-                    None => {
-                        elsewhere = source.prepared(row_key(lane, seq))?;
-                        elsewhere.as_deref()
-                    }
-                }
+                let (_, first) = split_row_key(*id);
+                seq.0.checked_sub(first.0).map(|index| (entries, index))
+            }
+        };
+        let payload = match place {
+            Some((entries, index)) => entries.intent(usize::try_from(index).unwrap_or(usize::MAX)),
+            None => {
+                let (lane, _) = split_row_key(self.row.key);
+                elsewhere = source.prepared(row_key(lane, seq))?;
+                elsewhere.as_deref()
             }
         };
         let prepared = payload.map(flat::intent).transpose().map_err(damaged)?;

@@ -34,9 +34,14 @@ impl Lexer<'_> {
             return Ok(());
         }
         self.pos += if own { 4 } else { 3 };
-        let digits = (0..6)
+        let digits = match (0..6)
             .take_while(|&at| self.peek(at).is_ascii_digit())
-            .count();
+            .count()
+        {
+            // MySQL takes the sixth digit for the version's only where white space follows it.
+            6 if !mariadb && !matches!(self.peek(6), b' ' | b'\t'..=b'\r') => 5,
+            digits => digits,
+        };
         if digits >= 5 {
             let version = (0..digits).fold(0, |number, at| {
                 number * 10 + u32::from(self.peek(at).wrapping_sub(b'0'))

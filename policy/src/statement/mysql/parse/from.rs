@@ -149,7 +149,8 @@ impl Parser<'_> {
         self.system_time()?;
         self.index_hints()?;
         self.table_sample()?;
-        let table = (cte == Cte::No).then(|| name.clone());
+        // A name that is perhaps a CTE's is perhaps the table that is written.
+        let table = (cte != Cte::Certain).then(|| name.clone());
         self.draft.add_source(alias, table.clone());
         Ok(table)
     }

@@ -26,8 +26,9 @@ use super::draft::Draft;
 use super::state::{Flavour, MysqlLex};
 use super::token::{Kind, Token};
 use super::word::Word as W;
+use crate::statement::SessionEffect;
 use crate::statement::facts::StatementFacts;
-use crate::vocabulary::Unreadable;
+use crate::vocabulary::{ObjectKind, Unreadable, Verb};
 
 /// Why a text is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +108,8 @@ impl<'t> Parser<'t> {
     pub(super) fn statements(mut self) -> Parse<Vec<Statement>> {
         let mut statements = Vec::new();
         let mut schema = self.draft.schema.take();
+        // Something may have changed the database since the text began.
+        let mut moved = false;
         loop {
             while self.eat_kind(Kind::Semicolon) {}
             if self.kind() == Kind::End {
@@ -120,9 +123,17 @@ impl<'t> Parser<'t> {
                 return Err(Fault::Syntax);
             }
             let (facts, literals) = std::mem::take(&mut self.draft).finish();
+            if moved && names_by_database(&facts) {
+                return Err(Fault::Unsettled);
+            }
+            if may_use(&facts) {
+                (moved, schema) = (true, None);
+            }
             for effect in &facts.effects {
-                if let crate::statement::SessionEffect::Use(name) = effect {
-                    schema = Some(name.clone());
+                if let SessionEffect::Use(name) = effect
+                    && facts.verb == Verb::Use
+                {
+                    (moved, schema) = (false, Some(name.clone()));
                 }
             }
             statements.push(Statement {
@@ -298,6 +309,25 @@ impl<'t> Parser<'t> {
         }
         Ok(token)
     }
+}
+
+/// Whether code that the text does not show runs at the top of the session, where a USE lasts.
+fn may_use(facts: &StatementFacts) -> bool {
+    matches!(facts.verb, Verb::Call | Verb::Execute | Verb::Do)
+        && facts.effects.iter().any(|effect| {
+            matches!(
+                effect,
+                SessionEffect::Execute(_) | SessionEffect::MayChangeSettings
+            )
+        })
+}
+
+/// Whether which things are meant depends on the session's database.
+fn names_by_database(facts: &StatementFacts) -> bool {
+    facts.objects.iter().any(|object| {
+        matches!(object.kind, ObjectKind::Relation | ObjectKind::Routine)
+            && object.name.schema.is_none()
+    })
 }
 
 /// What is known of an opening bracket beforehand.

@@ -49,7 +49,12 @@ impl<'t> Parser<'t> {
             return Err(Fault::Syntax);
         }
         let token = self.advance();
-        Ok(self.spelling(token)?.into())
+        let name = self.spelling(token)?;
+        // What follows is the name of a file: another spelling of a table's or a database's name.
+        if name.starts_with("#mysql50#") {
+            return Err(Fault::Syntax);
+        }
+        Ok(name.into())
     }
 
     /// An identifier in lower case: names of columns, routines, variables, statements.
