@@ -192,6 +192,15 @@ fn every_edit_of_a_row_is_found() {
         ("UPDATE name SET value = 'eve' WHERE value = 'bob'", "user"),
         ("UPDATE who SET client = '10.9.9.9'", "client"),
         ("UPDATE shape SET objects = '[]'", "the shape"),
+        // What finds statements by their objects.
+        ("UPDATE shape_object SET qualified = 'other'", "the shape"),
+        ("UPDATE shape_object SET name = 'other'", "the shape"),
+        ("UPDATE shape_object SET access = 'write'", "the shape"),
+        ("DELETE FROM shape_object", "the shape"),
+        (
+            "INSERT INTO shape_object SELECT shape, kind, 'more', 'more', access FROM shape_object",
+            "the shape",
+        ),
         ("UPDATE session_event SET at_us = at_us + 1", "time"),
         ("UPDATE admin SET actor = 'nobody'", "actor"),
     ];
@@ -222,6 +231,11 @@ fn every_removal_and_addition_is_found() {
         (
             "INSERT INTO removed SELECT id + 2 FROM block WHERE statements > 0 LIMIT 1",
             "1 removals that no entry explains",
+        ),
+        (
+            "INSERT INTO shape_object SELECT shape + 1000, kind, qualified, name, access
+                FROM shape_object LIMIT 1",
+            "1 objects of shapes that do not exist",
         ),
     ];
     for (sql, expected) in cases {
