@@ -314,3 +314,51 @@ fn a_restored_older_file_is_found() {
         .unwrap();
     assert!(!report.is_intact());
 }
+
+/// A new store, of today, in which lanes 0 and 1 spoke; answers its day files.
+fn build_today(data: &Path) -> Vec<PathBuf> {
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let now = u64::try_from(since.as_micros()).unwrap();
+    let (audit, _) = open(data);
+    for number in 0..2 {
+        let mut lane = audit.lane(number).unwrap();
+        let session = u64::from(number) + 1;
+        start(&mut lane, session, now, "bob");
+        run(&mut lane, session, 1, now, "SELECT 'only'");
+        end(&mut lane, session, now);
+    }
+    stop(audit);
+    assert!(archive(data).verify().unwrap().is_intact());
+    let files = data.join("store").read_dir().unwrap();
+    files
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.extension() == Some("db".as_ref()) && !path.ends_with("main.db"))
+        .collect()
+}
+
+fn lanes_missing(data: &Path) -> Vec<Option<u16>> {
+    let report = archive(data).verify().unwrap();
+    let missing = "all of the lane's entries are missing";
+    let found = report.findings.iter().filter(|found| found.what == missing);
+    found.map(|found| found.lane).collect()
+}
+
+#[test]
+fn a_removed_first_day_is_found() {
+    let data = tempfile::tempdir().unwrap();
+    for path in build_today(data.path()) {
+        std::fs::remove_file(path).unwrap();
+    }
+    assert_eq!(lanes_missing(data.path()), [Some(0), Some(1)]);
+}
+
+#[test]
+fn a_removed_lane_is_found() {
+    let data = tempfile::tempdir().unwrap();
+    for path in build_today(data.path()) {
+        for table in ["block", "session_event"] {
+            edit(&path, &format!("DELETE FROM {table} WHERE id >> 48 = 1"));
+        }
+    }
+    assert_eq!(lanes_missing(data.path()), [Some(1)]);
+}

@@ -186,6 +186,40 @@ fn old_days_are_dropped_unless_they_were_written_lately() {
 }
 
 #[test]
+fn a_lane_that_retention_let_go_is_not_missed() {
+    let data = tempfile::tempdir().unwrap();
+    let stored = || super::stored_days(&data.path().join(STORE)).unwrap();
+    let path = |day: &Day| data.path().join(STORE).join(super::day_name(*day));
+    let findings = || {
+        let archive = Archive::open(&data.path().join(STORE)).unwrap();
+        archive.verify().unwrap().findings
+    };
+    ship(data.path(), NOW, &["SELECT 'old'"]);
+    for day in stored() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_micros(NOW);
+        File::open(path(&day)).unwrap().set_modified(at).unwrap();
+    }
+    // Entries are also of the day on which the test runs.
+    let now = NOW.max(crate::time::now_us());
+    let mut writer = store(data.path());
+    let dropped = writer.retain_days(now + 192 * DAY_US).unwrap();
+    drop(writer);
+    assert!(dropped.contains(&Day::of(NOW)) && stored().is_empty());
+    assert_eq!(findings(), []);
+    ship(data.path(), now + 300 * DAY_US, &["SELECT 'new'"]);
+    assert_eq!(findings(), []);
+    // Retention never came this far.
+    for day in stored() {
+        std::fs::remove_file(path(&day)).unwrap();
+    }
+    assert!(
+        findings()
+            .iter()
+            .any(|found| found.what == "all of the lane's entries are missing")
+    );
+}
+
+#[test]
 fn a_search_answers_alike_with_and_without_the_filter() {
     let data = tempfile::tempdir().unwrap();
     let texts = [
