@@ -208,6 +208,15 @@ fn every_edit_of_a_row_is_found() {
         ("UPDATE name SET value = 'eve' WHERE value = 'bob'", "user"),
         ("UPDATE who SET client = '10.9.9.9'", "client"),
         ("UPDATE shape SET objects = '[]'", "the shape"),
+        // What finds statements by their objects.
+        ("UPDATE shape_object SET qualified = 'other'", "the shape"),
+        ("UPDATE shape_object SET name = 'other'", "the shape"),
+        ("UPDATE shape_object SET access = 'write'", "the shape"),
+        ("DELETE FROM shape_object", "the shape"),
+        (
+            "INSERT INTO shape_object SELECT shape, kind, 'more', 'more', access FROM shape_object",
+            "the shape",
+        ),
         ("UPDATE session_event SET at_us = at_us + 1", "time"),
         ("UPDATE admin SET actor = 'nobody'", "actor"),
     ];
@@ -238,6 +247,11 @@ fn every_removal_and_addition_is_found() {
         (
             "INSERT INTO removed SELECT id + 2 FROM block WHERE statements > 0 LIMIT 1",
             "1 removals that no entry explains",
+        ),
+        (
+            "INSERT INTO shape_object SELECT shape + 1000, kind, qualified, name, access
+                FROM shape_object LIMIT 1",
+            "1 objects of shapes that do not exist",
         ),
     ];
     for (sql, expected) in cases {
@@ -402,4 +416,52 @@ fn a_restored_older_file_is_found() {
         .verify()
         .unwrap();
     assert!(!report.is_intact());
+}
+
+/// A new store, of today, in which lanes 0 and 1 spoke; answers its day files.
+fn build_today(data: &Path) -> Vec<PathBuf> {
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let now = u64::try_from(since.as_micros()).unwrap();
+    let (audit, _) = open(data);
+    for number in 0..2 {
+        let mut lane = audit.lane(number).unwrap();
+        let session = u64::from(number) + 1;
+        start(&mut lane, session, now, "bob");
+        run(&mut lane, session, 1, now, "SELECT 'only'");
+        end(&mut lane, session, now);
+    }
+    stop(audit);
+    assert!(archive(data).verify().unwrap().is_intact());
+    let files = data.join("store").read_dir().unwrap();
+    files
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.extension() == Some("db".as_ref()) && !path.ends_with("main.db"))
+        .collect()
+}
+
+fn lanes_missing(data: &Path) -> Vec<Option<u16>> {
+    let report = archive(data).verify().unwrap();
+    let missing = "all of the lane's entries are missing";
+    let found = report.findings.iter().filter(|found| found.what == missing);
+    found.map(|found| found.lane).collect()
+}
+
+#[test]
+fn a_removed_first_day_is_found() {
+    let data = tempfile::tempdir().unwrap();
+    for path in build_today(data.path()) {
+        std::fs::remove_file(path).unwrap();
+    }
+    assert_eq!(lanes_missing(data.path()), [Some(0), Some(1)]);
+}
+
+#[test]
+fn a_removed_lane_is_found() {
+    let data = tempfile::tempdir().unwrap();
+    for path in build_today(data.path()) {
+        for table in ["block", "session_event"] {
+            edit(&path, &format!("DELETE FROM {table} WHERE id >> 48 = 1"));
+        }
+    }
+    assert_eq!(lanes_missing(data.path()), [Some(1)]);
 }

@@ -1,6 +1,6 @@
 //! Compares stored rows with what their entries say they must be.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::types::{ToSqlOutput, Value};
 use rusqlite::{Connection, OptionalExtension, ToSql};
@@ -352,13 +352,22 @@ pub(super) fn admin(connection: &Connection, row: &AdminRow) -> rusqlite::Result
     )
 }
 
-/// A digest over everything a day file says about a shape.
+/// A digest over everything a day file says about a shape, the rows of its objects included.
 pub(super) fn shape_digest(shape: &Shape<'_>) -> Hash {
     let lists = FlatShape::new(shape);
-    digest_of(&[
+    let mut objects = BTreeMap::new();
+    for object in shape.objects.iter() {
+        let qualified = flat::qualified(object.schema, object.name);
+        // As they are stored: the first of those that are alike.
+        objects
+            .entry((qualified, object.kind.as_str(), object.access.as_str()))
+            .or_insert(object.name);
+    }
+    let statements = shape.statements.to_string();
+    let mut fields: Vec<&[u8]> = vec![
         &shape.fingerprint,
         shape.normal.as_bytes(),
-        shape.statements.to_string().as_bytes(),
+        statements.as_bytes(),
         shape.verb.as_str().as_bytes(),
         shape.class.as_str().as_bytes(),
         lists.verbs.as_bytes(),
@@ -369,17 +378,25 @@ pub(super) fn shape_digest(shape: &Shape<'_>) -> Hash {
         shape.where_shape.as_str().as_bytes(),
         shape.limit.as_str().as_bytes(),
         if shape.dynamic { b"1" } else { b"0" },
-    ])
+    ];
+    for ((qualified, kind, access), name) in &objects {
+        fields.extend([qualified, *kind, *access, *name].map(str::as_bytes));
+    }
+    digest_of(&fields)
 }
 
-/// The keys of stored shapes that are not what their entry said.
+/// The keys of stored shapes that, or whose objects, are not what their entry said.
 pub(super) fn changed_shapes(
     connection: &Connection,
     known: &HashMap<[u8; 16], Hash>,
 ) -> rusqlite::Result<Vec<[u8; 16]>> {
     let mut select = connection.prepare(
         "SELECT key, fingerprint, normal, statements, verb, class, verbs, objects, columns, functions,
-            egress, where_shape, limit_shape, dynamic FROM shape",
+            egress, where_shape, limit_shape, dynamic, id FROM shape",
+    )?;
+    let mut objects = connection.prepare(
+        "SELECT qualified, kind, access, name FROM shape_object WHERE shape = ?
+            ORDER BY qualified, kind, access",
     )?;
     let mut rows = select.query([])?;
     let mut changed = Vec::new();
@@ -393,13 +410,13 @@ pub(super) fn changed_shapes(
         };
         let mut fields = Vec::new();
         for place in 1..14 {
-            fields.push(match row.get::<_, Value>(place)? {
-                Value::Null => Vec::new(),
-                Value::Integer(value) => value.to_string().into_bytes(),
-                Value::Real(value) => value.to_string().into_bytes(),
-                Value::Text(text) => text.into_bytes(),
-                Value::Blob(bytes) => bytes,
-            });
+            fields.push(bytes_of(row.get(place)?));
+        }
+        let mut objects = objects.query([row.get::<_, i64>(14)?])?;
+        while let Some(object) = objects.next()? {
+            for place in 0..4 {
+                fields.push(bytes_of(object.get(place)?));
+            }
         }
         let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
         if digest_of(&fields) != *wanted {
@@ -407,6 +424,25 @@ pub(super) fn changed_shapes(
         }
     }
     Ok(changed)
+}
+
+/// How many objects are stored for shapes that are not.
+pub(super) fn stray_objects(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row(
+        "SELECT count(*) FROM shape_object WHERE shape NOT IN (SELECT id FROM shape)",
+        [],
+        |row| row.get(0),
+    )
+}
+
+fn bytes_of(value: Value) -> Vec<u8> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Integer(value) => value.to_string().into_bytes(),
+        Value::Real(value) => value.to_string().into_bytes(),
+        Value::Text(text) => text.into_bytes(),
+        Value::Blob(bytes) => bytes,
+    }
 }
 
 fn digest_of(fields: &[&[u8]]) -> Hash {

@@ -210,6 +210,12 @@ impl MainFile {
         self.execute(unsealed, params![day.0])
     }
 
+    /// Notes that retention lets a day go: whatever lane ended there or before may have nothing left.
+    pub(super) fn let_go(&self, day: Day) -> Result<(), StoreError> {
+        let noted = "UPDATE meta SET value = max(value, ?) WHERE key = 'kept_from'";
+        self.execute(noted, params![day.0.saturating_add(1)])
+    }
+
     /// Forgets a day.
     pub(super) fn forget(&self, day: Day) -> Result<(), StoreError> {
         self.execute("DELETE FROM day WHERE day = ?", params![day.0])
@@ -228,6 +234,17 @@ impl MainFile {
             .map(drop)
             .map_err(self.failed())
     }
+}
+
+/// The first day that retention has not reached; `None` where the file is older than this note.
+pub(super) fn kept_from(connection: &Connection) -> rusqlite::Result<Option<Day>> {
+    connection
+        .query_row(
+            "SELECT value FROM meta WHERE key = 'kept_from'",
+            [],
+            |row| row.get(0).map(Day),
+        )
+        .optional()
 }
 
 /// The lanes in a main file.

@@ -86,7 +86,9 @@ CREATE TABLE IF NOT EXISTS rollup (
 
 /// Tables of the main file.
 pub(super) const MAIN: &str = "
+-- 'kept_from' is the day behind the last that retention let go, 0 where it let none go.
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+INSERT OR IGNORE INTO meta VALUES ('kept_from', 0);
 
 -- How far each lane has been shipped.
 CREATE TABLE IF NOT EXISTS lane (

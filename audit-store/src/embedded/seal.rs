@@ -91,6 +91,7 @@ impl Store {
                 continue;
             }
             self.days.remove(&day);
+            self.main.let_go(day)?;
             for suffix in ["", "-wal", "-shm"] {
                 let file = self.dir.join(format!("{}{suffix}", day_name(day)));
                 if suffix.is_empty() || file.exists() {

@@ -216,6 +216,9 @@ fn shapes_are_forgotten_only_when_the_store_is_opened() {
     let long_after = NOW + 300 * DAY_US;
     let (audit, _) = Audit::open(data.path(), AuditSettings::default()).unwrap();
     let mut lane = audit.lane(0).unwrap();
+    // Shapes are of the day that the entries before them speak of; the lane's first entry is of today.
+    let first = lane.append(&intent(NOW, "SELECT 0")).unwrap();
+    lane.append(&done(first)).unwrap();
     for key in [1, 2] {
         lane.append(&shape(key)).unwrap();
     }
@@ -253,6 +256,40 @@ fn shapes_are_forgotten_only_when_the_store_is_opened() {
     );
     drop(writer);
     assert_eq!(known(&store(data.path())), [false, true]);
+}
+
+#[test]
+fn a_lane_that_retention_let_go_is_not_missed() {
+    let data = tempfile::tempdir().unwrap();
+    let stored = || super::stored_days(&data.path().join(STORE)).unwrap();
+    let path = |day: &Day| data.path().join(STORE).join(super::day_name(*day));
+    let findings = || {
+        let archive = Archive::open(&data.path().join(STORE)).unwrap();
+        archive.verify().unwrap().findings
+    };
+    ship(data.path(), NOW, &["SELECT 'old'"]);
+    for day in stored() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_micros(NOW);
+        File::open(path(&day)).unwrap().set_modified(at).unwrap();
+    }
+    // Entries are also of the day on which the test runs.
+    let now = NOW.max(crate::time::now_us());
+    let mut writer = store(data.path());
+    let dropped = writer.retain_days(now + 192 * DAY_US).unwrap();
+    drop(writer);
+    assert!(dropped.contains(&Day::of(NOW)) && stored().is_empty());
+    assert_eq!(findings(), []);
+    ship(data.path(), now + 300 * DAY_US, &["SELECT 'new'"]);
+    assert_eq!(findings(), []);
+    // Retention never came this far.
+    for day in stored() {
+        std::fs::remove_file(path(&day)).unwrap();
+    }
+    assert!(
+        findings()
+            .iter()
+            .any(|found| found.what == "all of the lane's entries are missing")
+    );
 }
 
 #[test]

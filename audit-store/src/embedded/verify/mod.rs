@@ -19,7 +19,7 @@ use super::compare::{self, Comparison};
 use super::entries::StoredBlock;
 use super::main_file;
 use super::seal::hash_file;
-use super::{Block, MAIN_NAME, StoreError, day_name, stored_days};
+use super::{Block, LaneProgress, MAIN_NAME, StoreError, day_name, stored_days};
 use crate::chain::Hash;
 use crate::event::{Seq, split_row_key};
 use crate::journal::Frame;
@@ -92,6 +92,9 @@ impl Archive {
     /// Where a file can't be read at all. Damage is no error but a finding.
     pub fn verify(&self) -> Result<ChainReport, StoreError> {
         let mut verifier = Verifier::new(self)?;
+        // Before the day files: they are written first, and must reach at least as far.
+        let read = verifier.read_heads();
+        verifier.survive(read)?;
         let days = stored_days(self.dir())?;
         verifier.check_seals(&days)?;
         let mut blocks = Vec::new();
@@ -116,6 +119,8 @@ struct Verifier<'a> {
     main: Connection,
     main_path: PathBuf,
     lanes: BTreeMap<u16, Lane>,
+    /// How far the shipper says each lane came.
+    heads: Vec<LaneProgress>,
     /// Digests of shapes, by key, as the entries have them.
     shapes: HashMap<[u8; 16], Hash>,
     /// Every day file, seen as it was when verification began.
@@ -142,6 +147,7 @@ impl<'a> Verifier<'a> {
             main,
             main_path,
             lanes: BTreeMap::new(),
+            heads: Vec::new(),
             shapes: HashMap::new(),
             days: BTreeMap::new(),
             explained: HashMap::new(),
@@ -160,6 +166,11 @@ impl<'a> Verifier<'a> {
             }
             other => other,
         }
+    }
+
+    fn read_heads(&mut self) -> Result<(), StoreError> {
+        self.heads = main_file::lanes(&self.main).map_err(StoreError::sqlite(&self.main_path))?;
+        Ok(())
     }
 
     /// Sealed files must hash to what was recorded, and be there.
@@ -237,7 +248,8 @@ impl<'a> Verifier<'a> {
         let (number, first) = split_row_key(id);
         let key = Some(id);
         if let Some(lane) = self.lanes.get(&number) {
-            let follows = stored.first == lane.seq.0 + 1 && stored.previous == lane.chain;
+            let follows =
+                stored.first == lane.seq.0.saturating_add(1) && stored.previous == lane.chain;
             if !follows {
                 let what = if self.is_known_gap(number, lane.seq, stored.first)? {
                     "entries are missing; the proxy itself noticed when it recovered its journal"
@@ -354,19 +366,27 @@ impl<'a> Verifier<'a> {
         self.check_heads()
     }
 
-    /// The entries must reach as far as the shipper says it came.
+    /// The entries must reach as far as the shipper says it came, unless retention has let the last ones go.
     fn check_heads(&mut self) -> Result<(), StoreError> {
-        let heads = main_file::lanes(&self.main).map_err(StoreError::sqlite(&self.main_path))?;
-        for progress in heads {
-            let head = progress.head;
+        let kept_from = main_file::kept_from(&self.main)
+            .map_err(StoreError::sqlite(&self.main_path))?
+            .or_else(|| self.days.keys().next().copied());
+        for progress in std::mem::take(&mut self.heads) {
+            let LaneProgress { head, day, .. } = progress;
+            // A lane's last entries are in the file of the day that its progress names.
+            if !self.days.contains_key(&day) && kept_from.is_none_or(|from| day < from) {
+                continue;
+            }
             let key = Some(crate::event::row_key(head.lane, head.seq));
             match self.lanes.get(&head.lane) {
-                // Everything of the lane is older than the days that are kept.
-                None => {}
+                None if head.seq.0 > 0 => {
+                    let what = "all of the lane's entries are missing";
+                    self.report.add(&self.main_path, key, what);
+                }
                 Some(lane) if lane.seq < head.seq => {
                     let what = format!(
                         "the lane's last entries are missing, from {}",
-                        lane.seq.0 + 1
+                        lane.seq.0.saturating_add(1)
                     );
                     self.report.add(&self.main_path, key, what);
                 }
@@ -374,7 +394,7 @@ impl<'a> Verifier<'a> {
                     let what = "the lane's last link is not the one that was recorded";
                     self.report.add(&self.main_path, key, what);
                 }
-                Some(_) => {}
+                None | Some(_) => {}
             }
         }
         Ok(())

@@ -217,8 +217,13 @@ impl Verifier<'_> {
         };
         let changed =
             compare::changed_shapes(connection, &self.shapes).map_err(StoreError::sqlite(path))?;
+        let stray = compare::stray_objects(connection).map_err(StoreError::sqlite(path))?;
         for key in changed {
             let what = format!("the shape {} was changed", crate::chain::hex(&key));
+            self.report.add(path, None, what);
+        }
+        if stray > 0 {
+            let what = format!("{stray} objects of shapes that do not exist");
             self.report.add(path, None, what);
         }
         Ok(())
