@@ -646,6 +646,20 @@ fn names_of_files_are_not_read() {
 }
 
 #[test]
+fn defaults_of_parameters_are_not_read() {
+    let with =
+        |default: &str| format!("CREATE PROCEDURE p(IN x TEXT{default}, y DECIMAL(3,1)) SELECT x");
+    assert_eq!(read(with("").as_bytes(), MARIADB).facts.unreadable, None);
+    for default in [
+        " DEFAULT load_file('/etc/passwd')",
+        " := (SELECT v FROM secret)",
+    ] {
+        let text = with(default);
+        assert_eq!(summary(&read(text.as_bytes(), MARIADB)), SYNTAX, "{text}");
+    }
+}
+
+#[test]
 fn what_is_perhaps_a_cte_is_perhaps_written() {
     for text in [
         "WITH Secret AS (SELECT 1) UPDATE secret SET v='x'",

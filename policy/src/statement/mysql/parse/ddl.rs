@@ -222,6 +222,20 @@ impl Parser<'_> {
         Ok(())
     }
 
+    /// The parameters of a routine; MariaDB's may have defaults (11.8), which are code and are not read.
+    fn parameters(&mut self) -> Parse {
+        let start = self.at;
+        self.skip_brackets()?;
+        let end = std::mem::replace(&mut self.at, start);
+        while self.at < end {
+            if self.at(W::Default) || self.kind() == Kind::Assign {
+                return Err(Fault::Syntax);
+            }
+            self.at += 1;
+        }
+        Ok(())
+    }
+
     fn create_routine(&mut self) -> Parse {
         self.draft.command(Verb::Create, Class::Ddl);
         self.if_not_exists();
@@ -229,7 +243,7 @@ impl Parser<'_> {
         self.draft
             .object(ObjectKind::Routine, name.clone(), Access::Ddl);
         if self.kind() == Kind::Open {
-            self.skip_brackets()?;
+            self.parameters()?;
         }
         if self.eat_any(&[W::Returns, W::Return]) {
             self.data_type()?;
