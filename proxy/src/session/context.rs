@@ -11,7 +11,7 @@ use sqlward_wire::TxStatus;
 
 use super::{
     identity::{Identity, may_change_role},
-    names::{Names, Referred},
+    names::{Names, Referred, unsettles_names},
 };
 use crate::end_user;
 
@@ -212,8 +212,8 @@ impl Context {
         };
         self.names.announce(effects(known), database);
         let all = || effects(known).chain(referred.effects());
-        if referred.unknown || all().any(|effect| *effect == SessionEffect::MayChangeSettings) {
-            self.names.routine_runs();
+        if referred.unknown || all().any(unsettles_names) {
+            self.names.unsettle();
         }
         self.may_read_differently |= all().any(may_change_reading);
         if may_change_role(all()) {

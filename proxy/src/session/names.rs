@@ -30,9 +30,9 @@ pub(crate) struct Names {
     cursors: Bodies,
     weight: usize,
     overflowed: bool,
-    /// Routines may prepare statements under the session's names (MySQL, MariaDB).
+    /// Routines may prepare statements under the session's names, and settings may change what these mean (MySQL, MariaDB).
     routines_prepare: bool,
-    /// Once a routine may have prepared something: the names that a text has prepared since, and that are known for certain.
+    /// Once names were unsettled: those that a text has prepared since, and that are known for certain.
     certain: Option<HashSet<Box<str>>>,
 }
 
@@ -69,8 +69,9 @@ impl Names {
         }
     }
 
-    /// Something unknown may run: what names stand for is not known until they are prepared again.
-    pub(crate) fn routine_runs(&mut self) {
+    /// Something unknown may run, or texts are read differently: what names stand for is not known until they are
+    /// prepared again.
+    pub(crate) fn unsettle(&mut self) {
         if self.routines_prepare {
             self.certain = Some(HashSet::new());
         }
@@ -83,7 +84,7 @@ impl Names {
     ) -> Referred {
         let mut referred = Referred::default();
         let effects: Vec<&SessionEffect> = effects.collect();
-        let routine = self.routines_prepare && effects.iter().copied().any(runs_routine);
+        let unsettled = self.routines_prepare && effects.iter().copied().any(unsettles_names);
         // What the same text has prepared before counts as well: it may run at once.
         let mut here: Vec<(&str, &StatementFacts)> = Vec::new();
         for effect in effects {
@@ -105,7 +106,7 @@ impl Names {
                                 || here.iter().any(|(defined, _)| *defined == &**name)
                         }
                     };
-                    referred.unknown |= none || many || self.overflowed || routine || !certain;
+                    referred.unknown |= none || many || self.overflowed || unsettled || !certain;
                 }
                 // An unknown cursor was opened inside a routine that was judged when it was called.
                 SessionEffect::Cursor(name) => {
@@ -157,7 +158,7 @@ impl Names {
     /// After a statement succeeded: forget the names that it has freed.
     pub(crate) fn apply<'a>(&mut self, effects: impl Iterator<Item = &'a SessionEffect>) {
         let effects: Vec<&SessionEffect> = effects.collect();
-        let routine = effects.iter().copied().any(runs_routine);
+        let unsettled = effects.iter().copied().any(unsettles_names);
         for effect in effects {
             match effect {
                 SessionEffect::Discard => *self = Self::new(self.routines_prepare),
@@ -168,7 +169,7 @@ impl Names {
                 // It may have been freed and defined anew in one text.
                 SessionEffect::Prepare { name, body } => {
                     self.prepare(name, only(body));
-                    if let (Some(certain), false) = (&mut self.certain, routine)
+                    if let (Some(certain), false) = (&mut self.certain, unsettled)
                         && certain.len() < MAX_NAMES
                     {
                         certain.insert(name.clone());
@@ -265,9 +266,25 @@ pub(crate) fn renamed(known: &Known) -> impl Iterator<Item = Renamed<'_>> {
         .flatten()
 }
 
-/// Whether it runs code that no text shows, or not in the order of the text.
-fn runs_routine(effect: &SessionEffect) -> bool {
-    matches!(effect, SessionEffect::MayChangeSettings)
+/// Whether names may stand for something else behind it: it runs code that no text shows, which may prepare, or it sets how
+/// texts are read, and MySQL reads a prepared one again when its tables have changed.
+pub(super) fn unsettles_names(effect: &SessionEffect) -> bool {
+    match effect {
+        SessionEffect::MayChangeSettings => true,
+        SessionEffect::Set { name, .. } | SessionEffect::Reset(Some(name)) => matches!(
+            &**name,
+            "sql_mode" | "character_set_client" | "names" | "character_set"
+        ),
+        SessionEffect::Reset(None)
+        | SessionEffect::Discard
+        | SessionEffect::Prepare { .. }
+        | SessionEffect::Execute(_)
+        | SessionEffect::Deallocate(_)
+        | SessionEffect::Declare { .. }
+        | SessionEffect::Cursor(_)
+        | SessionEffect::Use(_)
+        | SessionEffect::ReadFile(_) => false,
+    }
 }
 
 /// Give `name` one more body that it may stand for. Returns what that adds in weight.
@@ -375,7 +392,7 @@ mod tests {
         names.apply(prepare.iter());
         assert!(!unknown(&names, "EXECUTE s"));
         assert!(unknown(&names, "CALL p(); EXECUTE s"));
-        names.routine_runs();
+        names.unsettle();
         assert!(unknown(&names, "EXECUTE s"));
         // Under way, it may fail.
         names.announce(prepare.iter(), None);
@@ -383,9 +400,14 @@ mod tests {
         assert!(!unknown(&names, "PREPARE s FROM 'SELECT 1'; EXECUTE s"));
         names.apply(prepare.iter());
         assert!(!unknown(&names, "EXECUTE s") && unknown(&names, "EXECUTE t"));
+        // Read again, it may be another statement.
+        for set in ["SET sql_mode = 'ANSI_QUOTES'", "SET NAMES gbk"] {
+            assert!(unknown(&names, &format!("{set}; EXECUTE s")), "{set}");
+        }
+        assert!(!unknown(&names, "SET autocommit = 0; EXECUTE s"));
         // No routine of PostgreSQL's prepares what EXECUTE would find.
         let mut names = Names::default();
-        names.routine_runs();
+        names.unsettle();
         assert!(names.certain.is_none());
     }
 

@@ -64,13 +64,13 @@ fn reads_as_the_server_does(product: Product) -> Result<()> {
     raw.query("SET sql_mode = ''")?;
     // With gbk, the backslash is half a character, and the quote ends the string.
     let half = b"SELECT '\xbf\\' UNION SELECT v FROM secret -- '";
-    raw.query("PREPARE hidden FROM 'SET NAMES gbk'")?;
     for set in [
         "SET NAMES gbk",
         "EXECUTE hidden",
         "SET @@character_set_client = 'gbk'",
     ] {
         raw.query("SET NAMES latin1")?;
+        raw.query("PREPARE hidden FROM 'SET NAMES gbk'")?;
         ensure!(nth(&raw.query(set)?, 0)?.failure.is_none(), "{set}");
         raw.command(3, half)?;
         let payload = raw.receive()?.context("closed")?;
@@ -202,7 +202,13 @@ fn doubts_what_is_read_again(product: Product) -> Result<()> {
         let failure = failure.with_context(|| format!("{set}: it passed"))?;
         ensure!(failure.errno == 1227, "{set}: {failure:?}");
         ensure!(nth(&raw.execute(plain, &[], false)?, 0)?.rows == 1, "{set}");
+        raw.query("PREPARE named FROM 'SELECT 7'")?;
+        ensure!(raw.value("EXECUTE named")? == "7", "{set}");
         ensure!(nth(&raw.query("SET NAMES latin1")?, 0)?.failure.is_none());
+        let executed = raw.query("EXECUTE named")?;
+        let failure = nth(&executed, 0)?.failure.as_ref();
+        let failure = failure.with_context(|| format!("{set}: the name passed"))?;
+        ensure!(failure.errno == 1243, "{set}: {failure:?}");
         ensure!(nth(&raw.query("SET sql_mode = ''")?, 0)?.failure.is_none());
     }
     Ok(())
