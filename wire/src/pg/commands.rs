@@ -10,6 +10,7 @@ use crate::pg::frontend::Target;
 use crate::pg::meanings::{Portal, RefusedNames};
 use crate::pg::names::{Names, Resolution};
 use crate::pg::pending::{Entry, Kind, Pending, Used};
+use crate::pg::ran::Ran;
 use crate::session::{Action, AfterRefusal, Completion, Outcome, Refusal, TxStatus};
 use crate::sqlstate::SqlState;
 
@@ -64,60 +65,6 @@ impl Answer {
     pub(crate) fn uncount(&mut self) {
         self.rows = self.rows.saturating_sub(self.result_rows);
         self.result_rows = 0;
-    }
-}
-
-/// What was executed since the last sync point, and whether something failed behind it.
-#[derive(Debug)]
-pub(crate) struct Ran<T> {
-    tags: VecDeque<T>,
-    more: u64,
-    failed: Option<SqlState>,
-}
-
-/// How many executions of a pipeline can be told as undone one by one.
-const MOST_RAN: usize = 256;
-
-impl<T> Default for Ran<T> {
-    fn default() -> Self {
-        Self {
-            tags: VecDeque::new(),
-            more: 0,
-            failed: None,
-        }
-    }
-}
-
-impl<T> Ran<T> {
-    fn add(&mut self, tag: T) {
-        if self.tags.len() >= MOST_RAN {
-            self.tags.pop_front();
-            self.more = self.more.saturating_add(1);
-        }
-        self.tags.push_back(tag);
-    }
-
-    /// Takes note of an error, which takes back what the implicit transaction has done so far.
-    pub(crate) fn fail(&mut self, sqlstate: SqlState) {
-        self.failed.get_or_insert(sqlstate);
-    }
-
-    /// Tells what is undone at a sync point. In a block, the end of the block will tell.
-    fn end(&mut self, tx: TxStatus, out: &mut Out<T>) {
-        let failed = self.failed.take();
-        let more = std::mem::take(&mut self.more);
-        if let Some(sqlstate) = failed
-            && tx == TxStatus::Idle
-            && !self.tags.is_empty()
-        {
-            let tags = std::mem::take(&mut self.tags).into();
-            out.push(Action::Undone {
-                sqlstate,
-                tags,
-                more,
-            });
-        }
-        self.tags.clear();
     }
 }
 

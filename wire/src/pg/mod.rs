@@ -14,6 +14,7 @@ pub mod held;
 mod meanings;
 mod names;
 mod pending;
+mod ran;
 mod refuse;
 pub mod session;
 pub mod settings;
