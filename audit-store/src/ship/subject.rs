@@ -133,6 +133,8 @@ pub(crate) struct Session {
     pub(crate) open: BTreeSet<Seq>,
     /// Its prepared texts with a name.
     pub(crate) texts: BTreeSet<Seq>,
+    /// How many bytes these take.
+    pub(crate) text_bytes: usize,
     /// Its latest texts of the unnamed statement: a new one replaces the others, save for portals over them.
     pub(crate) unnamed: VecDeque<Seq>,
 }
@@ -159,6 +161,7 @@ impl Session {
             contexts: Vec::new(),
             open: BTreeSet::new(),
             texts: BTreeSet::new(),
+            text_bytes: 0,
             unnamed: VecDeque::new(),
         }
     }

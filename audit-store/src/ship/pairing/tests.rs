@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use sqlward_policy::vocabulary::{Action, Mode};
 
-use super::texts::MOST_UNNAMED;
+use super::texts::{MOST_TEXT_BYTES, MOST_UNNAMED, SHARE};
 use super::{Keep, Pairing, Restored};
 use crate::chain::GENESIS;
 use crate::event::{Seq, SessionId};
@@ -233,6 +233,31 @@ fn only_the_execution_that_took_a_prepare_closes_it() {
     assert_eq!(feed.open_in_session(), 2);
     feed.add(&outcome(first, Completion::Done));
     assert_eq!((feed.pairing.open.len(), feed.open_in_session()), (0, 0));
+}
+
+#[test]
+fn no_session_makes_a_lane_forget_the_texts_of_others() {
+    let mut feed = Feed::new();
+    let long = "x".repeat(60 * 1024);
+    let prepare = |session, number, text| {
+        Entry::Intent(Intent {
+            session: SessionId(session),
+            prepared_name: b"named",
+            ..intent(IntentKind::Prepare, number, Text::whole(text))
+        })
+    };
+    let other = feed.add(&prepare(2, 0, b"SELECT 1"));
+    for number in 0..1_200 {
+        feed.add(&prepare(1, number, long.as_bytes()));
+    }
+    assert!(feed.pairing.texts.contains_key(&other));
+    let greedy = feed.pairing.sessions.get(&SessionId(1)).unwrap();
+    assert!(greedy.text_bytes <= MOST_TEXT_BYTES / SHARE && greedy.texts.len() > 100);
+    for seq in greedy.texts.clone() {
+        feed.pairing.forget_text(seq);
+    }
+    let greedy = feed.pairing.sessions.get(&SessionId(1)).unwrap();
+    assert_eq!((greedy.texts.len(), greedy.text_bytes), (0, 0));
 }
 
 #[test]

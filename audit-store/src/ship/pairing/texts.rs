@@ -1,7 +1,7 @@
 //! Prepares: their texts, and who has their row.
 
 use super::{Open, Pairing, Prepared};
-use crate::event::Seq;
+use crate::event::{Seq, SessionId};
 use crate::journal::Frame;
 use crate::record::Intent;
 use crate::ship::rows::Emitted;
@@ -48,6 +48,7 @@ impl Pairing {
             }
         } else {
             session.texts.insert(frame.seq);
+            session.text_bytes += frame.payload.len();
         }
         self.text_bytes += frame.payload.len();
         self.texts.insert(
@@ -61,6 +62,10 @@ impl Pairing {
         if let Some(replaced) = replaced {
             self.forget_text(replaced);
         }
+        // Its own go first: no session may make a lane forget the texts of all others.
+        while let Some(oldest) = self.beyond_share(intent.session) {
+            self.forget_text(oldest);
+        }
         while self.texts.len() > MOST_TEXTS || self.text_bytes > MOST_TEXT_BYTES {
             let Some(oldest) = self.texts.keys().next().copied() else {
                 return;
@@ -69,11 +74,21 @@ impl Pairing {
         }
     }
 
+    /// The oldest named text of a session that has more than its share.
+    fn beyond_share(&self, session: SessionId) -> Option<Seq> {
+        let session = self.sessions.get(&session)?;
+        let beyond = session.texts.len() > MOST_TEXTS / SHARE
+            || session.text_bytes > MOST_TEXT_BYTES / SHARE && session.texts.len() > 1;
+        session.texts.first().copied().filter(|_| beyond)
+    }
+
     pub(super) fn forget_text(&mut self, seq: Seq) {
         if let Some(text) = self.texts.remove(&seq) {
             self.text_bytes = self.text_bytes.saturating_sub(text.payload.len());
-            if let Some(session) = self.sessions.get_mut(&text.session) {
-                session.texts.remove(&seq);
+            if let Some(session) = self.sessions.get_mut(&text.session)
+                && session.texts.remove(&seq)
+            {
+                session.text_bytes = session.text_bytes.saturating_sub(text.payload.len());
             }
             self.done_with(seq);
         }
@@ -84,7 +99,10 @@ impl Pairing {
 const MOST_TEXTS: usize = 100_000;
 
 /// How many bytes of prepared texts a lane remembers.
-const MOST_TEXT_BYTES: usize = 64 << 20;
+pub(super) const MOST_TEXT_BYTES: usize = 64 << 20;
+
+/// The part of these that one session may have: one in so many.
+pub(super) const SHARE: usize = 8;
 
 /// How many texts of the unnamed statement a session remembers.
 pub(super) const MOST_UNNAMED: usize = 4;
