@@ -1,6 +1,6 @@
 //! Rows as they lie in the blocks of a day file.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::rc::Rc;
@@ -23,6 +23,7 @@ pub(super) struct Source {
     shapes: RefCell<HashMap<[u8; 16], Option<ShapeText>>>,
     /// The intents of table `prepared` that were asked for.
     prepared: RefCell<HashMap<i64, Option<Rc<[u8]>>>>,
+    prepared_bytes: Cell<usize>,
     removed: HashSet<i64>,
 }
 
@@ -47,6 +48,7 @@ impl Source {
             connection,
             shapes: RefCell::default(),
             prepared: RefCell::default(),
+            prepared_bytes: Cell::new(0),
             removed,
         })
     }
@@ -80,8 +82,13 @@ impl Source {
             .query_row([key], |row| row.get(0))
             .optional()?;
         let mut known = self.prepared.borrow_mut();
-        if known.len() >= MOST_PREPARED {
+        let bytes = found.as_ref().map_or(0, |intent| intent.len());
+        let held = self.prepared_bytes.get();
+        if known.len() >= MOST_PREPARED || held > MOST_PREPARED_BYTES {
             known.clear();
+            self.prepared_bytes.set(bytes);
+        } else {
+            self.prepared_bytes.set(held.saturating_add(bytes));
         }
         known.insert(key, found.clone());
         Ok(found)
@@ -324,3 +331,6 @@ pub(super) fn damaged(what: impl std::fmt::Display) -> rusqlite::Error {
 
 /// How many prepared intents are remembered.
 const MOST_PREPARED: usize = 1_000;
+
+/// How many bytes of them: beyond, all are read again.
+const MOST_PREPARED_BYTES: usize = 16 << 20;
