@@ -31,6 +31,8 @@ pub struct Config {
     pub node: u16,
     /// Worker threads.
     pub workers: usize,
+    /// The nice value that was asked for them, -20 to 19.
+    pub worker_priority: Option<i32>,
     /// Admin endpoint.
     pub admin: Option<SocketAddr>,
     /// How log lines look.
@@ -238,6 +240,13 @@ impl Checker<'_> {
             Some(workers) => workers.into_inner(),
             None => default_workers(),
         };
+        let worker_priority = match file.worker_priority {
+            Some(nice) if !(-20..=19).contains(nice.get_ref()) => {
+                self.problem(nice.span(), "expected a nice value, -20 to 19");
+                None
+            }
+            nice => nice.map(Spanned::into_inner),
+        };
         let least = least_journal_bytes(workers);
         let max_journal_bytes = match &file.audit.max_journal_bytes {
             Some(bytes) if *bytes.get_ref() < least => {
@@ -255,6 +264,7 @@ impl Checker<'_> {
             policy,
             node: file.node,
             workers,
+            worker_priority,
             admin: file.admin.listen,
             log: file.log.format,
             limits: limits(&file.limits),

@@ -15,7 +15,7 @@ const TABLES: [Table; 9] = [
     Table {
         path: "",
         fields: &[
-            "data_dir", "policy", "node", "workers", "admin", "log", "limits", "audit", "end_user",
+            "data_dir", "policy", "node", "workers", "worker_priority", "admin", "log", "limits", "audit", "end_user",
             "listener", "upstream",
         ],
     },

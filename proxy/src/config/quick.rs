@@ -27,6 +27,7 @@ impl Config {
             policy,
             node: 0,
             workers,
+            worker_priority: None,
             admin,
             log: file::LogFormat::Text,
             limits: limits(&file::Limits::default()),
