@@ -15,8 +15,18 @@ const TABLES: [Table; 9] = [
     Table {
         path: "",
         fields: &[
-            "data_dir", "policy", "node", "workers", "worker_priority", "admin", "log", "limits", "audit", "end_user",
-            "listener", "upstream",
+            "data_dir",
+            "policy",
+            "node",
+            "workers",
+            "worker_priority",
+            "admin",
+            "log",
+            "limits",
+            "audit",
+            "end_user",
+            "listener",
+            "upstream",
         ],
     },
     Table {
