@@ -4,8 +4,7 @@
 #                       (ENGINE=mysql or ENGINE=mariadb: those)
 #   make test           every test of the workspace
 #   make lint           formatting, clippy, the arrows between the crates
-#   make conformance    PostgreSQL's own test suites through sqlward, MariaDB's through a byte-blind
-#                       forwarder (SHORT=1: a part of them)
+#   make conformance    PostgreSQL's and MariaDB's own test suites through sqlward (SHORT=1: a part of them)
 #   make statements     what the MySQL and MariaDB servers say of the statements in their own suites, and
 #                       how many of them sqlward reads
 #   make faults         kill -9 under load, and long mixed traffic against the server's own record
@@ -50,7 +49,8 @@ lint:
 conformance: setup-conformance
 	$(CARGO) build --release -p sqlward-cli -p sqlward-tests --bins
 	SHORT=$(SHORT) tests/conformance/run.sh
-	SHORT=$(SHORT) tests/conformance/run.sh --blind mtr
+	SHORT=$(SHORT) tests/conformance/run.sh mtr
+	$(if $(SHORT),,tests/conformance/run.sh mtr-ps-protocol mtr-compress mtr-cursor-protocol)
 
 statements: setup-conformance
 	$(CARGO) build --release -p sqlward-cli -p sqlward-tests --bins
