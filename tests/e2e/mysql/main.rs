@@ -2,6 +2,7 @@
 //! follow the server's state, and records of all of it.
 
 mod logins;
+mod questions;
 mod record;
 mod session;
 mod state;
