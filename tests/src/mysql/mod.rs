@@ -10,4 +10,4 @@ pub mod server;
 pub mod traffic;
 
 pub use product::{Login, Product};
-pub use server::{Options, Record, Server};
+pub use server::{ADMIN, Options, Record, Server};
