@@ -14,7 +14,7 @@ use std::{
     thread,
 };
 
-use sqlward_audit_store::journal::Lane;
+use sqlward_audit_store::journal::{Disk, Lane};
 use sqlward_policy::{
     Policy,
     statement::{ANALYSIS_STACK_BYTES, Limits, Reader},
@@ -125,6 +125,8 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     /// Its journal lane.
     pub lane: RefCell<Lane>,
+    /// How far the lane is on the disk, where nothing may leave before.
+    pub disk: Option<Arc<Disk>>,
     /// Its statement cache.
     pub reader: RefCell<Reader>,
     /// Analysis shapes already in the journal.
@@ -239,6 +241,7 @@ async fn serve(mut seat: Seat, lane: Lane, analysts: Analysts, shared: Arc<Share
     let worker = Rc::new(Worker {
         reader: RefCell::new(Reader::new(CACHE_BYTES, Limits::default())),
         shapes: RefCell::default(),
+        disk: lane.disk(),
         lane: RefCell::new(lane),
         analysts,
         dropped: Cell::new(0),
@@ -290,11 +293,12 @@ mod tests {
     fn a_worker_takes_its_priority_alone() {
         let nice = || rustix::process::getpriority_process(None).unwrap();
         let before = nice();
+        let after = (before + 3).min(19);
         let worker = thread::spawn(move || {
-            take_priority(Some(before + 3));
+            take_priority(Some(after));
             nice()
         });
-        assert_eq!(worker.join().unwrap(), before + 3);
+        assert_eq!(worker.join().unwrap(), after);
         assert_eq!(nice(), before);
     }
 }

@@ -54,6 +54,7 @@ const TABLES: [Table; 9] = [
         path: "audit",
         fields: &[
             "durability",
+            "sync_interval_ms",
             "retention_days",
             "max_journal_bytes",
             "max_text_bytes",
