@@ -61,7 +61,7 @@ statements: setup-conformance
 
 faults: setup
 	$(CARGO) build --workspace --bins
-	SQLWARD_KILLS=$(if $(SHORT),5,100) SQLWARD_STATEMENTS=$(if $(SHORT),5000,50000) \
+	SQLWARD_KILLS=$(if $(SHORT),5,100) SQLWARD_STATEMENTS=$(if $(SHORT),5000,52000) \
 	  $(CARGO) test -p sqlward-tests --test kill --test mixed_oracle --test mysql_faults -- --nocapture
 
 bench: setup
