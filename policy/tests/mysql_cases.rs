@@ -1021,6 +1021,16 @@ fn secrets_are_found() {
             "'CREATE USER u IDENTIFIED BY \"p\"'",
         ),
         ("CREATE USER u IDENTIFIED BY 'p1", " 'p1"),
+        ("SET PASSWORD = _utf8mb4'p1'", "'p1'"),
+        ("ALTER USER u IDENTIFIED BY _utf8'p1'", "'p1'"),
+        (
+            "SET GLOBAL a_password = concat('p', '1'), b = 'x'",
+            "'p' '1'",
+        ),
+        (
+            "SET @q = concat('CREATE USER u IDENTIFIED BY \"', 'p1', '\"'); SET @b = 'x'",
+            "'CREATE USER u IDENTIFIED BY \"' 'p1' '\"'",
+        ),
         ("SELECT 'password', name FROM t WHERE a='b'", ""),
         ("INSERT INTO t VALUES ('secret')", ""),
     ] {

@@ -28,6 +28,8 @@ pub(super) fn find(text: &[u8], lex: &MysqlLex) -> Secrets {
         definition: false,
         announced: false,
         setting: false,
+        value: None,
+        spoken: false,
         depth: 0,
         call: None,
         previous: W::None,
@@ -68,6 +70,10 @@ struct Finder<'t> {
     announced: bool,
     /// A setting whose name speaks of secrets waits for its value.
     setting: bool,
+    /// The depth of brackets at which the value of such a setting runs.
+    value: Option<u32>,
+    /// A literal of this statement speaks of secrets: what is joined to it may be one.
+    spoken: bool,
     depth: u32,
     /// The depth of a call that takes secrets.
     call: Option<u32>,
@@ -88,14 +94,14 @@ impl Finder<'_> {
                 self.at_start = true;
                 self.announced = false;
                 self.setting = false;
+                self.value = None;
+                self.spoken = false;
             }
-            Kind::Word | Kind::Name | Kind::Quoted | Kind::UserVar | Kind::Introducer => {
-                self.word(token)
-            }
+            Kind::Word | Kind::Name | Kind::Quoted | Kind::UserVar => self.word(token),
             Kind::Text | Kind::National | Kind::Dollar | Kind::Hex => self.literal(token),
             Kind::Param => {
                 self.parameterised = true;
-                self.takes_secrets |= self.announced || self.call.is_some();
+                self.takes_secrets |= self.announced || self.call.is_some() || self.value.is_some();
             }
             Kind::Open => {
                 self.depth = self.depth.saturating_add(1);
@@ -110,12 +116,19 @@ impl Finder<'_> {
                 }
                 self.depth = self.depth.saturating_sub(1);
                 self.announced = false;
+                self.value = self.value.filter(|depth| *depth <= self.depth);
             }
             Kind::Comma => {
                 self.announced = false;
-                self.setting = false;
+                if self.value.is_none_or(|depth| depth == self.depth) {
+                    self.setting = false;
+                    self.value = None;
+                }
             }
-            Kind::Eq | Kind::Assign => self.announced |= self.setting,
+            Kind::Eq | Kind::Assign if self.setting && self.value.is_none() => {
+                self.announced = true;
+                self.value = Some(self.depth);
+            }
             _ => {}
         }
         if token.kind != Kind::Introducer {
@@ -178,7 +191,8 @@ impl Finder<'_> {
         self.found.looked |= self.definition || self.call.is_some();
         let speaks =
             self.definition && (speaks_of_secrets(bytes) || contains(bytes, b"identified"));
-        if self.announced || self.call.is_some() || speaks {
+        self.spoken |= speaks;
+        if self.announced || self.call.is_some() || self.value.is_some() || self.spoken {
             self.found
                 .ranges
                 .push(token.start as usize..token.end as usize);
@@ -194,6 +208,8 @@ impl Finder<'_> {
         self.parameterised |= rest.contains(&b'?');
         if self.announced
             || self.call.is_some()
+            || self.value.is_some()
+            || self.spoken
             || contains(rest, b"passw")
             || contains(rest, b"identified")
         {
