@@ -1,0 +1,306 @@
+//! The tree against the blocks, and the checkpoints against the tree.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::{Packed, SignedUpTo, Verifier};
+use crate::chain::Hash;
+use crate::embedded::error::StoreError;
+use crate::embedded::tree::{self, GONE, WHOLE};
+use crate::event::{Seq, row_key};
+use crate::proof::leaf::Leaf;
+use crate::proof::merkle::leaf_hash;
+use crate::proof::{Checkpoint, Handover, IN_PLACE_OF, Kept, PublicKey};
+use crate::record::AdminAction;
+use crate::time::Day;
+
+/// What verification is held against, from outside of the store.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// The public keys that are trusted; empty: signatures are not checked.
+    pub keys: Vec<PublicKey>,
+    /// Checkpoints that a witness kept, and where.
+    pub witnessed: Vec<(PathBuf, Checkpoint)>,
+}
+
+/// A checkpoint, and where it was found.
+struct Found {
+    path: PathBuf,
+    checkpoint: Checkpoint,
+}
+
+impl Verifier<'_> {
+    /// Checks the tree by itself and against all checkpoints.
+    pub(super) fn check_tree(&mut self, trust: &Trust) -> Result<(), StoreError> {
+        let path = self.main_path.clone();
+        let failed = || StoreError::sqlite(&path);
+        let mut checkpoints = self.checkpoints(trust).map_err(failed())?;
+        let keys = self.keys(&trust.keys)?;
+        if !trust.keys.is_empty() {
+            checkpoints.retain(|found| self.is_trusted(found, &keys));
+        }
+        checkpoints.sort_by_key(|found| found.checkpoint.size);
+        self.kept = match checkpoints.iter().max_by_key(|found| found.checkpoint.size) {
+            Some(newest) => newest.checkpoint.kept.clone(),
+            // Nobody has signed what may be gone.
+            None => Kept {
+                gone: u64::MAX,
+                ..tree::kept(&self.main).map_err(failed())?
+            },
+        };
+        self.check_leaves(&checkpoints).map_err(failed())
+    }
+
+    fn checkpoints(&mut self, trust: &Trust) -> rusqlite::Result<Vec<Found>> {
+        let mut found: Vec<Found> = trust
+            .witnessed
+            .iter()
+            .map(|(path, checkpoint)| Found {
+                path: path.clone(),
+                checkpoint: checkpoint.clone(),
+            })
+            .collect();
+        for note in tree::checkpoints(&self.main)? {
+            match Checkpoint::parse(&note) {
+                Ok(checkpoint) => {
+                    self.report.checkpoints += 1;
+                    found.push(Found {
+                        path: self.main_path.clone(),
+                        checkpoint,
+                    });
+                }
+                Err(error) => {
+                    let what = format!("a checkpoint of the store was changed: {error}");
+                    self.report.add(&self.main_path, None, what);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// What the records of signing keys say.
+    fn key_records(&self) -> Result<Vec<String>, StoreError> {
+        let mut records = Vec::new();
+        for (path, connection) in self.days.values() {
+            let read = || -> rusqlite::Result<Vec<String>> {
+                connection
+                    .prepare("SELECT detail FROM admin WHERE action = ? ORDER BY at_us, id")?
+                    .query_map([AdminAction::SigningKey.as_str()], |row| row.get(0))?
+                    .collect()
+            };
+            records.extend(read().map_err(StoreError::sqlite(path))?);
+        }
+        Ok(records)
+    }
+
+    /// The trusted keys, those that they handed over to, and those that records name as theirs before.
+    fn keys(&mut self, trusted: &[PublicKey]) -> Result<Vec<PublicKey>, StoreError> {
+        let mut keys = trusted.to_vec();
+        let mut handovers: Vec<Handover> = Vec::new();
+        for record in self.key_records()? {
+            let (line, handover) = record.split_once('\n').unwrap_or((&record, ""));
+            handovers.extend(handover.parse::<Handover>());
+            if let Some((_, old)) = line.split_once(IN_PLACE_OF) {
+                self.retired.insert(old.to_owned());
+            }
+        }
+        // Each may vouch for the next.
+        for _ in 0..handovers.len() {
+            for handover in &handovers {
+                let new = !keys.contains(&handover.to);
+                if new && keys.iter().any(|key| handover.is_from(key)) {
+                    keys.push(handover.to.clone());
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    fn is_trusted(&mut self, found: &Found, keys: &[PublicKey]) -> bool {
+        let Found { path, checkpoint } = found;
+        if checkpoint.signed_by(keys).is_some() {
+            return true;
+        }
+        let by = checkpoint.signers();
+        let label = checkpoint.label();
+        let names = keys.iter().any(|key| by.contains(&key.label()));
+        let what = if names {
+            format!("{label} was changed: its signature is not good")
+        } else if self.retired.iter().any(|retired| *retired == by) {
+            // A key that was in use before the trusted one, as a record says; the root is checked all the same.
+            return true;
+        } else {
+            format!("{label} is signed by another key: {by}")
+        };
+        self.report.add(path, None, what);
+        false
+    }
+
+    /// Goes through all leaves in their order, and compares the root with each checkpoint on the way.
+    fn check_leaves(&mut self, checkpoints: &[Found]) -> rusqlite::Result<()> {
+        let path = self.main_path.clone();
+        let mut edge = tree::edge(&self.main, GONE)?;
+        if edge.size() > self.kept.gone {
+            let what = format!(
+                "the tree's first {} leaves are gone, and only {} were let go",
+                edge.size(),
+                self.kept.gone
+            );
+            self.report.add(&path, None, what);
+        }
+        let mut due = checkpoints.iter().peekable();
+        while due
+            .next_if(|found| found.checkpoint.size < edge.size())
+            .is_some()
+        {}
+        let mut lanes: HashMap<u16, (Seq, Hash)> = HashMap::new();
+        let mut good: Option<Checkpoint> = None;
+        let mut broken = false;
+        let mut select = self
+            .main
+            .prepare("SELECT id, block, data FROM leaf ORDER BY id")?;
+        let mut rows = select.query([])?;
+        let mut findings: Vec<(Option<i64>, String)> = Vec::new();
+        loop {
+            while let Some(found) = due.next_if(|found| found.checkpoint.size == edge.size()) {
+                let checkpoint = &found.checkpoint;
+                if checkpoint.root == edge.root() {
+                    good = Some(checkpoint.clone());
+                } else if !broken {
+                    broken = true;
+                    let since = since(good.as_ref());
+                    let what = format!(
+                        "{} does not fit: blocks were changed, reordered, added or removed {since}",
+                        checkpoint.label()
+                    );
+                    findings.push((None, what));
+                }
+            }
+            let Some(row) = rows.next()? else { break };
+            let (id, block): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let data: Vec<u8> = row.get(2)?;
+            if id as u64 != edge.size() {
+                let what = format!(
+                    "leaves {} to {} of the tree are missing",
+                    edge.size(),
+                    id - 1
+                );
+                findings.push((None, what));
+                broken = true;
+            }
+            match Leaf::decode(&data) {
+                None => findings.push((Some(block), format!("leaf {id} can't be read"))),
+                Some(leaf) => {
+                    let follows = lanes.get(&leaf.lane).is_none_or(|(last, head)| {
+                        leaf.first > *last
+                            && (leaf.first.0 != last.0.saturating_add(1) || leaf.previous == *head)
+                    });
+                    if leaf.block() != block || !follows {
+                        let what = format!("leaf {id} was changed or is not in its place");
+                        findings.push((Some(block), what));
+                    }
+                    lanes.insert(leaf.lane, (leaf.last, leaf.head));
+                    if let Some(what) = self.missing(&leaf)? {
+                        let signed = checkpoints
+                            .iter()
+                            .find(|found| found.checkpoint.size > id as u64);
+                        let by = match signed {
+                            Some(found) => format!("{} has it", found.checkpoint.label()),
+                            None => "no checkpoint has it yet".to_owned(),
+                        };
+                        findings.push((Some(block), format!("{what}; {by}")));
+                    }
+                }
+            }
+            edge.push(leaf_hash(&data));
+        }
+        drop(rows);
+        drop(select);
+        if let Some(found) = due.next_back() {
+            let newest = &found.checkpoint;
+            let missing = newest.size.saturating_sub(edge.size());
+            let what = format!(
+                "the store was cut off or rolled back to an older copy: the newest {missing} blocks of {} are missing, \
+                 all {}",
+                newest.label(),
+                since(good.as_ref())
+            );
+            self.report.add(&found.path, None, what);
+        }
+        if tree::edge(&self.main, WHOLE)? != edge && !broken {
+            findings.push((None, "the tree's edge was changed".to_owned()));
+        }
+        for (key, what) in findings {
+            self.report.add(&path, key, what);
+        }
+        let signed = good.as_ref().map_or(0, |checkpoint| checkpoint.size);
+        self.report.unsigned_blocks = edge.size().saturating_sub(signed);
+        self.report.signed = good.map(|checkpoint| SignedUpTo {
+            checkpoint: checkpoint.label(),
+            signer: checkpoint.signers(),
+        });
+        Ok(())
+    }
+
+    /// Whether the block of a leaf is missing, and which it is.
+    fn missing(&self, leaf: &Leaf) -> rusqlite::Result<Option<String>> {
+        let there = match self.days.get(&leaf.day) {
+            Some((_, connection)) => connection
+                .prepare_cached("SELECT 1 FROM block WHERE id = ?")?
+                .exists([leaf.block()])?,
+            None if self.kept.let_go(leaf.day) => true,
+            None => false,
+        };
+        Ok((!there).then(|| format!("a block is missing: {}", leaf.label())))
+    }
+
+    /// A block must be what its leaf says.
+    pub(super) fn check_leaf(
+        &mut self,
+        path: &Path,
+        packed: &Packed,
+        day: Day,
+    ) -> Result<(), StoreError> {
+        let main = self.main_path.clone();
+        let found = tree::leaf_of(&self.main, packed.id()).map_err(StoreError::sqlite(&main))?;
+        let Some((id, data)) = found else {
+            // Its shipment is not noted yet.
+            let noted = self
+                .heads
+                .iter()
+                .find(|noted| noted.head.lane == packed.lane);
+            if noted.is_some_and(|noted| packed.first <= noted.head.seq) {
+                let what = "the tree has no leaf for this block: it was added";
+                self.report.add(path, Some(packed.id()), what);
+            }
+            return Ok(());
+        };
+        let mut is = packed.leaf(day);
+        let Some(must) = Leaf::decode(&data) else {
+            return Ok(());
+        };
+        if is.context != must.context && packed.is_vague() {
+            // Sessions and texts from before the oldest day are as they are stored, if that is what was signed.
+            if self.resolve(packed, day)?.contains(&must.context) {
+                is.context = must.context;
+            }
+        }
+        let differing = is.differing(&must);
+        if !differing.is_empty() {
+            let what = format!(
+                "the block was changed since leaf {id} of the tree was made: {}",
+                differing.join(", ")
+            );
+            let key = row_key(must.lane, must.first);
+            self.report.add(path, Some(key), what);
+        }
+        Ok(())
+    }
+}
+
+fn since(good: Option<&Checkpoint>) -> String {
+    match good {
+        Some(good) => format!("after {}", good.label()),
+        None => "after no checkpoint that still fits".to_owned(),
+    }
+}
