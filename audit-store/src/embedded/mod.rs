@@ -42,7 +42,7 @@ pub(crate) use self::grams::may_hold;
 pub(crate) use self::main_file::{LaneProgress, LaneState};
 pub(crate) use self::rollup::MINUTE_US;
 pub(crate) use self::statements::add_statements;
-pub(crate) use self::tree::append;
+pub use self::tree::append;
 pub use self::verify::{ChainReport, Finding, SignedUpTo, Trust};
 
 use self::day::DayFile;

@@ -142,7 +142,10 @@ impl Store {
 pub(super) type Said = (u64, Kept, [u8; 4]);
 
 /// Appends to a file, which is made where there is none, and waits for the disk.
-pub(crate) fn append(path: &Path, text: &str) -> std::io::Result<()> {
+///
+/// # Errors
+/// Where the file can't be written.
+pub fn append(path: &Path, text: &str) -> std::io::Result<()> {
     let mut file = OpenOptions::new()
         .append(true)
         .create(true)

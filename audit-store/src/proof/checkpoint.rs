@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(one.signed_by(&keys), Some(signer.public()));
         let file = format!("{one}{two}");
         assert_eq!(read_checkpoints(&file).unwrap(), [one.clone(), two]);
-        let cut = file.strip_suffix("=\n").unwrap_or(&file[..file.len() - 3]);
+        let cut = file.strip_suffix('\n').unwrap();
         assert_eq!(read_checkpoints(cut).unwrap(), [one]);
         assert_eq!(read_checkpoints("").unwrap(), []);
     }

@@ -19,6 +19,7 @@ pub(crate) use self::checkpoint::Kept;
 pub use self::checkpoint::{Checkpoint, read_checkpoints};
 pub use self::key::{Handover, KeyError, PublicKey, Signer, read_public_keys};
 pub use self::note::{Note, NoteError, NoteSignature};
+pub use crate::embedded::append;
 
 /// How checkpoints are made.
 #[derive(Clone, Debug)]

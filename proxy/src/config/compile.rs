@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use sqlward_audit_store::journal::JournalSettings;
+use sqlward_audit_store::{journal::JournalSettings, proof::Signer};
 use sqlward_policy::{Problem, Problems, problem::Source};
 use toml::{Spanned, de::DeTable};
 
@@ -43,10 +43,23 @@ pub struct Config {
     pub max_journal_bytes: u64,
     /// Text bytes in a record.
     pub max_text_bytes: usize,
+    /// Checkpoints.
+    pub proof: Proof,
     /// Sources of the end user.
     pub end_user: file::EndUser,
     /// Where clients connect.
     pub listeners: Vec<Listener>,
+}
+
+/// How checkpoints are made and handed out.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// Who signs; without, there are none.
+    pub signer: Option<Arc<Signer>>,
+    /// How long new records wait for one at most.
+    pub interval: Duration,
+    /// A file for a witness.
+    pub witness_file: Option<PathBuf>,
 }
 
 /// Bounds on connections and statements.
@@ -250,6 +263,11 @@ impl Checker<'_> {
             Some(bytes) => *bytes.get_ref(),
             None => default_journal_bytes(workers),
         };
+        let proof = self.proof(
+            file.audit.signing_key,
+            &file.audit.checkpoint_interval_secs,
+            file.audit.witness_file,
+        );
         Config {
             data_dir: self.base.join(file.data_dir),
             policy,
@@ -261,8 +279,36 @@ impl Checker<'_> {
             retention_days: file.audit.retention_days,
             max_journal_bytes,
             max_text_bytes: file.audit.max_text_bytes,
+            proof,
             end_user: file.end_user,
             listeners,
+        }
+    }
+
+    fn proof(
+        &mut self,
+        signing_key: Option<Spanned<PathBuf>>,
+        interval: &Spanned<u64>,
+        witness_file: Option<PathBuf>,
+    ) -> Proof {
+        let seconds = *interval.get_ref();
+        if !(1..=3600).contains(&seconds) {
+            self.problem(interval.span(), "expected 1 to 3600 seconds");
+        }
+        let signer = signing_key.and_then(|path| {
+            let span = path.span();
+            match Signer::read(&self.base.join(path.get_ref())) {
+                Ok(signer) => Some(Arc::new(signer)),
+                Err(error) => {
+                    self.problem(span, error.to_string());
+                    None
+                }
+            }
+        });
+        Proof {
+            signer,
+            interval: Duration::from_secs(seconds),
+            witness_file: witness_file.map(|path| self.base.join(path)),
         }
     }
 

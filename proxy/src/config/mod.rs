@@ -7,5 +7,5 @@ mod quick;
 mod repair;
 mod words;
 
-pub use compile::{ClientTls, Config, Limits, Listener, ServerTls, Upstream};
+pub use compile::{ClientTls, Config, Limits, Listener, Proof, ServerTls, Upstream};
 pub use words::{Protocol, TlsMode};

@@ -1,10 +1,10 @@
 //! The configuration of a quick start, made of a few options instead of a file.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     ClientTls, Config, Listener, Protocol, ServerTls, TlsMode, Upstream,
-    compile::{default_journal_bytes, default_workers, limits},
+    compile::{Proof, default_journal_bytes, default_workers, limits},
     file,
 };
 use crate::tls::{ClientFiles, Verification};
@@ -33,6 +33,11 @@ impl Config {
             retention_days: audit.retention_days,
             max_journal_bytes: default_journal_bytes(workers),
             max_text_bytes: audit.max_text_bytes,
+            proof: Proof {
+                signer: None,
+                interval: Duration::from_secs(*audit.checkpoint_interval_secs.get_ref()),
+                witness_file: None,
+            },
             end_user: file::EndUser::default(),
             listeners: vec![Listener {
                 name: protocol.as_str().into(),

@@ -11,6 +11,7 @@
 mod proof;
 mod resolve;
 mod rows;
+mod sums;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -162,6 +163,7 @@ struct Verifier<'a> {
     kept: Kept,
     /// Keys that records name as no longer in use.
     retired: BTreeSet<String>,
+    anew: sums::Anew,
     report: ChainReport,
 }
 
@@ -190,6 +192,7 @@ impl<'a> Verifier<'a> {
             absent: HashSet::new(),
             kept: Kept::default(),
             retired: BTreeSet::new(),
+            anew: sums::Anew::default(),
             report: ChainReport::default(),
         })
     }
@@ -332,6 +335,7 @@ impl<'a> Verifier<'a> {
         if let Some(packed) = block.finish() {
             self.check_directory(day, &path, &packed)?;
             self.check_leaf(&path, &packed, day)?;
+            self.sum_block(day, &path, &packed)?;
         }
         self.check_rows(rest, day, id)
     }
@@ -400,6 +404,8 @@ impl<'a> Verifier<'a> {
             let counted = self.count(*day);
             self.survive(counted)?;
             let checked = self.check_shapes(*day);
+            self.survive(checked)?;
+            let checked = self.check_sums(*day);
             self.survive(checked)?;
         }
         self.check_heads()

@@ -27,6 +27,19 @@ pub struct Trust {
 struct Found {
     path: PathBuf,
     checkpoint: Checkpoint,
+    standing: Standing,
+}
+
+/// What a checkpoint is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// A trusted key signed it, or no key was given to check it with.
+    Trusted,
+    /// Records name its key as one that was replaced, but nothing is known that its signature could be checked with: it
+    /// must fit, and proves nothing.
+    Retired,
+    /// It is a finding.
+    Bad,
 }
 
 impl Verifier<'_> {
@@ -37,10 +50,14 @@ impl Verifier<'_> {
         let mut checkpoints = self.checkpoints(trust).map_err(failed())?;
         let keys = self.keys(&trust.keys)?;
         if !trust.keys.is_empty() {
-            checkpoints.retain(|found| self.is_trusted(found, &keys));
+            for found in &mut checkpoints {
+                found.standing = self.standing(found, &keys);
+            }
+            checkpoints.retain(|found| found.standing != Standing::Bad);
         }
         checkpoints.sort_by_key(|found| found.checkpoint.size);
-        self.kept = match checkpoints.iter().max_by_key(|found| found.checkpoint.size) {
+        let trusted = |found: &&Found| found.standing == Standing::Trusted;
+        self.kept = match checkpoints.iter().rfind(trusted) {
             Some(newest) => newest.checkpoint.kept.clone(),
             // Nobody has signed what may be gone.
             None => Kept {
@@ -48,7 +65,13 @@ impl Verifier<'_> {
                 ..tree::kept(&self.main).map_err(failed())?
             },
         };
-        self.check_leaves(&checkpoints).map_err(failed())
+        self.check_leaves(&checkpoints).map_err(failed())?;
+        if !trust.keys.is_empty() && self.report.signed.is_none() && self.report.unsigned_blocks > 0
+        {
+            let what = "no checkpoint of a trusted key fits: nothing here is proved";
+            self.report.add(&path, None, what);
+        }
+        Ok(())
     }
 
     fn checkpoints(&mut self, trust: &Trust) -> rusqlite::Result<Vec<Found>> {
@@ -58,6 +81,7 @@ impl Verifier<'_> {
             .map(|(path, checkpoint)| Found {
                 path: path.clone(),
                 checkpoint: checkpoint.clone(),
+                standing: Standing::Trusted,
             })
             .collect();
         for note in tree::checkpoints(&self.main)? {
@@ -67,6 +91,7 @@ impl Verifier<'_> {
                     found.push(Found {
                         path: self.main_path.clone(),
                         checkpoint,
+                        standing: Standing::Trusted,
                     });
                 }
                 Err(error) => {
@@ -116,24 +141,23 @@ impl Verifier<'_> {
         Ok(keys)
     }
 
-    fn is_trusted(&mut self, found: &Found, keys: &[PublicKey]) -> bool {
-        let Found { path, checkpoint } = found;
+    fn standing(&mut self, found: &Found, keys: &[PublicKey]) -> Standing {
+        let Found {
+            path, checkpoint, ..
+        } = found;
         if checkpoint.signed_by(keys).is_some() {
-            return true;
+            return Standing::Trusted;
         }
-        let by = checkpoint.signers();
-        let label = checkpoint.label();
-        let names = keys.iter().any(|key| by.contains(&key.label()));
-        let what = if names {
+        let (by, label) = (checkpoint.signers(), checkpoint.label());
+        let what = if keys.iter().any(|key| by.contains(&key.label())) {
             format!("{label} was changed: its signature is not good")
-        } else if self.retired.iter().any(|retired| *retired == by) {
-            // A key that was in use before the trusted one, as a record says; the root is checked all the same.
-            return true;
+        } else if self.retired.contains(&by) {
+            return Standing::Retired;
         } else {
             format!("{label} is signed by another key: {by}")
         };
         self.report.add(path, None, what);
-        false
+        Standing::Bad
     }
 
     /// Goes through all leaves in their order, and compares the root with each checkpoint on the way.
@@ -165,7 +189,9 @@ impl Verifier<'_> {
             while let Some(found) = due.next_if(|found| found.checkpoint.size == edge.size()) {
                 let checkpoint = &found.checkpoint;
                 if checkpoint.root == edge.root() {
-                    good = Some(checkpoint.clone());
+                    if found.standing == Standing::Trusted {
+                        good = Some(checkpoint.clone());
+                    }
                 } else if !broken {
                     broken = true;
                     let since = since(good.as_ref());
