@@ -16,7 +16,9 @@ use std::sync::Arc;
 
 use sqlward_audit_store::embedded::Trust;
 use sqlward_audit_store::proof::{ProofSettings, PublicKey, Signer, key_record, read_checkpoints};
-use sqlward_audit_store::record::{Admin, AdminAction, Entry};
+use sqlward_audit_store::record::{
+    Admin, AdminAction, Completion, Entry, Intent, IntentKind, Outcome, Text,
+};
 use sqlward_audit_store::{Audit, CHECKPOINTS};
 use support::*;
 
@@ -178,6 +180,10 @@ fn edits_of_the_tree_and_its_checkpoints_are_named() {
             "UPDATE checkpoint SET note = ''",
             "a checkpoint of the store was changed",
         ),
+        (
+            "DELETE FROM checkpoint WHERE id > 1",
+            "minutes are behind the last checkpoint: later ones are missing",
+        ),
         ("UPDATE meta SET value = 99999", "no finding"),
     ];
     for (sql, what) in cases {
@@ -322,6 +328,101 @@ fn a_replaced_key_vouches_for_nothing() {
     );
     let found = findings(data.path(), &trust(&[new.public()], None));
     expect(&found, "no checkpoint of a trusted key fits");
+}
+
+/// Who speaks, and what was prepared, is known from the tree when the day that told it is gone.
+#[test]
+fn sessions_and_texts_of_days_that_were_let_go_are_still_verified() {
+    let cases = [
+        ("SELECT 1 FROM name", ""),
+        (
+            "UPDATE name SET value = 'eve' WHERE value = 'bob'",
+            "who speaks in it, or an earlier text",
+        ),
+        (
+            "UPDATE who SET client = '10.9.9.9'",
+            "who speaks in it, or an earlier text",
+        ),
+        (
+            "UPDATE prepared SET intent = zeroblob(length(intent))",
+            "who speaks in it, or an earlier text",
+        ),
+        (
+            "DELETE FROM prepared",
+            "who speaks in it, or an earlier text",
+        ),
+    ];
+    for (sql, what) in cases {
+        let (data, signer) = let_go();
+        edit(&store(data.path(), "2026-11-24.db"), &format!("{sql};"));
+        let report = archive(data.path())
+            .verify_against(&trust(&[signer.public()], None))
+            .unwrap();
+        assert!(report.unknown_sessions > 0 && report.unknown_texts > 0);
+        let found: Vec<String> = report
+            .findings
+            .into_iter()
+            .map(|found| found.what)
+            .collect();
+        match what {
+            "" => assert_eq!(found, Vec::<String>::new()),
+            what => expect(&found, what),
+        }
+    }
+}
+
+/// A session that began, and prepared a statement, on a day that retention then let go.
+fn let_go() -> (tempfile::TempDir, Arc<Signer>) {
+    let (data, signer) = (tempfile::tempdir().unwrap(), signer());
+    let open = |retention_days| {
+        let mut settings = settings();
+        settings.shipper.proof.signer = Some(Arc::clone(&signer));
+        settings.store.retention_days = retention_days;
+        Audit::open(data.path(), settings).unwrap().0
+    };
+    let audit = open(190);
+    let mut lane = audit.lane(0).unwrap();
+    start(&mut lane, 1, NOW, "bob");
+    let prepare = begin(
+        &mut lane,
+        Intent {
+            kind: IntentKind::Prepare,
+            prepared_name: b"p",
+            ..intent(1, 1, NOW + 1, b"SELECT $1 -- prepared")
+        },
+    );
+    let prepared = Completion::Prepared;
+    finish(
+        &mut lane,
+        Outcome {
+            completion: prepared,
+            ..done(prepare)
+        },
+    );
+    for number in 2..5 {
+        let execute = begin(
+            &mut lane,
+            Intent {
+                kind: IntentKind::Execute,
+                text: Text::Of(prepare),
+                ..intent(1, number, NOW + DAY_US + u64::from(number), b"")
+            },
+        );
+        finish(&mut lane, done(execute));
+    }
+    end(&mut lane, 1, NOW + DAY_US + 100);
+    drop(lane);
+    stop(audit);
+    // Seals the days, which writes to them.
+    stop(open(190));
+    let day = store(data.path(), "2026-11-23.db");
+    let at = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_micros(NOW);
+    let file = std::fs::File::open(&day).unwrap();
+    file.set_modified(at).unwrap();
+    drop(file);
+    stop(open(1));
+    assert!(!day.exists() && store(data.path(), "2026-11-24.db").exists());
+    (data, signer)
 }
 
 /// Any bit of any file: either it is found, or nothing that any table says has changed.

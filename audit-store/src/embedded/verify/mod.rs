@@ -59,6 +59,8 @@ pub struct ChainReport {
 /// How far a store is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedUpTo {
+    /// How many blocks the checkpoint covers.
+    pub size: u64,
     /// The checkpoint: its size and time.
     pub checkpoint: String,
     /// Whose signatures it bears.
@@ -291,7 +293,10 @@ impl<'a> Verifier<'a> {
         if let Some(lane) = self.lanes.get(&number) {
             let follows =
                 stored.first == lane.seq.0.saturating_add(1) && stored.previous == lane.chain;
-            if !follows {
+            if !follows && self.is_let_go(lane.chain, (number, lane.seq), &stored)? {
+                // What was said there is as unknown as what was said before the oldest day.
+                self.lanes.remove(&number);
+            } else if !follows {
                 let what = if self.is_known_gap(number, lane.seq, stored.first)? {
                     "entries are missing; the proxy itself noticed when it recovered its journal"
                 } else {

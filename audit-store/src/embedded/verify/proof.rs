@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use rusqlite::OptionalExtension;
+
 use super::{Packed, SignedUpTo, Verifier};
 use crate::chain::Hash;
+use crate::embedded::entries::StoredBlock;
 use crate::embedded::error::StoreError;
 use crate::embedded::tree::{self, GONE, WHOLE};
 use crate::event::{Seq, row_key};
@@ -70,6 +73,17 @@ impl Verifier<'_> {
         {
             let what = "no checkpoint of a trusted key fits: nothing here is proved";
             self.report.add(&path, None, what);
+        }
+        let signed = self.report.signed.as_ref().map_or(0, |signed| signed.size);
+        if !trust.keys.is_empty() && signed > 0 {
+            let span = self.unsigned_span(signed).map_err(failed())?;
+            if span > MOST_UNSIGNED_US {
+                let what = format!(
+                    "statements of {} minutes are behind the last checkpoint: later ones are missing, or nobody signed",
+                    span / 60_000_000
+                );
+                self.report.add(&path, None, what);
+            }
         }
         Ok(())
     }
@@ -262,10 +276,37 @@ impl Verifier<'_> {
         let signed = good.as_ref().map_or(0, |checkpoint| checkpoint.size);
         self.report.unsigned_blocks = edge.size().saturating_sub(signed);
         self.report.signed = good.map(|checkpoint| SignedUpTo {
+            size: checkpoint.size,
             checkpoint: checkpoint.label(),
             signer: checkpoint.signers(),
         });
         Ok(())
+    }
+
+    /// How much time lies between the statements of blocks that no checkpoint covers, in µs.
+    fn unsigned_span(&self, signed: u64) -> rusqlite::Result<u64> {
+        let (mut from, mut to) = (u64::MAX, 0);
+        let mut select = self.main.prepare("SELECT data FROM leaf WHERE id >= ?")?;
+        let mut rows = select.query([signed as i64])?;
+        while let Some(row) = rows.next()? {
+            let Some(leaf) = Leaf::decode(row.get_ref(0)?.as_blob()?) else {
+                continue;
+            };
+            let Some((_, connection)) = self.days.get(&leaf.day) else {
+                continue;
+            };
+            let span = connection
+                .prepare_cached("SELECT from_us, to_us FROM block WHERE id = ? AND to_us > 0")?
+                .query_row([leaf.block()], |row| {
+                    Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64))
+                })
+                .optional()?;
+            if let Some((first, last)) = span {
+                from = from.min(first);
+                to = to.max(last);
+            }
+        }
+        Ok(to.saturating_sub(from))
     }
 
     /// Whether the block of a leaf is missing, and which it is.
@@ -278,6 +319,38 @@ impl Verifier<'_> {
             None => false,
         };
         Ok((!there).then(|| format!("a block is missing: {}", leaf.label())))
+    }
+
+    /// Whether retention took all blocks of a lane between an entry and a block: where the clock was set back, days
+    /// that go can lie between days that stay.
+    pub(super) fn is_let_go(
+        &self,
+        chain: Hash,
+        (lane, last): (u16, Seq),
+        behind: &StoredBlock,
+    ) -> Result<bool, StoreError> {
+        let read = || -> rusqlite::Result<bool> {
+            let mut select = self.main.prepare_cached(
+                "SELECT data FROM leaf WHERE block > ? AND block < ? ORDER BY block",
+            )?;
+            let range = [last, Seq(behind.first)].map(|seq| row_key(lane, seq));
+            let mut rows = select.query(range)?;
+            let (mut last, mut chain) = (last, chain);
+            while let Some(row) = rows.next()? {
+                match Leaf::decode(row.get_ref(0)?.as_blob()?) {
+                    Some(leaf)
+                        if self.kept.let_go(leaf.day)
+                            && leaf.first.0 == last.0.saturating_add(1)
+                            && leaf.previous == chain =>
+                    {
+                        (last, chain) = (leaf.last, leaf.head);
+                    }
+                    Some(_) | None => return Ok(false),
+                }
+            }
+            Ok(behind.first == last.0.saturating_add(1) && behind.previous == chain)
+        };
+        read().map_err(StoreError::sqlite(&self.main_path))
     }
 
     /// A block must be what its leaf says.
@@ -323,6 +396,9 @@ impl Verifier<'_> {
         Ok(())
     }
 }
+
+/// How much time can lie between statements that wait for a checkpoint: twice the longest interval.
+const MOST_UNSIGNED_US: u64 = 2 * 3600 * 1_000_000;
 
 fn since(good: Option<&Checkpoint>) -> String {
     match good {
