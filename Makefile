@@ -68,7 +68,7 @@ bench: setup
 	$(CARGO) build --release -p sqlward-cli -p sqlward-benches --bins
 	$(CARGO) bench -p sqlward-benches --bench wire --bench policy --bench journal $(if $(SHORT),-- --test)
 	SHORT=$(SHORT) $${CARGO_TARGET_DIR:-target}/release/side-by-side
-	SHORT=$(SHORT) $${CARGO_TARGET_DIR:-target}/release/side-by-side mariadb-10.11 direct forwarder haproxy
+	SHORT=$(SHORT) $${CARGO_TARGET_DIR:-target}/release/side-by-side mariadb-10.11
 
 fuzz:
 	tools/setup.sh build

@@ -264,7 +264,9 @@ impl Bench<'_> {
             role: None,
             trace: claims.trace,
         };
-        Ok((lane.append(&Entry::Intent(intent))?, event))
+        let seq = lane.append(&Entry::Intent(intent))?;
+        self.record.last_intent = seq;
+        Ok((seq, event))
     }
 }
 

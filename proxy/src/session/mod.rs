@@ -84,6 +84,8 @@ pub(crate) struct Session<P: Protocol> {
     /// What the client was shown in its TLS handshake.
     shown: Option<Arc<ServerMaterial>>,
     server: Option<Socket>,
+    /// What is ready for the server waits for the disk.
+    held_back: bool,
     clock: Instant,
     now_ns: u64,
     /// The wall-clock time at `now_ns`, if anybody has asked for it.
@@ -163,6 +165,7 @@ impl<P: Protocol> Session<P> {
             client: Socket::new(Stream::Plain(tcp)),
             shown: None,
             server: None,
+            held_back: false,
             clock: Instant::now(),
             now_ns: 0,
             wall_us: None,

@@ -107,6 +107,9 @@ impl Between {
             Way::Sqlward => {
                 let options = proxy::Options {
                     policy: Policy::RecordAll,
+                    protocol: "mysql",
+                    // Some tests send statements as long as the server takes them.
+                    limits: "max_statement_bytes = 134217728".to_owned(),
                     ..proxy::Options::default()
                 };
                 let proxy = Proxy::start_at(&[upstream], None, &options)?;
