@@ -334,6 +334,14 @@ fn a_replaced_key_vouches_for_nothing() {
 #[test]
 fn sessions_and_texts_of_days_that_were_let_go_are_still_verified() {
     let cases = [
+        (
+            "UPDATE block SET grams = zeroblob(8) WHERE statements > 0",
+            "the filter of its texts",
+        ),
+        (
+            "UPDATE block SET grams = x'' WHERE statements > 0",
+            "the filter of its texts",
+        ),
         ("SELECT 1 FROM name", ""),
         (
             "UPDATE name SET value = 'eve' WHERE value = 'bob'",

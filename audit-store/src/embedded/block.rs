@@ -131,6 +131,8 @@ pub(crate) struct Packed {
     /// Intents of earlier blocks whose text statements of this one have.
     pub(crate) prepared: BTreeMap<Seq, Arc<[u8]>>,
     pub(crate) grams: Vec<u8>,
+    /// What is known of the filter, where texts are missing.
+    pub(crate) known_grams: Option<Grams>,
     pub(crate) span: Span,
     /// How many of its statements have a text that nobody remembers.
     pub(crate) unknown_texts: u64,
@@ -318,6 +320,7 @@ impl Block {
             sums: self.sums,
             prepared: self.prepared,
             grams: self.grams.finish(),
+            known_grams: self.grams.opened(),
             span: self.span,
             unknown_texts: self.unknown_texts,
             missing: self.missing,

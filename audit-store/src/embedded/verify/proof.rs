@@ -378,13 +378,14 @@ impl Verifier<'_> {
         let Some(must) = Leaf::decode(&data) else {
             return Ok(());
         };
-        if is.context != must.context && packed.is_vague() {
+        let mut resolved = None;
+        if packed.is_vague() {
             // Sessions and texts from before the oldest day are as they are stored, if that is what was signed.
-            if self.resolve(packed, day)?.contains(&must.context) {
-                is.context = must.context;
-            }
+            resolved = self.resolve(packed, day, &must.context)?;
+            is.context = must.context;
         }
-        let differing = is.differing(&must);
+        let mut differing = is.differing(&must);
+        differing.extend(resolved);
         if !differing.is_empty() {
             let what = format!(
                 "the block was changed since leaf {id} of the tree was made: {}",

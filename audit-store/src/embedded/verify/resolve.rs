@@ -11,8 +11,9 @@ use crate::chain::Hash;
 use crate::embedded::context::{Aside, AsideKind, AsideText, Context};
 use crate::embedded::day::SpeakerIds;
 use crate::embedded::error::StoreError;
+use crate::embedded::flat;
 use crate::event::{Seq, row_key};
-use crate::record::{EndUserSource, Trust};
+use crate::record::{EndUserSource, Text, Trust};
 use crate::ship::subject::{KnownEndUser, Speaker, Who};
 use crate::time::Day;
 
@@ -39,20 +40,39 @@ impl Packed {
 }
 
 impl Verifier<'_> {
-    /// What the context of a block can be, if what is stored is right.
-    pub(super) fn resolve(&self, packed: &Packed, day: Day) -> Result<Vec<Hash>, StoreError> {
+    /// Whether the context of a block, completed by what is stored, is the one that was signed; what differs if not.
+    pub(super) fn resolve(
+        &self,
+        packed: &Packed,
+        day: Day,
+        signed: &Hash,
+    ) -> Result<Option<&'static str>, StoreError> {
         let Some((path, connection)) = self.days.get(&day) else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
-        [Texts::Stored, Texts::Forgotten]
-            .into_iter()
-            .map(|texts| resolve(connection, packed, texts))
-            .collect::<Result<_, _>>()
-            .map_err(StoreError::sqlite(path))
+        let compare = || {
+            for texts in [Texts::Stored, Texts::Forgotten] {
+                let (context, filter) = resolve(connection, packed, texts)?;
+                if context == *signed {
+                    let stored: Vec<u8> = connection
+                        .prepare_cached("SELECT grams FROM block WHERE id = ?")?
+                        .query_row([packed.id()], |row| row.get(0))?;
+                    let same = filter.is_none_or(|filter| filter == stored);
+                    return Ok((!same).then_some("the filter of its texts"));
+                }
+            }
+            Ok(Some("who speaks in it, or an earlier text that it uses"))
+        };
+        compare().map_err(StoreError::sqlite(path))
     }
 }
 
-fn resolve(connection: &Connection, packed: &Packed, texts: Texts) -> rusqlite::Result<Hash> {
+/// The context, and the filter where texts were missing from it.
+fn resolve(
+    connection: &Connection,
+    packed: &Packed,
+    texts: Texts,
+) -> rusqlite::Result<(Hash, Option<Vec<u8>>)> {
     let stored: Vec<u8> = connection
         .prepare_cached("SELECT speakers FROM block WHERE id = ?")?
         .query_row([packed.id()], |row| row.get(0))?;
@@ -71,11 +91,21 @@ fn resolve(connection: &Connection, packed: &Packed, texts: Texts) -> rusqlite::
             .optional()
     };
     let mut prepared = packed.prepared.clone();
-    for seq in packed.missing.iter().filter(|seq| **seq < packed.first) {
-        if let Some(payload) = text(*seq)? {
-            prepared.insert(*seq, payload);
+    let mut grams = packed.known_grams.clone();
+    let mut all = true;
+    for seq in &packed.missing {
+        let Some(payload) = text(*seq)?.filter(|_| *seq < packed.first) else {
+            all = false;
+            continue;
+        };
+        if let (Some(grams), Ok(intent)) = (&mut grams, flat::intent(&payload))
+            && let Text::Sent { bytes, .. } = intent.text
+        {
+            grams.add(bytes);
         }
+        prepared.insert(*seq, payload);
     }
+    let filter = grams.map(|grams| if all { grams.folded() } else { Vec::new() });
     let mut aside = packed.aside.clone();
     for aside in &mut aside {
         if aside.speaker.who.started_us.is_none()
@@ -95,7 +125,7 @@ fn resolve(connection: &Connection, packed: &Packed, texts: Texts) -> rusqlite::
         prepared: &prepared,
         aside: &aside,
     };
-    Ok(context.digest())
+    Ok((context.digest(), filter))
 }
 
 /// Takes a speaker whose session's beginning is not known as it is stored.
