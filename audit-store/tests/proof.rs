@@ -184,6 +184,11 @@ fn edits_of_the_tree_and_its_checkpoints_are_named() {
             "DELETE FROM checkpoint WHERE id > 1",
             "minutes are behind the last checkpoint: later ones are missing",
         ),
+        (
+            "UPDATE lane SET seq = seq - 1",
+            "the lane's progress was changed",
+        ),
+        ("DELETE FROM lane", "the lane's progress was changed"),
         ("UPDATE meta SET value = 99999", "no finding"),
     ];
     for (sql, what) in cases {
@@ -452,8 +457,8 @@ fn flipped_bits_are_found_or_mean_nothing() {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|ending| ending == "db"))
-        .filter(|path| !path.ends_with("main.db"))
         .collect();
+    assert!(files.len() >= 4);
     // Those of days that are over are sealed, and each bit counts; so as not to test that alone, forget it.
     edit(&store(data.path(), "main.db"), "DELETE FROM day");
     let mut found = 0;
@@ -501,9 +506,15 @@ fn edits_of_sums_are_found() {
     }
 }
 
-/// What the tables of a day file say that anything is answered from.
+/// What the tables of a file say that anything is answered or proved from.
 fn dump(path: &Path) -> Result<Vec<String>, String> {
-    let tables = [
+    let main: &[&str] = &[
+        "SELECT id, block, hex(data) FROM leaf ORDER BY id",
+        "SELECT what, size, hex(peaks) FROM edge ORDER BY what",
+        "SELECT id, note FROM checkpoint ORDER BY id",
+        "SELECT lane, seq, hex(chain) FROM lane ORDER BY lane",
+    ];
+    let day: &[&str] = &[
         "SELECT id, last, hex(previous), hex(head), from_us, to_us, statements, flagged, hex(speakers),
             hex(grams), hex(rows), length, hex(frames) FROM block ORDER BY id",
         "SELECT id, block, who, role, end_user, hex(intent), hex(outcome) FROM carried ORDER BY id",
@@ -520,6 +531,7 @@ fn dump(path: &Path) -> Result<Vec<String>, String> {
     let read = || -> rusqlite::Result<Vec<String>> {
         let connection = rusqlite::Connection::open(path)?;
         let mut said = Vec::new();
+        let tables = if path.ends_with("main.db") { main } else { day };
         for sql in tables {
             let mut select = connection.prepare(sql)?;
             let columns = select.column_count();

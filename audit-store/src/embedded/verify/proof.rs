@@ -362,18 +362,23 @@ impl Verifier<'_> {
     ) -> Result<(), StoreError> {
         let main = self.main_path.clone();
         let found = tree::leaf_of(&self.main, packed.id()).map_err(StoreError::sqlite(&main))?;
+        let noted = self
+            .heads
+            .iter()
+            .find(|noted| noted.head.lane == packed.lane)
+            .map_or(Seq(0), |noted| noted.head.seq);
         let Some((id, data)) = found else {
-            // Its shipment is not noted yet.
-            let noted = self
-                .heads
-                .iter()
-                .find(|noted| noted.head.lane == packed.lane);
-            if noted.is_some_and(|noted| packed.first <= noted.head.seq) {
+            // Unless its shipment is not noted yet.
+            if packed.first <= noted {
                 let what = "the tree has no leaf for this block: it was added";
                 self.report.add(path, Some(packed.id()), what);
             }
             return Ok(());
         };
+        if noted < packed.last {
+            let what = "the lane's progress was changed: it ends before a block that the tree has";
+            self.report.add(&main, Some(packed.id()), what);
+        }
         let mut is = packed.leaf(day);
         let Some(must) = Leaf::decode(&data) else {
             return Ok(());
