@@ -130,4 +130,4 @@ CREATE TABLE IF NOT EXISTS checkpoint (
 ";
 
 /// The version of both schemas.
-pub(super) const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 5;

@@ -206,6 +206,7 @@ pub fn done(intent: Seq) -> Outcome {
         first_byte_us: Some(50),
         duration_us: 90,
         statements: 1,
+        warnings: 2,
     }
 }
 

@@ -8,16 +8,14 @@ use std::{
     time::Duration,
 };
 
-use sqlward_audit_store::{
-    journal::{Durability, JournalSettings},
-    proof::Signer,
-};
+use sqlward_audit_store::journal::{Durability, JournalSettings};
 use sqlward_policy::{Problem, Problems, problem::Source};
 use toml::{Spanned, de::DeTable};
 
 use super::{
     fields,
     file::{self, File},
+    proof::Proof,
     repair::{self, STAND_IN},
     words::{Protocol, TlsMode},
 };
@@ -56,17 +54,6 @@ pub struct Config {
     pub end_user: file::EndUser,
     /// Where clients connect.
     pub listeners: Vec<Listener>,
-}
-
-/// How checkpoints are made and handed out.
-#[derive(Clone, Debug)]
-pub struct Proof {
-    /// Who signs; without, there are none.
-    pub signer: Option<Arc<Signer>>,
-    /// How long new records wait for one at most.
-    pub interval: Duration,
-    /// A file for a witness.
-    pub witness_file: Option<PathBuf>,
 }
 
 /// Bounds on connections and statements.
@@ -197,14 +184,14 @@ impl Config {
 }
 
 /// Collects problems while it resolves.
-struct Checker<'a> {
-    base: &'a Path,
+pub(super) struct Checker<'a> {
+    pub(super) base: &'a Path,
     source: &'a Source,
     problems: Vec<Problem>,
 }
 
 impl Checker<'_> {
-    fn problem(&mut self, span: Range<usize>, message: impl Into<String>) {
+    pub(super) fn problem(&mut self, span: Range<usize>, message: impl Into<String>) {
         if span == STAND_IN {
             return;
         }
@@ -299,33 +286,6 @@ impl Checker<'_> {
             proof,
             end_user: file.end_user,
             listeners,
-        }
-    }
-
-    fn proof(
-        &mut self,
-        signing_key: Option<Spanned<PathBuf>>,
-        interval: &Spanned<u64>,
-        witness_file: Option<PathBuf>,
-    ) -> Proof {
-        let seconds = *interval.get_ref();
-        if !(1..=3600).contains(&seconds) {
-            self.problem(interval.span(), "expected 1 to 3600 seconds");
-        }
-        let signer = signing_key.and_then(|path| {
-            let span = path.span();
-            match Signer::read(&self.base.join(path.get_ref())) {
-                Ok(signer) => Some(Arc::new(signer)),
-                Err(error) => {
-                    self.problem(span, error.to_string());
-                    None
-                }
-            }
-        });
-        Proof {
-            signer,
-            interval: Duration::from_secs(seconds),
-            witness_file: witness_file.map(|path| self.base.join(path)),
         }
     }
 

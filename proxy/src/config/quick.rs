@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use sqlward_audit_store::journal::Durability;
 
 use super::{
-    ClientTls, Config, Listener, Protocol, ServerTls, TlsMode, Upstream,
-    compile::{Proof, default_journal_bytes, default_workers, limits},
+    ClientTls, Config, Listener, Proof, Protocol, ServerTls, TlsMode, Upstream,
+    compile::{default_journal_bytes, default_workers, limits},
     file,
 };
 use crate::tls::{ClientFiles, Verification};

@@ -195,7 +195,8 @@ impl<P: Protocol> Session<P> {
         };
         // Counted before the client can know of it.
         self.blame(&reason);
-        let farewell = std::future::poll_fn(|cx| self.farewell(cx));
+        let vanished = matches!(reason, CloseReason::ClientClosed);
+        let farewell = std::future::poll_fn(|cx| self.farewell(vanished, cx));
         if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
             tracing::debug!(session = self.id.0, "an end did not take its last bytes");
         }

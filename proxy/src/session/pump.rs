@@ -278,8 +278,8 @@ impl<P: Protocol> Session<P> {
         Step::Moved
     }
 
-    /// Write what is left to say to both ends, and close them.
-    pub(super) fn farewell(&mut self, cx: &mut Task<'_>) -> Poll<()> {
+    /// Write what is left to say to both ends, and close them. `vanished`: the client has gone without a word.
+    pub(super) fn farewell(&mut self, vanished: bool, cx: &mut Task<'_>) -> Poll<()> {
         if self.hold_back(cx).is_ok() && self.held_back {
             return Poll::Pending;
         }
@@ -290,6 +290,11 @@ impl<P: Protocol> Session<P> {
         let client = self.client.said(self.wire.server(), cx);
         if !(server && client) {
             return Poll::Pending;
+        }
+        if vanished {
+            // So does its session at the server: a goodbye in TLS would be bytes that wait to be read, which keep a
+            // server from seeing that nobody waits for the statement that it runs.
+            self.server = None;
         }
         let mut pending = self.client.stream.poll_shutdown(cx).is_pending();
         if let Some(server) = &mut self.server {
