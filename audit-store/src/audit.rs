@@ -59,5 +59,8 @@ impl Audit {
     }
 }
 
+/// The name of the checkpoints' file below the data directory.
+pub const CHECKPOINTS: &str = "checkpoints";
+
 /// The name of the store's directory below the data directory.
 pub const STORE: &str = "store";

@@ -10,6 +10,7 @@ pub mod embedded;
 mod event;
 mod files;
 pub mod journal;
+pub mod proof;
 pub mod query;
 pub mod record;
 pub mod redact;
@@ -17,4 +18,4 @@ pub mod ship;
 mod time;
 mod words;
 
-pub use audit::{Audit, AuditSettings, STORE};
+pub use audit::{Audit, AuditSettings, CHECKPOINTS, STORE};

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 pub(crate) const DAY_US: u64 = 86_400_000_000;
 
 /// A UTC day, counted from 1970-01-01.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Day(pub(crate) u32);
 
 /// 9999-12-31: clocks that claim more are wrong.

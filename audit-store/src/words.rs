@@ -203,5 +203,7 @@ coded! {
         Operator = 8 "operator",
         /// The server rolled back statements whose records say that they are done; `detail` names them.
         Undone = 9 "undone",
+        /// A key that signs checkpoints came into force; `detail` has it.
+        SigningKey = 10 "signing-key",
     }
 }

@@ -58,18 +58,10 @@ Examples:
   sqlward audit top --data ./data --by user
   sqlward audit top --data ./data --by object --measure rows --from 7d --limit 20")]
     Top(Box<Top>),
-    /// Recompute the hash chain over the whole store, and compare every row with its journal entry.
-    #[command(after_help = "\
-Example:
-  sqlward audit verify --data ./data
-
-Exit code 0: intact. 1: something is wrong, and each finding is named. The chain is not signed yet: who can write the
-data folder can rewrite it whole.")]
-    Verify {
-        /// The proxy's data folder.
-        #[arg(long, value_name = "DIR")]
-        data: PathBuf,
-    },
+    /// Verify the store: the hash chain, every row against its journal entry, the tree, and signed checkpoints.
+    Verify(crate::proof::Verify),
+    /// Make the key that signs checkpoints.
+    Keygen(crate::proof::Keygen),
     /// Ask in SQL (SQLite), read-only, over the views `statements`, `sessions` and `administration`.
     #[command(after_help = "\
 Example:
@@ -231,7 +223,8 @@ impl Audit {
                 story(&entries, answer.format)?;
             }
             Self::Top(top) => top.run()?,
-            Self::Verify { data } => return verify(&data),
+            Self::Verify(verify) => return verify.run(),
+            Self::Keygen(keygen) => return keygen.run(),
             Self::Sql {
                 query,
                 from,
@@ -349,7 +342,8 @@ impl Answer {
     }
 }
 
-fn archive(data: &Path) -> Result<Archive> {
+/// The store of a data folder.
+pub(crate) fn archive(data: &Path) -> Result<Archive> {
     Archive::open(&data.join("store"))
         .with_context(|| format!("`{}` holds no audit store of sqlward", data.display()))
 }
@@ -383,30 +377,6 @@ impl Filter {
             order: Order::Newest,
         }
     }
-}
-
-/// Verify the chain; say what is wrong.
-fn verify(data: &Path) -> Result<ExitCode> {
-    let report = archive(data)?.verify()?;
-    for finding in &report.findings {
-        let place = match (finding.lane, finding.seq) {
-            (Some(lane), Some(seq)) => format!(": lane {lane}, entry {seq}"),
-            (Some(lane), None) => format!(": lane {lane}"),
-            (None, _) => String::new(),
-        };
-        println!("{}{place}: {}", finding.file.display(), finding.what);
-    }
-    println!(
-        "{} entries chained, {} rows compared, {} findings",
-        report.entries,
-        report.rows,
-        report.findings.len()
-    );
-    Ok(if report.is_intact() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
 }
 
 /// Print a session: steps and statements in one order, in JSON each with all it has.

@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod output;
 mod policy;
+mod proof;
 mod run;
 mod values;
 

@@ -20,6 +20,7 @@ mod session;
 pub mod shared;
 pub mod tls;
 pub mod upstream;
+mod witness;
 pub mod worker;
 
 pub use run::{StartError, run};

@@ -66,6 +66,10 @@ pub struct Metrics {
     pub store_rows: IntGauge,
     /// Failed attempts to write to the store.
     pub store_errors: IntGauge,
+    /// Signed checkpoints made.
+    pub checkpoints: IntGauge,
+    /// Checkpoints that could not be made, appended to their file, or handed to the witness.
+    pub checkpoint_errors: IntGauge,
 }
 
 impl Metrics {
@@ -176,6 +180,11 @@ impl Metrics {
             store_errors: gauge(
                 "store_errors",
                 "Failed attempts to write to the store since the start.",
+            )?,
+            checkpoints: gauge("checkpoints", "Signed checkpoints made since the start.")?,
+            checkpoint_errors: gauge(
+                "checkpoint_errors",
+                "Checkpoints not made, not appended to their file or not handed to the witness.",
             )?,
             registry,
         })

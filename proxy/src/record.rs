@@ -7,6 +7,7 @@ use std::{
 
 use sqlward_audit_store::{
     journal::{JournalError, Lane},
+    proof::{Signer, key_record},
     record::{
         self, Admin, AdminAction, EndCause, EndUserSource, Entry, Seq, SessionAuthenticated,
         SessionEnd, SessionId, SessionStart, Tls,
@@ -298,6 +299,14 @@ impl Administration {
             hex(&policy.hash)
         );
         self.write(AdminAction::Start, "start", &detail, policy.generation);
+    }
+
+    /// A key signs checkpoints from now on, unless it did so `before`.
+    pub(crate) fn signs(&self, signer: &Signer, before: Option<&str>) {
+        if before != Some(&signer.public().label()) {
+            let detail = key_record(signer, before);
+            self.write(AdminAction::SigningKey, "start", &detail, 0);
+        }
     }
 
     /// The proxy stops.

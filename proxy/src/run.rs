@@ -3,8 +3,10 @@
 use std::{io, sync::Arc, time::Duration};
 
 use sqlward_audit_store::{
+    CHECKPOINTS,
     embedded::{Store, StoreError, StoreSettings},
     journal::{Durability, Journal, JournalError, JournalSettings, Recovery},
+    proof::ProofSettings,
     ship::{Drained, ShipError, Shipper, ShipperSettings},
 };
 use sqlward_policy::Problems;
@@ -22,6 +24,7 @@ use crate::{
     shared::Shared,
     tls::TlsError,
     upstream::Upstream,
+    witness,
     worker::{self, Workers},
 };
 
@@ -93,7 +96,19 @@ async fn serve(config: Config) -> Result<(), StartError> {
         ..StoreSettings::default()
     };
     let store = Store::open(&config.data_dir.join("store"), keeping)?;
-    let shipper = Shipper::start(&journal, store, ShipperSettings::default())?;
+    let signed_before = store.last_signers()?;
+    let (hand_out, hand_out_from) = witness::channel(&config.proof);
+    let shipping = ShipperSettings {
+        proof: ProofSettings {
+            signer: config.proof.signer.clone(),
+            interval: config.proof.interval,
+            file: Some(config.data_dir.join(CHECKPOINTS)),
+            hand_out,
+        },
+        ..ShipperSettings::default()
+    };
+    let shipper = Shipper::start(&journal, store, shipping)?;
+    let witness = witness::start(hand_out_from, &config.proof, shipper.metrics())?;
     let (workers, seats) = Workers::new(config.workers);
     let shared = Arc::new(Shared::new(
         config,
@@ -105,6 +120,10 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let analysts = Analysts::start(shared.config.workers)?;
     let administration = Administration::new(journal.lane(0)?);
     administration.started(&shared.config, &shared.policy.load());
+    match &shared.config.proof.signer {
+        Some(signer) => administration.signs(signer, signed_before.as_deref()),
+        None => tracing::warn!("no signing_key in [audit]: the audit trail is not signed"),
+    }
 
     let listeners = listeners(&shared.config)?;
     let mut sockets = Vec::new();
@@ -151,6 +170,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
         Drained::Whole => tracing::info!("stopped, every record is in the store"),
         Drained::Partly => tracing::warn!("stopped, the journal keeps records for the next start"),
     }
+    witness::stop(witness);
     Ok(())
 }
 

@@ -104,6 +104,10 @@ impl Shared {
             .set(figure(&figures.lag_bytes));
         self.metrics.store_rows.set(figure(&figures.rows));
         self.metrics.store_errors.set(figure(&figures.errors));
+        self.metrics.checkpoints.set(figure(&figures.checkpoints));
+        self.metrics
+            .checkpoint_errors
+            .set(figure(&figures.checkpoint_errors));
     }
 }
 

@@ -9,20 +9,24 @@
 //! directory = (intent: zigzag distance from the one before | outcome: distance from the intent | speaker)*, LEB128
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use sqlward_policy::vocabulary::Action;
 
+use super::context::{Aside, Context};
 use super::grams::Grams;
 use super::rollup::Sums;
 use crate::chain::Hash;
 use crate::event::{Seq, row_key};
 use crate::journal::Frame;
+use crate::proof::leaf::Leaf;
+use crate::proof::merkle::{Frontier, leaf_hash};
 use crate::record::{CodecError, Entry, Intent, Text};
 use crate::ship::rows::{StatementRow, TextRef};
 use crate::ship::subject::Speaker;
+use crate::time::Day;
 
 /// A block in the making.
 pub(crate) struct Block {
@@ -43,6 +47,12 @@ pub(crate) struct Block {
     span: Span,
     /// How many statements of the directory have a text that nobody remembers.
     unknown_texts: u64,
+    /// Whose texts these are.
+    missing: BTreeSet<Seq>,
+    /// A tree over the entries' links.
+    links: Frontier,
+    /// What its entries finished or told that does not stand in its directory.
+    aside: Vec<Aside>,
 }
 
 /// A statement's entries, counted from the block's first, and its speaker.
@@ -121,9 +131,16 @@ pub(crate) struct Packed {
     /// Intents of earlier blocks whose text statements of this one have.
     pub(crate) prepared: BTreeMap<Seq, Arc<[u8]>>,
     pub(crate) grams: Vec<u8>,
+    /// What is known of the filter, where texts are missing.
+    pub(crate) known_grams: Option<Grams>,
     pub(crate) span: Span,
     /// How many of its statements have a text that nobody remembers.
     pub(crate) unknown_texts: u64,
+    /// Whose texts these are.
+    pub(crate) missing: BTreeSet<Seq>,
+    /// The root of a tree over the entries' links.
+    pub(crate) links: Hash,
+    pub(crate) aside: Vec<Aside>,
     /// How many statements each speaker has.
     spoken: Vec<u64>,
 }
@@ -147,6 +164,9 @@ impl Block {
             grams: Grams::new(),
             span: Span::NONE,
             unknown_texts: 0,
+            missing: BTreeSet::new(),
+            links: Frontier::default(),
+            aside: Vec::new(),
         }
     }
 
@@ -169,6 +189,7 @@ impl Block {
         self.entries.extend_from_slice(frame.payload);
         self.last = frame.seq;
         self.head = frame.chain;
+        self.links.push(leaf_hash(&frame.chain));
         if let Some(Entry::Intent(Intent {
             text: Text::Sent { bytes, .. },
             ..
@@ -229,7 +250,10 @@ impl Block {
                 self.prepared.insert(*seq, Arc::clone(payload));
             }
             TextRef::Own | TextRef::Of(..) => {}
-            TextRef::Missing => self.grams.admit_all(),
+            TextRef::Missing => {
+                self.grams.admit_all();
+                self.missing.extend(super::context::named(&row.payload));
+            }
         }
         let speaker = &row.speaker;
         self.speakers
@@ -253,6 +277,11 @@ impl Block {
             .and_then(|place| self.rows.get_mut(place))
             .and_then(Option::take)
             .is_some()
+    }
+
+    /// Notes what an entry of the block told or finished and what is stored beside the directory.
+    pub(crate) fn set_aside(&mut self, aside: Aside) {
+        self.aside.push(aside);
     }
 
     /// Packs it; `None` where it is empty.
@@ -291,8 +320,12 @@ impl Block {
             sums: self.sums,
             prepared: self.prepared,
             grams: self.grams.finish(),
+            known_grams: self.grams.opened(),
             span: self.span,
             unknown_texts: self.unknown_texts,
+            missing: self.missing,
+            links: self.links.root(),
+            aside: self.aside,
             spoken,
         })
     }
@@ -313,6 +346,26 @@ impl Packed {
     /// The key of the block.
     pub(crate) fn id(&self) -> i64 {
         row_key(self.lane, self.first)
+    }
+
+    /// What the tree says of it.
+    pub(crate) fn leaf(&self, day: Day) -> Leaf {
+        let context = Context {
+            first: self.first,
+            speakers: &self.speakers,
+            prepared: &self.prepared,
+            aside: &self.aside,
+        };
+        Leaf {
+            lane: self.lane,
+            day,
+            first: self.first,
+            last: self.last,
+            previous: self.previous,
+            head: self.head,
+            links: self.links,
+            context: context.digest(),
+        }
     }
 }
 

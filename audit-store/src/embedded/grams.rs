@@ -4,6 +4,7 @@
 //! the size that its number of pieces deserves. An empty filter says *perhaps* to everything.
 
 /// A filter in the making.
+#[derive(Clone)]
 pub(crate) struct Grams {
     bits: Box<[u64]>,
     /// The latest texts by hash, so that a text seen before costs a comparison.
@@ -50,6 +51,16 @@ impl Grams {
         if self.open {
             return Vec::new();
         }
+        self.folded()
+    }
+
+    /// Itself, where it lets everything pass.
+    pub(crate) fn opened(self) -> Option<Self> {
+        self.open.then_some(self)
+    }
+
+    /// The folded filter of the texts that are known, as if these were all.
+    pub(crate) fn folded(&self) -> Vec<u8> {
         let mut words = self.bits.to_vec();
         while words.len() > 1 {
             let ones: u32 = words.iter().map(|word| word.count_ones()).sum();

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::StoreError;
-use super::{Batch, flat, schema};
+use super::{Batch, flat, schema, tree};
 use crate::chain::Hash;
 use crate::event::Seq;
 use crate::journal::LaneHead;
+use crate::proof::Kept;
+use crate::proof::merkle::Frontier;
 use crate::ship::pairing::{Keep, Restored};
 use crate::time::Day;
 
@@ -178,6 +180,7 @@ impl MainFile {
                     .prepare_cached("INSERT OR IGNORE INTO gap VALUES (?,?,?,?)")?
                     .execute(params![lane, after, next, now])?;
             }
+            tree::grow(&transaction, batch)?;
             transaction.commit()
         };
         write().map_err(StoreError::sqlite(&self.path))
@@ -210,15 +213,66 @@ impl MainFile {
         self.execute(unsealed, params![day.0])
     }
 
-    /// Notes that retention lets a day go: whatever lane ended there or before may have nothing left.
-    pub(super) fn let_go(&self, day: Day) -> Result<(), StoreError> {
-        let noted = "UPDATE meta SET value = max(value, ?) WHERE key = 'kept_from'";
-        self.execute(noted, params![day.0.saturating_add(1)])
+    /// Notes which days retention lets go, and which before the last of them it does not: whatever lane ended in one
+    /// that was let go may have nothing left.
+    pub(super) fn let_go(&mut self, old: &[Day], stored: &[Day]) -> Result<(), StoreError> {
+        let mut write = || {
+            let transaction = self.connection.transaction()?;
+            if let Some(last) = old.iter().max() {
+                transaction.execute(
+                    "UPDATE meta SET value = max(value, ?) WHERE key = 'kept_from'",
+                    [last.0.saturating_add(1)],
+                )?;
+            }
+            let from = kept_from(&transaction)?.unwrap_or(Day(0));
+            for day in stored.iter().filter(|day| **day < from) {
+                let noted = if old.contains(day) {
+                    "DELETE FROM spared WHERE day = ?"
+                } else {
+                    "INSERT OR IGNORE INTO spared VALUES (?)"
+                };
+                transaction.prepare_cached(noted)?.execute([day.0])?;
+            }
+            transaction.commit()
+        };
+        write().map_err(StoreError::sqlite(&self.path))
     }
 
-    /// Forgets a day.
-    pub(super) fn forget(&self, day: Day) -> Result<(), StoreError> {
-        self.execute("DELETE FROM day WHERE day = ?", params![day.0])
+    /// Forgets days that are gone, and the beginning of the tree if all of that is.
+    pub(super) fn forget(&mut self, days: &[Day]) -> Result<(), StoreError> {
+        let mut write = || {
+            let transaction = self.connection.transaction()?;
+            for day in days {
+                transaction
+                    .prepare_cached("DELETE FROM day WHERE day = ?")?
+                    .execute([day.0])?;
+            }
+            tree::prune(&transaction)?;
+            transaction.commit()
+        };
+        write().map_err(StoreError::sqlite(&self.path))
+    }
+
+    /// The whole tree's edge, and what of it is kept.
+    pub(super) fn tree(&self) -> Result<(Frontier, Kept), StoreError> {
+        let read = || {
+            let whole = tree::edge(&self.connection, tree::WHOLE)?;
+            Ok((whole, tree::kept(&self.connection)?))
+        };
+        read().map_err(self.failed())
+    }
+
+    /// Keeps a checkpoint.
+    pub(super) fn add_checkpoint(&self, size: u64, note: &str) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO checkpoint (size, note) VALUES (?, ?)",
+            params![size as i64, note],
+        )
+    }
+
+    /// The notes of the checkpoints, oldest first.
+    pub(super) fn checkpoints(&self) -> Result<Vec<String>, StoreError> {
+        tree::checkpoints(&self.connection).map_err(self.failed())
     }
 
     /// Forgets the shapes that neither `oldest` nor a later day needed.

@@ -12,6 +12,7 @@
 
 mod block;
 mod compare;
+mod context;
 mod day;
 mod entries;
 mod error;
@@ -24,6 +25,7 @@ mod seal;
 mod statements;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod verify;
 
 use std::collections::{BTreeMap, HashMap};
@@ -32,6 +34,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 pub(crate) use self::block::{Block, MOST_BYTES, Packed};
+pub(crate) use self::context::Aside;
 pub(crate) use self::day::{DayBatch, address};
 pub use self::error::StoreError;
 pub(crate) use self::flat::{TextState, rank, text as readable};
@@ -39,7 +42,8 @@ pub(crate) use self::grams::may_hold;
 pub(crate) use self::main_file::{LaneProgress, LaneState};
 pub(crate) use self::rollup::MINUTE_US;
 pub(crate) use self::statements::add_statements;
-pub use self::verify::{ChainReport, Finding};
+pub use self::tree::append;
+pub use self::verify::{ChainReport, Finding, SignedUpTo, Trust};
 
 use self::day::DayFile;
 use self::main_file::MainFile;
@@ -75,6 +79,7 @@ pub struct Store {
     settings: StoreSettings,
     main: MainFile,
     days: HashMap<Day, DayFile>,
+    last_checkpoint: Option<tree::Said>,
     /// Held for its lock.
     _lock: std::fs::File,
 }
@@ -120,6 +125,7 @@ impl Store {
             settings,
             main,
             days: HashMap::new(),
+            last_checkpoint: None,
             _lock: lock,
         })
     }

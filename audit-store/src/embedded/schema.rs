@@ -89,6 +89,8 @@ pub(super) const MAIN: &str = "
 -- 'kept_from' is the day behind the last that retention let go, 0 where it let none go.
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
 INSERT OR IGNORE INTO meta VALUES ('kept_from', 0);
+-- Days before 'kept_from' that are kept all the same: held, or written to of late.
+CREATE TABLE IF NOT EXISTS spared (day INTEGER PRIMARY KEY) STRICT;
 
 -- How far each lane has been shipped.
 CREATE TABLE IF NOT EXISTS lane (
@@ -114,7 +116,18 @@ CREATE TABLE IF NOT EXISTS day (
 CREATE TABLE IF NOT EXISTS gap (
     lane INTEGER NOT NULL, after INTEGER NOT NULL, next INTEGER NOT NULL,
     noticed_us INTEGER NOT NULL, PRIMARY KEY (lane, after, next)) STRICT;
+
+-- The leaves of the tree, one for each block, in the order of their shipment.
+CREATE TABLE IF NOT EXISTS leaf (id INTEGER PRIMARY KEY, block INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS leaf_block ON leaf (block);
+-- Right edges of the tree: 'whole', and 'gone' of the leaves that retention took with their days.
+CREATE TABLE IF NOT EXISTS edge (
+    what TEXT PRIMARY KEY, size INTEGER NOT NULL, peaks BLOB NOT NULL) STRICT, WITHOUT ROWID;
+INSERT OR IGNORE INTO edge VALUES ('whole', 0, x''), ('gone', 0, x'');
+-- Signed checkpoints.
+CREATE TABLE IF NOT EXISTS checkpoint (
+    id INTEGER PRIMARY KEY, size INTEGER NOT NULL, note TEXT NOT NULL) STRICT;
 ";
 
 /// The version of both schemas.
-pub(super) const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 5;

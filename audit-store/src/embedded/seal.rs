@@ -77,31 +77,37 @@ impl Store {
         Ok(())
     }
 
-    /// Drops day files older than the retention; answers which.
+    /// The days whose files are older than the retention, noted as let go before they are.
     ///
     /// A file must not only be named for an old day, but not have been written for as long: a clock that was
     /// wrong must not delete fresh records.
-    pub(crate) fn retain_days(&mut self, now_us: u64) -> Result<Vec<Day>, StoreError> {
+    pub(crate) fn let_go_days(&mut self, now_us: u64) -> Result<Vec<Day>, StoreError> {
         let keep = u64::from(self.settings.retention_days) * crate::time::DAY_US;
         let horizon = now_us.saturating_sub(keep);
-        let mut dropped = Vec::new();
-        for day in stored_days(&self.dir)? {
-            let path = self.dir.join(day_name(day));
-            if day.end_us() > horizon || written_us(&path)? > horizon {
-                continue;
+        let mut old = Vec::new();
+        let stored = stored_days(&self.dir)?;
+        for day in &stored {
+            let path = self.dir.join(day_name(*day));
+            if day.end_us() <= horizon && written_us(&path)? <= horizon {
+                old.push(*day);
             }
-            self.days.remove(&day);
-            self.main.let_go(day)?;
+        }
+        self.main.let_go(&old, &stored)?;
+        Ok(old)
+    }
+
+    /// Drops the files of days that were let go.
+    pub(crate) fn drop_days(&mut self, days: &[Day]) -> Result<(), StoreError> {
+        for day in days {
+            self.days.remove(day);
             for suffix in ["", "-wal", "-shm"] {
-                let file = self.dir.join(format!("{}{suffix}", day_name(day)));
+                let file = self.dir.join(format!("{}{suffix}", day_name(*day)));
                 if suffix.is_empty() || file.exists() {
                     std::fs::remove_file(&file).map_err(StoreError::io(&file))?;
                 }
             }
-            self.main.forget(day)?;
-            dropped.push(day);
         }
-        Ok(dropped)
+        self.main.forget(days)
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::chain::Hash;
-use crate::embedded::{Batch, Block, LaneProgress, LaneState, MOST_BYTES, Store, StoreError};
+use crate::embedded::{
+    Aside, Batch, Block, LaneProgress, LaneState, MOST_BYTES, Store, StoreError,
+};
 use crate::event::{Seq, row_key};
 use crate::journal::{Frame, LaneHead, LaneReader, Shared, Step, Stopped};
 use crate::record::Entry;
@@ -336,6 +338,14 @@ pub(crate) fn settle(out: &mut Emitted, day: Day, block: &mut Block) {
         .retain(|row| row.day != day || !block.add(row));
     out.removals
         .retain(|(of, prepare)| *of != day || !block.remove(*prepare));
+    for row in out.statements.iter().filter(|row| row.day == day) {
+        block.set_aside(Aside::statement(row));
+    }
+    for row in &out.events {
+        if let Some(aside) = Aside::event(row) {
+            block.set_aside(aside);
+        }
+    }
 }
 
 /// Puts rows into the batch, each into its day; `ended` is the block that ended the statements, and its day.

@@ -14,9 +14,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use self::batch::Collector;
-use crate::embedded::{Batch, Store, StoreError};
+use crate::embedded::{Batch, Store, StoreError, append};
 use crate::journal::{Journal, JournalError, Shared};
-use crate::time::now_us;
+use crate::proof::ProofSettings;
+use crate::time::{Day, now_us};
 
 /// How the shipper works.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct ShipperSettings {
     /// How many bytes of entries go into one batch at most (one entry may exceed it). They wait in memory compressed,
     /// save for a block per lane.
     pub batch_bytes: usize,
+    /// How checkpoints are made of what is shipped.
+    pub proof: ProofSettings,
 }
 
 impl Default for ShipperSettings {
@@ -36,6 +39,7 @@ impl Default for ShipperSettings {
             interval: Duration::from_secs(1),
             batch_entries: 400_000,
             batch_bytes: 64 << 20,
+            proof: ProofSettings::default(),
         }
     }
 }
@@ -63,6 +67,10 @@ pub struct ShipperMetrics {
     pub lag_ms: AtomicU64,
     /// Bytes that the journal takes on the disk.
     pub journal_bytes: AtomicU64,
+    /// Checkpoints made.
+    pub checkpoints: AtomicU64,
+    /// Checkpoints that could not be made, kept in their file, or handed to those who hand them out.
+    pub checkpoint_errors: AtomicU64,
 }
 
 /// Why the shipper can't start.
@@ -132,6 +140,7 @@ impl Shipper {
             metrics: Arc::clone(&metrics),
             caught_up: Instant::now(),
             housekeeping: None,
+            checkpoint: Instant::now(),
         };
         let thread = std::thread::Builder::new()
             .name("sqlward-shipper".to_owned())
@@ -181,6 +190,8 @@ struct Work {
     metrics: Arc<ShipperMetrics>,
     caught_up: Instant,
     housekeeping: Option<Instant>,
+    /// When the last checkpoint was due.
+    checkpoint: Instant,
 }
 
 impl Work {
@@ -210,8 +221,20 @@ impl Work {
             }
             self.measure(caught_up);
             match order {
-                Order::Drain(_) if caught_up => return Drained::Whole,
-                Order::Drain(until) if Instant::now() >= until => return Drained::Partly,
+                Order::Drain(_) if caught_up => {
+                    self.sign();
+                    return Drained::Whole;
+                }
+                Order::Drain(until) if Instant::now() >= until => {
+                    self.sign();
+                    return Drained::Partly;
+                }
+                _ if self.checkpoint.elapsed() >= self.settings.proof.interval => {
+                    self.sign();
+                }
+                Order::Drain(_) | Order::Run => {}
+            }
+            match order {
                 Order::Drain(_) => {}
                 Order::Run if caught_up => {
                     self.wait(self.settings.interval);
@@ -250,22 +273,70 @@ impl Work {
         }
     }
 
+    /// Makes a checkpoint, if one is wanted and there is something new; answers `false` where it failed.
+    fn sign(&mut self) -> bool {
+        self.checkpoint = Instant::now();
+        let proof = &self.settings.proof;
+        let Some(signer) = &proof.signer else {
+            return true;
+        };
+        let failed = |error: &dyn std::fmt::Display, what: &str| {
+            self.metrics
+                .checkpoint_errors
+                .fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%error, "{what}");
+        };
+        let made = match self.store.checkpoint(signer) {
+            Ok(None) => return true,
+            Ok(Some(made)) => made,
+            Err(error) => {
+                failed(&error, "no checkpoint could be made");
+                return false;
+            }
+        };
+        self.metrics.checkpoints.fetch_add(1, Ordering::Relaxed);
+        let note: Arc<str> = made.to_string().into();
+        if let Some(path) = &proof.file
+            && let Err(error) = append(path, &note)
+        {
+            failed(&error, "a checkpoint could not be appended to its file");
+        }
+        if let Some(hand_out) = &proof.hand_out
+            && let Err(error) = hand_out.try_send(note)
+        {
+            failed(&error, "a checkpoint could not be handed out to witnesses");
+        }
+        true
+    }
+
     fn keep_house(&mut self) {
         let now = now_us();
         let oldest_open = self.collector.oldest_open_day();
         let sealed = self.store.seal_days(now, oldest_open);
-        let dropped = self.store.retain_days(now);
-        for (result, what) in [(sealed, "sealed"), (dropped, "dropped")] {
-            match result {
-                Ok(days) => {
-                    for day in days {
-                        tracing::info!(%day, "audit day {what}");
-                    }
+        self.tell(sealed, "sealed");
+        match self.store.let_go_days(now) {
+            Ok(old) if old.is_empty() => {}
+            // What goes must be signed first: a file that is missing without is a deletion.
+            Ok(old) => {
+                if self.sign() {
+                    let dropped = self.store.drop_days(&old).map(|()| old);
+                    self.tell(dropped, "dropped");
                 }
-                Err(error) => {
-                    self.metrics.errors.fetch_add(1, Ordering::Relaxed);
-                    tracing::warn!(%error, "audit days could not be {what}");
+            }
+            failed @ Err(_) => self.tell(failed, "dropped"),
+        }
+    }
+
+    fn tell(&self, result: Result<Vec<Day>, StoreError>, what: &str) {
+        match result {
+            Ok(days) => {
+                for day in days {
+                    tracing::info!(%day, "audit day {what}");
                 }
+            }
+            Err(error) => {
+                self.metrics.errors.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(%error, "audit days could not be {what}");
             }
         }
     }

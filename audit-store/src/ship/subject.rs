@@ -116,6 +116,52 @@ pub(crate) struct Speaker {
     pub(crate) end_user: Option<KnownEndUser>,
 }
 
+impl Speaker {
+    /// All that is known, in one string of bytes: no two different speakers have the same.
+    pub(crate) fn canonical(&self) -> Vec<u8> {
+        let who = &*self.who;
+        let mut out = Vec::new();
+        let mut put = |field: Option<&[u8]>| {
+            let length = field.map_or(0, |field| field.len() as u64 + 1);
+            out.extend_from_slice(&length.to_le_bytes());
+            out.extend_from_slice(field.unwrap_or_default());
+        };
+        put(Some(&who.node.to_le_bytes()));
+        put(Some(&who.session.to_le_bytes()));
+        put(who
+            .started_us
+            .map(u64::to_le_bytes)
+            .as_ref()
+            .map(|us| &us[..]));
+        let client = who
+            .client
+            .map(|client| format!("{} {}", client.ip(), client.port()));
+        let pid = who.backend_pid.map(u32::to_le_bytes);
+        let words = [&who.user, &who.database, &who.application];
+        for word in words {
+            put(word.as_deref().map(str::as_bytes));
+        }
+        put(client.as_deref().map(str::as_bytes));
+        let words = [&who.listener, &who.upstream];
+        for word in words {
+            put(word.as_deref().map(str::as_bytes));
+        }
+        put(who.dialect.map(|dialect| dialect.as_str().as_bytes()));
+        let words = [&who.tls_version, &who.tls_identity, &who.method];
+        for word in words {
+            put(word.as_deref().map(str::as_bytes));
+        }
+        put(pid.as_ref().map(|pid| &pid[..]));
+        put(who.protocol.as_deref().map(str::as_bytes));
+        put(self.role.as_deref().map(str::as_bytes));
+        let end_user = self.end_user.as_ref();
+        put(end_user.map(|end_user| end_user.name.as_bytes()));
+        let codes = end_user.map(|end_user| [end_user.source.code(), end_user.trust.code()]);
+        put(codes.as_ref().map(|codes| &codes[..]));
+        out
+    }
+}
+
 /// A live session.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {

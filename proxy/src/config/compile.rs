@@ -15,6 +15,7 @@ use toml::{Spanned, de::DeTable};
 use super::{
     fields,
     file::{self, File},
+    proof::Proof,
     repair::{self, STAND_IN},
     words::{Protocol, TlsMode},
 };
@@ -47,6 +48,8 @@ pub struct Config {
     pub durability: Durability,
     /// Text bytes in a record.
     pub max_text_bytes: usize,
+    /// Checkpoints.
+    pub proof: Proof,
     /// Sources of the end user.
     pub end_user: file::EndUser,
     /// Where clients connect.
@@ -181,14 +184,14 @@ impl Config {
 }
 
 /// Collects problems while it resolves.
-struct Checker<'a> {
-    base: &'a Path,
+pub(super) struct Checker<'a> {
+    pub(super) base: &'a Path,
     source: &'a Source,
     problems: Vec<Problem>,
 }
 
 impl Checker<'_> {
-    fn problem(&mut self, span: Range<usize>, message: impl Into<String>) {
+    pub(super) fn problem(&mut self, span: Range<usize>, message: impl Into<String>) {
         if span == STAND_IN {
             return;
         }
@@ -262,6 +265,11 @@ impl Checker<'_> {
             None => default_journal_bytes(workers),
         };
         let durability = self.durability(&file.audit);
+        let proof = self.proof(
+            file.audit.signing_key,
+            &file.audit.checkpoint_interval_secs,
+            file.audit.witness_file,
+        );
         Config {
             data_dir: self.base.join(file.data_dir),
             policy,
@@ -275,6 +283,7 @@ impl Checker<'_> {
             max_journal_bytes,
             durability,
             max_text_bytes: file.audit.max_text_bytes,
+            proof,
             end_user: file.end_user,
             listeners,
         }

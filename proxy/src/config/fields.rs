@@ -58,6 +58,9 @@ const TABLES: [Table; 9] = [
             "retention_days",
             "max_journal_bytes",
             "max_text_bytes",
+            "signing_key",
+            "checkpoint_interval_secs",
+            "witness_file",
         ],
     },
     Table {

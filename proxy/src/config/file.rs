@@ -123,6 +123,12 @@ pub struct Audit {
     pub max_journal_bytes: Option<Spanned<u64>>,
     /// Bytes of statement text that a record keeps.
     pub max_text_bytes: usize,
+    /// The private key that signs checkpoints; none are made if absent.
+    pub signing_key: Option<Spanned<PathBuf>>,
+    /// How long new records wait for a checkpoint at most.
+    pub checkpoint_interval_secs: Spanned<u64>,
+    /// A further file that checkpoints are appended to, for a witness.
+    pub witness_file: Option<PathBuf>,
 }
 
 impl Default for Audit {
@@ -133,6 +139,9 @@ impl Default for Audit {
             retention_days: 190,
             max_journal_bytes: None,
             max_text_bytes: 1 << 20,
+            signing_key: None,
+            checkpoint_interval_secs: Spanned::new(0..0, 60),
+            witness_file: None,
         }
     }
 }

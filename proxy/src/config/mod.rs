@@ -3,9 +3,11 @@
 pub mod compile;
 mod fields;
 pub mod file;
+mod proof;
 mod quick;
 mod repair;
 mod words;
 
 pub use compile::{ClientTls, Config, Limits, Listener, ServerTls, Upstream};
+pub use proof::Proof;
 pub use words::{Protocol, TlsMode};

@@ -1,11 +1,11 @@
 //! The configuration of a quick start, made of a few options instead of a file.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use sqlward_audit_store::journal::Durability;
 
 use super::{
-    ClientTls, Config, Listener, Protocol, ServerTls, TlsMode, Upstream,
+    ClientTls, Config, Listener, Proof, Protocol, ServerTls, TlsMode, Upstream,
     compile::{default_journal_bytes, default_workers, limits},
     file,
 };
@@ -37,6 +37,11 @@ impl Config {
             max_journal_bytes: default_journal_bytes(workers),
             durability: Durability::Process,
             max_text_bytes: audit.max_text_bytes,
+            proof: Proof {
+                signer: None,
+                interval: Duration::from_secs(*audit.checkpoint_interval_secs.get_ref()),
+                witness_file: None,
+            },
             end_user: file::EndUser::default(),
             listeners: vec![Listener {
                 name: protocol.as_str().into(),

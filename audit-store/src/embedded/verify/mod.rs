@@ -4,25 +4,30 @@
 //! days, repeats the pairing, and compares what the file says of them (which entries are a statement, who spoke, what
 //! is stored beside) with what it finds. An edited, removed,
 //! added or reordered row or entry shows; so does a cut-off tail, as long as the main file was not cut with it.
-//! (Whoever can rewrite everything consistently is caught by signed checkpoints, not here.)
+//! Whoever can rewrite everything consistently is caught by the signed checkpoints over it.
 //!
 //! What began before the oldest day that is kept can't be known: such sessions and texts are counted, not judged.
 
+mod proof;
+mod resolve;
 mod rows;
+mod sums;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension};
 
+pub use self::proof::Trust;
 use super::compare::{self, Comparison};
 use super::entries::StoredBlock;
 use super::main_file;
 use super::seal::hash_file;
-use super::{Block, LaneProgress, MAIN_NAME, StoreError, day_name, stored_days};
+use super::{Block, LaneProgress, MAIN_NAME, Packed, StoreError, day_name, stored_days};
 use crate::chain::Hash;
 use crate::event::{Seq, split_row_key};
 use crate::journal::Frame;
+use crate::proof::Kept;
 use crate::query::Archive;
 use crate::record::Entry;
 use crate::ship::batch::settle;
@@ -43,6 +48,23 @@ pub struct ChainReport {
     pub unknown_texts: u64,
     /// Everything that is not as it should be; empty where all is well. The first thousand.
     pub findings: Vec<Finding>,
+    /// Checkpoints in the store.
+    pub checkpoints: u64,
+    /// The newest checkpoint that fits; signed by a trusted key, where there are any.
+    pub signed: Option<SignedUpTo>,
+    /// Blocks that no such checkpoint covers.
+    pub unsigned_blocks: u64,
+}
+
+/// How far a store is signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedUpTo {
+    /// How many blocks the checkpoint covers.
+    pub size: u64,
+    /// The checkpoint: its size and time.
+    pub checkpoint: String,
+    /// Whose signatures it bears.
+    pub signer: String,
 }
 
 /// Something that is not as it should be.
@@ -91,6 +113,14 @@ impl Archive {
     /// # Errors
     /// Where a file can't be read at all. Damage is no error but a finding.
     pub fn verify(&self) -> Result<ChainReport, StoreError> {
+        self.verify_against(&Trust::default())
+    }
+
+    /// As [`Archive::verify`], and holds the store against keys and witnessed checkpoints.
+    ///
+    /// # Errors
+    /// Where a file can't be read at all. Damage is no error but a finding.
+    pub fn verify_against(&self, trust: &Trust) -> Result<ChainReport, StoreError> {
         let mut verifier = Verifier::new(self)?;
         // Before the day files: they are written first, and must reach at least as far.
         let read = verifier.read_heads();
@@ -102,6 +132,8 @@ impl Archive {
             let listed = verifier.open_day(*day, &mut blocks);
             verifier.survive(listed)?;
         }
+        let checked = verifier.check_tree(trust);
+        verifier.survive(checked)?;
         // By lane and number, whichever days the entries are of.
         blocks.sort();
         for (id, day) in blocks {
@@ -129,6 +161,11 @@ struct Verifier<'a> {
     explained: HashMap<Day, [u64; 4]>,
     /// Rows that are missing unless their execution turns out to have taken them over.
     absent: HashSet<(Day, i64)>,
+    /// What may be gone.
+    kept: Kept,
+    /// Keys that records name as no longer in use.
+    retired: BTreeSet<String>,
+    anew: sums::Anew,
     report: ChainReport,
 }
 
@@ -142,6 +179,9 @@ impl<'a> Verifier<'a> {
     fn new(archive: &'a Archive) -> Result<Self, StoreError> {
         let main_path = archive.dir().join(MAIN_NAME);
         let main = crate::query::open(&main_path)?;
+        // One view of the file, whatever is written meanwhile.
+        main.execute_batch("BEGIN")
+            .map_err(StoreError::sqlite(&main_path))?;
         Ok(Self {
             archive,
             main,
@@ -152,6 +192,9 @@ impl<'a> Verifier<'a> {
             days: BTreeMap::new(),
             explained: HashMap::new(),
             absent: HashSet::new(),
+            kept: Kept::default(),
+            retired: BTreeSet::new(),
+            anew: sums::Anew::default(),
             report: ChainReport::default(),
         })
     }
@@ -250,7 +293,10 @@ impl<'a> Verifier<'a> {
         if let Some(lane) = self.lanes.get(&number) {
             let follows =
                 stored.first == lane.seq.0.saturating_add(1) && stored.previous == lane.chain;
-            if !follows {
+            if !follows && self.is_let_go(lane.chain, (number, lane.seq), &stored)? {
+                // What was said there is as unknown as what was said before the oldest day.
+                self.lanes.remove(&number);
+            } else if !follows {
                 let what = if self.is_known_gap(number, lane.seq, stored.first)? {
                     "entries are missing; the proxy itself noticed when it recovered its journal"
                 } else {
@@ -293,6 +339,8 @@ impl<'a> Verifier<'a> {
         self.note_shapes(&rest);
         if let Some(packed) = block.finish() {
             self.check_directory(day, &path, &packed)?;
+            self.check_leaf(&path, &packed, day)?;
+            self.sum_block(day, &path, &packed)?;
         }
         self.check_rows(rest, day, id)
     }
@@ -361,6 +409,8 @@ impl<'a> Verifier<'a> {
             let counted = self.count(*day);
             self.survive(counted)?;
             let checked = self.check_shapes(*day);
+            self.survive(checked)?;
+            let checked = self.check_sums(*day);
             self.survive(checked)?;
         }
         self.check_heads()

@@ -124,7 +124,7 @@ impl Verifier<'_> {
         }
         self.explain(row.day, CARRIED);
         self.report.rows += 1;
-        Ok(())
+        self.sum_carried(row)
     }
 
     /// The row of a prepare that an execution has taken over: it is gone from where it stood whole, or marked as
