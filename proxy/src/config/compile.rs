@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    num::NonZero,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -243,7 +244,7 @@ impl Checker<'_> {
                 1
             }
             Some(workers) => workers.into_inner(),
-            None => default_workers(),
+            None => default_workers(listeners.iter().map(|listener| listener.protocol)),
         };
         let worker_priority = match file.worker_priority {
             Some(nice) if !(-20..=19).contains(nice.get_ref()) => {
@@ -495,10 +496,16 @@ impl Checker<'_> {
     }
 }
 
-/// One worker per two processors, rounded up: clients' and servers' share of the work keeps the others busy where they
-/// run on the same machine, and the more sessions share a worker, the more of them each of its wake-ups serves.
-pub(super) fn default_workers() -> usize {
-    std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
+/// One worker per two processors, rounded up, in front of PostgreSQL: clients' and servers' share of the work keeps the
+/// others busy where they run on the same machine, and the more sessions share a worker, the more of them each of its
+/// wake-ups serves. One per processor in front of MySQL and MariaDB, whose threads are woken on the worker's own processor.
+pub(super) fn default_workers(mut protocols: impl Iterator<Item = Protocol>) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    if protocols.any(|protocol| protocol == Protocol::Mysql) {
+        processors
+    } else {
+        processors.div_ceil(2)
+    }
 }
 
 /// How long `deferred` records wait for the disk.

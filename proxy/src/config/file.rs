@@ -16,7 +16,7 @@ pub struct File {
     /// This proxy's number in event ids, 0 to 65,535; distinct per proxy that shares a store.
     #[serde(default)]
     pub node: u16,
-    /// Worker threads; one per two processors if absent.
+    /// Worker threads; one per two processors if absent, or one per processor where a listener speaks MySQL.
     pub workers: Option<Spanned<usize>>,
     /// The nice value of the worker threads, -20 to 19.
     pub worker_priority: Option<Spanned<i32>>,

@@ -23,7 +23,7 @@ impl Config {
     ) -> Self {
         let host = upstream.rsplit_once(':').map_or(upstream, |(host, _)| host);
         let audit = file::Audit::default();
-        let workers = default_workers();
+        let workers = default_workers(std::iter::once(protocol));
         Self {
             data_dir,
             policy,
