@@ -6,6 +6,8 @@ mod demo;
 mod output;
 mod policy;
 mod run;
+mod source;
+mod store;
 mod values;
 
 use std::process::ExitCode;
@@ -44,6 +46,9 @@ enum Command {
     Audit(Box<audit::Audit>),
     /// Tell the whole story of one event, by the id that the client saw.
     Explain(Box<audit::Explain>),
+    /// Make a ClickHouse store, and move an embedded one into it.
+    #[command(subcommand)]
+    Store(Box<store::Store>),
     /// Start an ephemeral server and the proxy, and show a refusal and its record.
     Demo(demo::Demo),
 }
@@ -58,6 +63,7 @@ fn main() -> ExitCode {
         Command::Policy(policy) => policy.run(),
         Command::Audit(audit) => audit.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Store(store) => store.run(),
         Command::Demo(demo) => demo.run(),
     };
     match result {
