@@ -4,8 +4,7 @@
 #                       (ENGINE=mysql or ENGINE=mariadb: those)
 #   make test           every test of the workspace
 #   make lint           formatting, clippy, the arrows between the crates
-#   make conformance    PostgreSQL's own test suites through sqlward, MariaDB's through a byte-blind
-#                       forwarder (SHORT=1: a part of them)
+#   make conformance    PostgreSQL's and MariaDB's own test suites through sqlward (SHORT=1: a part of them)
 #   make statements     what the MySQL and MariaDB servers say of the statements in their own suites, and
 #                       how many of them sqlward reads
 #   make faults         kill -9 under load, and long mixed traffic against the server's own record
@@ -50,7 +49,8 @@ lint:
 conformance: setup-conformance
 	$(CARGO) build --release -p sqlward-cli -p sqlward-tests --bins
 	SHORT=$(SHORT) tests/conformance/run.sh
-	SHORT=$(SHORT) tests/conformance/run.sh --blind mtr
+	SHORT=$(SHORT) tests/conformance/run.sh mtr
+	$(if $(SHORT),,tests/conformance/run.sh mtr-ps-protocol mtr-compress mtr-cursor-protocol)
 
 statements: setup-conformance
 	$(CARGO) build --release -p sqlward-cli -p sqlward-tests --bins
@@ -61,14 +61,14 @@ statements: setup-conformance
 
 faults: setup
 	$(CARGO) build --workspace --bins
-	SQLWARD_KILLS=$(if $(SHORT),5,100) SQLWARD_STATEMENTS=$(if $(SHORT),5000,50000) \
-	  $(CARGO) test -p sqlward-tests --test kill --test mixed_oracle -- --nocapture
+	SQLWARD_KILLS=$(if $(SHORT),5,100) SQLWARD_STATEMENTS=$(if $(SHORT),5000,52000) \
+	  $(CARGO) test -p sqlward-tests --test kill --test mixed_oracle --test mysql_faults -- --nocapture
 
 bench: setup
 	$(CARGO) build --release -p sqlward-cli -p sqlward-benches --bins
 	$(CARGO) bench -p sqlward-benches --bench wire --bench policy --bench journal $(if $(SHORT),-- --test)
 	SHORT=$(SHORT) $${CARGO_TARGET_DIR:-target}/release/side-by-side
-	SHORT=$(SHORT) $${CARGO_TARGET_DIR:-target}/release/side-by-side mariadb-10.11 direct forwarder haproxy
+	SHORT=$(SHORT) $${CARGO_TARGET_DIR:-target}/release/side-by-side mariadb-10.11
 
 fuzz:
 	tools/setup.sh build

@@ -50,6 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             first_byte_us: Some(100),
             duration_us: 120,
             statements: 1,
+            warnings: 0,
         })
     };
     // Batches, so that what else the machine does shows as a spread instead of in the figure.

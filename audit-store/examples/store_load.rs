@@ -203,6 +203,7 @@ impl Clients {
                 first_byte_us: Some(took),
                 duration_us: took + 5,
                 statements: 1,
+                warnings: 0,
             }))
             .map(drop)
     }

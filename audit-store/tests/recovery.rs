@@ -21,6 +21,7 @@ fn settings() -> JournalSettings {
         node: 3,
         segment_bytes: 64 * 1024,
         max_journal_bytes: 1 << 20,
+        ..JournalSettings::default()
     }
 }
 
@@ -277,8 +278,53 @@ fn settings_that_make_no_sense_are_refused() {
             node: 0,
             segment_bytes,
             max_journal_bytes,
+            ..JournalSettings::default()
         };
         let error = Journal::open(dir.path(), settings).err().unwrap();
         assert!(matches!(error, JournalError::Settings(_)), "{error}");
     }
+}
+
+/// Wakes the thread that waits.
+struct Unpark(std::thread::Thread);
+
+impl std::task::Wake for Unpark {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+#[test]
+fn entries_are_on_the_disk_when_that_is_said() {
+    use std::task::{Context, Poll, Waker};
+    let dir = tempfile::tempdir().unwrap();
+    let settings = JournalSettings {
+        durability: sqlward_audit_store::journal::Durability::Disk,
+        ..settings()
+    };
+    let (journal, _) = Journal::open(dir.path(), settings.clone()).unwrap();
+    let mut lane = journal.lane(1).unwrap();
+    let disk = lane.disk().unwrap();
+    let waker = Waker::from(std::sync::Arc::new(Unpark(std::thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    // Segments are small here: the lane rolls while syncs are under way.
+    for number in 0..400 {
+        let seq = lane
+            .append(&Entry::Intent(intent(1, number, NOW, b"SELECT 1")))
+            .unwrap();
+        if number % 7 == 0 {
+            while disk.poll_synced(seq, &mut cx) == Poll::Pending {
+                std::thread::park();
+            }
+            // What is there stays there.
+            assert_eq!(disk.poll_synced(seq, &mut cx), Poll::Ready(Ok(())));
+        }
+    }
+    drop(lane);
+    // The lane's end brings the rest along.
+    let last = journal.lane(1).unwrap().next_seq();
+    assert!(last.0 > 400);
+    drop(journal);
+    let (_journal, recovery) = Journal::open(dir.path(), settings).unwrap();
+    assert!(recovery.lanes.iter().all(|lane| lane.torn.is_empty()));
 }

@@ -199,6 +199,7 @@ fn a_statement_is_found_with_everything_about_it() {
           "first_byte_us": 50,
           "duration_us": 90,
           "completed_statements": 1,
+          "warnings": 2,
           "session": "1",
           "number": 1,
           "transaction_number": 1,

@@ -51,6 +51,7 @@ fn outcome(intent: Seq) -> Entry<'static> {
         first_byte_us: Some(100),
         duration_us: 120,
         statements: 1,
+        warnings: 0,
     })
 }
 

@@ -160,6 +160,7 @@ pub(crate) fn outcome(lane: &mut Lane, outcome: &wire::Outcome<Tag>) -> Result<(
         first_byte_us: outcome.first_byte.map(since),
         duration_us: since(outcome.ended),
         statements: u32::try_from(run.known.analysis.facts.statements.len()).unwrap_or(u32::MAX),
+        warnings: outcome.warnings,
     };
     lane.append(&Entry::Outcome(entry)).map(drop)
 }

@@ -138,6 +138,21 @@ pub(crate) fn may_go_unrecorded(policy: &Policy, worker: &Worker, error: &Journa
     }
 }
 
+/// Whether statements may pass though the disk can't be written any more.
+pub(crate) fn may_go_unsynced(worker: &Worker) -> bool {
+    let metrics = &worker.shared.metrics;
+    match worker.policy().defaults.audit_failure {
+        AuditFailure::Block => {
+            metrics.audit_blocked_total.inc();
+            false
+        }
+        AuditFailure::Allow => {
+            metrics.audit_unsynced_total.inc();
+            true
+        }
+    }
+}
+
 /// The verdict for a statement whose intent can't be written.
 pub(crate) fn unrecordable(mut run: Run, dialect: Dialect) -> Verdict {
     let refusal = wire::Refusal {

@@ -50,6 +50,8 @@ pub struct Metrics {
     pub audit_blocked_total: IntCounter,
     /// Statements passed unrecorded because the policy says audit_failure = "allow".
     pub audit_dropped_total: IntCounter,
+    /// Statements passed before their record was on the disk because the policy says audit_failure = "allow".
+    pub audit_unsynced_total: IntCounter,
     /// Policy and certificate reloads that took effect.
     pub reloads_total: IntCounter,
     /// Reloads that were refused because something in them is wrong.
@@ -151,6 +153,10 @@ impl Metrics {
             audit_dropped_total: counter(
                 "audit_dropped_total",
                 "Statements passed unrecorded because the policy allows it.",
+            )?,
+            audit_unsynced_total: counter(
+                "audit_unsynced_total",
+                "Statements passed though their record could not be brought to the disk, because the policy allows it.",
             )?,
             reloads_total: counter("reloads_total", "Reloads that took effect.")?,
             reload_failures_total: counter(

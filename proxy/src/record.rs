@@ -8,8 +8,8 @@ use std::{
 use sqlward_audit_store::{
     journal::{JournalError, Lane},
     record::{
-        self, Admin, AdminAction, EndCause, EndUserSource, Entry, SessionAuthenticated, SessionEnd,
-        SessionId, SessionStart, Tls,
+        self, Admin, AdminAction, EndCause, EndUserSource, Entry, Seq, SessionAuthenticated,
+        SessionEnd, SessionId, SessionStart, Tls,
     },
 };
 use sqlward_policy::{Policy, Subject, vocabulary::Dialect};
@@ -34,6 +34,8 @@ pub(crate) struct SessionRecord {
     backend_pid: Option<u32>,
     authenticated: bool,
     failed_with: Option<ErrorCode>,
+    /// Its last intent in the journal.
+    pub(crate) last_intent: Seq,
     /// Statements so far.
     pub(crate) statements: u32,
     /// Transactions so far.
@@ -59,6 +61,7 @@ impl SessionRecord {
             backend_pid: None,
             authenticated: false,
             failed_with: None,
+            last_intent: Seq(0),
             statements: 0,
             transactions: 0,
             client_bytes: 0,

@@ -4,7 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use sqlward_audit_store::{
     embedded::{Store, StoreError, StoreSettings},
-    journal::{Journal, JournalError, JournalSettings, Recovery},
+    journal::{Durability, Journal, JournalError, JournalSettings, Recovery},
     ship::{Drained, ShipError, Shipper, ShipperSettings},
 };
 use sqlward_policy::Problems;
@@ -81,12 +81,15 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let settings = JournalSettings {
         node: config.node,
         max_journal_bytes: config.max_journal_bytes,
+        durability: config.durability,
         ..JournalSettings::default()
     };
     let (journal, recovery) = Journal::open(&config.data_dir, settings)?;
     report(&recovery);
     let keeping = StoreSettings {
         retention_days: config.retention_days,
+        // A segment of the journal goes once its records are committed to the store.
+        synced: config.durability != Durability::Process,
         ..StoreSettings::default()
     };
     let store = Store::open(&config.data_dir.join("store"), keeping)?;

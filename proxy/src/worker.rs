@@ -14,7 +14,7 @@ use std::{
     thread,
 };
 
-use sqlward_audit_store::journal::Lane;
+use sqlward_audit_store::journal::{Disk, Lane};
 use sqlward_policy::{
     Policy,
     statement::{ANALYSIS_STACK_BYTES, Limits, Reader},
@@ -125,6 +125,8 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     /// Its journal lane.
     pub lane: RefCell<Lane>,
+    /// How far the lane is on the disk, where nothing may leave before.
+    pub disk: Option<Arc<Disk>>,
     /// Its statement cache.
     pub reader: RefCell<Reader>,
     /// Analysis shapes already in the journal.
@@ -196,6 +198,7 @@ pub fn start(
         .stack_size(ANALYSIS_STACK_BYTES)
         .spawn(move || match local_runtime() {
             Ok(runtime) => {
+                take_priority(shared.config.worker_priority);
                 let _heard = made.send(Ok(()));
                 runtime.block_on(serve(seat, lane, analysts, shared));
             }
@@ -205,6 +208,26 @@ pub fn start(
         })?;
     told.recv().map_err(io::Error::other)??;
     Ok(thread)
+}
+
+/// The nice value that workers take where nobody says otherwise.
+const PRIORITY: i32 = -5;
+
+/// Let this thread run before others. Every session waits for its worker, so that a worker that waits for a processor
+/// costs more than its own time. Linux keeps a nice value per thread (nice(2), C library/kernel differences).
+fn take_priority(asked: Option<i32>) {
+    let nice = match (asked, rustix::process::getpriority_process(None)) {
+        (Some(nice), _) => nice,
+        (None, Ok(own)) => own.min(PRIORITY),
+        (None, Err(_)) => PRIORITY,
+    };
+    match rustix::process::setpriority_process(None, nice) {
+        Ok(()) => {}
+        Err(error) if asked.is_some() => {
+            tracing::warn!(nice, %error, "worker_priority was not granted: it needs CAP_SYS_NICE or LimitNICE=");
+        }
+        Err(error) => tracing::debug!(nice, %error, "the workers keep the process's priority"),
+    }
 }
 
 /// A runtime that stays on its thread, so that its tasks need not be `Send` and go through no second queue.
@@ -218,6 +241,7 @@ async fn serve(mut seat: Seat, lane: Lane, analysts: Analysts, shared: Arc<Share
     let worker = Rc::new(Worker {
         reader: RefCell::new(Reader::new(CACHE_BYTES, Limits::default())),
         shapes: RefCell::default(),
+        disk: lane.disk(),
         lane: RefCell::new(lane),
         analysts,
         dropped: Cell::new(0),
@@ -258,5 +282,23 @@ async fn serve(mut seat: Seat, lane: Lane, analysts: Analysts, shared: Arc<Share
         if worker.shared.is_draining() && sessions.is_empty() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_takes_its_priority_alone() {
+        let nice = || rustix::process::getpriority_process(None).unwrap();
+        let before = nice();
+        let after = (before + 3).min(19);
+        let worker = thread::spawn(move || {
+            take_priority(Some(after));
+            nice()
+        });
+        assert_eq!(worker.join().unwrap(), after);
+        assert_eq!(nice(), before);
     }
 }

@@ -1,9 +1,10 @@
 //! The tools of the MySQL and MariaDB tests, shown on servers without a proxy.
 
 use anyhow::{Context, Result, ensure};
+use sqlward_tests::mysql::oracle::tell_errors;
 use sqlward_tests::mysql::raw::{self, Raw, capability};
 use sqlward_tests::mysql::{Options, Product, Record, Server, record, traffic};
-use sqlward_tests::oracle::{self, Kind, Session};
+use sqlward_tests::oracle::{self, Session};
 use sqlward_tests::server::{DATABASE, TRUSTED_USER};
 use sqlward_tests::traffic::Played;
 
@@ -104,14 +105,14 @@ fn recorded(product: Product, kind: Record) -> Result<()> {
         record: kind,
         ..Options::new(product)
     })?;
-    let played = play(server.port(), wanted()?)?;
+    let played = traffic::play_all(server.port(), SESSIONS, wanted()?)?;
     let commands: usize = played.iter().map(|one| one.done.len()).sum();
     if kind == Record::Table {
-        compare(&played, &record::general_log_table(&server)?)?;
+        tell_errors(&played, &mut record::general_log_table(&server)?)?;
     }
     server.stop()?;
     if kind != Record::Table {
-        compare(&played, &record::general_log(&server.general_log())?)?;
+        tell_errors(&played, &mut record::general_log(&server.general_log())?)?;
     }
     if kind == Record::FileAndAudit {
         compare_errors(&played, &record::server_audit(&server.audit_log())?)?;
@@ -129,56 +130,6 @@ fn wanted() -> Result<usize> {
         Ok(text) => text.parse().context("SQLWARD_STATEMENTS"),
         Err(_) => Ok(5_000),
     }
-}
-
-fn play(port: u16, count: usize) -> Result<Vec<Played>> {
-    let each = count.div_ceil(usize::try_from(SESSIONS)?);
-    std::thread::scope(|scope| {
-        let sessions: Vec<_> = (1..=SESSIONS)
-            .map(|seed| scope.spawn(move || traffic::play(port, TRUSTED_USER, seed, each)))
-            .collect();
-        sessions
-            .into_iter()
-            .map(|session| {
-                session
-                    .join()
-                    .map_err(|_| anyhow::anyhow!("a session panicked"))?
-            })
-            .collect()
-    })
-}
-
-/// Every command is in the general log, in its session, in order, with user and database.
-fn compare(played: &[Played], record: &[Session]) -> Result<()> {
-    for one in played {
-        let found = record.iter().find(|session| session.pid == one.pid);
-        let found = found.with_context(|| format!("no session {}", one.pid))?;
-        let mut database = DATABASE;
-        for (done, entry) in one.done.iter().zip(&found.entries) {
-            ensure!(
-                done.kind == entry.kind && done.text == entry.text,
-                "client: {done:?}\nserver: {entry:?}"
-            );
-            ensure!(
-                entry.user == TRUSTED_USER
-                    && (entry.database == database || entry.kind == Kind::Command),
-                "{database}: {entry:?}"
-            );
-            for name in [DATABASE, traffic::OTHER_DATABASE] {
-                if done.text == format!("USE {name}") || done.text == format!("Init DB {name}") {
-                    database = name;
-                }
-            }
-        }
-        ensure!(
-            one.done.len() == found.entries.len(),
-            "{} {}: {:?}",
-            one.done.len(),
-            found.entries.len(),
-            found.entries.get(one.done.len())
-        );
-    }
-    Ok(())
 }
 
 /// The errors of the executed commands, in order, are those of server_audit.

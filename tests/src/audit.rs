@@ -35,6 +35,8 @@ pub struct Statement {
     pub rows: u64,
     /// Rows affected.
     pub affected: u64,
+    /// Warnings.
+    pub warnings: u64,
     /// The server's process id.
     pub backend_pid: Option<u32>,
     /// The client's port.
@@ -45,6 +47,12 @@ pub struct Statement {
     pub database: String,
     /// The application name.
     pub application: String,
+    /// What the session speaks: postgres, mysql, mariadb.
+    pub dialect: String,
+    /// The prepared statement's name.
+    pub prepared_name: Option<String>,
+    /// The parameters, as JSON.
+    pub parameters: Option<String>,
 }
 
 impl Statement {
@@ -57,8 +65,12 @@ impl Statement {
     /// Whether the server must have it in its own record.
     #[must_use]
     pub fn must_be_in_server_record(&self) -> bool {
+        let at_mysql = matches!(self.dialect.as_str(), "mysql" | "mariadb");
         match self.kind.as_str() {
             "startup" => false,
+            // MySQL and MariaDB record the prepares that succeed, and no fetches.
+            "fetch" if at_mysql => false,
+            "prepare" if at_mysql => matches!(self.completion.as_str(), "prepared" | "lost"),
             "prepare" | "bind" => self.completion == "failed",
             // The server answers the execution of an empty text without recording it.
             "execute" if self.verb == "empty" && self.completion == "done" => false,
@@ -102,6 +114,7 @@ pub fn verify(data: &Path) -> Result<()> {
 
 const STATEMENTS: &str = "SELECT event_id AS event, session, number, kind, \
      coalesce(text, '') AS text, coalesce(text_length, 0) AS text_length, \
-     coalesce(verb, '') AS verb, completion, error AS sqlstate, rows, affected, backend_pid, \
+     coalesce(verb, '') AS verb, completion, error AS sqlstate, rows, affected, warnings, backend_pid, \
      client_port, coalesce(user, '') AS user, coalesce(\"database\", '') AS \"database\", \
-     coalesce(application, '') AS application FROM statements";
+     coalesce(application, '') AS application, coalesce(dialect, '') AS dialect, prepared_name, \
+     parameters FROM statements";

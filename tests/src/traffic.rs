@@ -22,6 +22,8 @@ pub struct Done {
     pub rows: u64,
     /// Rows inserted, updated, deleted or copied in.
     pub affected: u64,
+    /// Warnings that the server counted.
+    pub warnings: u64,
     /// The error it ended with.
     pub error: Option<String>,
 }
@@ -163,6 +165,7 @@ impl Player {
             text: sql.to_owned(),
             rows: 0,
             affected: 0,
+            warnings: 0,
             error: None,
         };
         let copied_out = answer.iter().any(|one| one.tag == b'H');

@@ -27,6 +27,8 @@ impl SqlState {
     pub const ADMIN_SHUTDOWN: Self = Self(*b"57P01");
     /// 57P05: idle for too long.
     pub const IDLE_SESSION_TIMEOUT: Self = Self(*b"57P05");
+    /// 58030: a file can't be read or written.
+    pub const IO_ERROR: Self = Self(*b"58030");
     /// HY000: an error of MySQL's that has no SQLSTATE of its own.
     pub const GENERAL_ERROR: Self = Self(*b"HY000");
     /// XX000: the error carried no usable code.

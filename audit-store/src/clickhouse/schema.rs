@@ -258,6 +258,7 @@ pub(crate) const STATEMENTS: TableDefinition = TableDefinition {
         Column("first_byte_us", NUMBER_OR_NONE, SMALL),
         Column("duration_us", "Int64", SMALL),
         Column("completed_statements", "Int64", SMALL),
+        Column("warnings", "Int64", SMALL),
         Column("session", "UInt64", SMALL),
         Column("number", "Int64", COUNTER),
         Column("transaction_number", "Int64", COUNTER),

@@ -42,8 +42,8 @@ pub(crate) struct LaneState {
 }
 
 impl MainFile {
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = super::open_writable(path, schema::MAIN)?;
+    pub(super) fn open(path: &Path, synced: bool) -> Result<Self, StoreError> {
+        let connection = super::open_writable(path, schema::MAIN, synced)?;
         Ok(Self {
             path: path.to_owned(),
             connection,

@@ -56,6 +56,8 @@ pub struct StoreSettings {
     pub retention_days: u32,
     /// How long after its end a day is sealed at the earliest, in seconds: late records should not reopen it.
     pub seal_delay_secs: u64,
+    /// Whether what is committed is on the disk, so that it survives the loss of power.
+    pub synced: bool,
 }
 
 impl Default for StoreSettings {
@@ -63,6 +65,7 @@ impl Default for StoreSettings {
         Self {
             retention_days: 190,
             seal_delay_secs: 3600,
+            synced: false,
         }
     }
 }
@@ -109,7 +112,7 @@ impl Store {
         let lock = crate::files::private_file(&path).map_err(StoreError::io(&path))?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| StoreError::InUse(dir.to_owned()))?;
-        let main = MainFile::open(&dir.join(MAIN_NAME))?;
+        let main = MainFile::open(&dir.join(MAIN_NAME), settings.synced)?;
         if let Some(oldest) = stored_days(dir)?.first() {
             main.forget_shapes(*oldest)?;
         }
@@ -212,7 +215,7 @@ impl Store {
             self.days.clear();
         }
         self.unseal(day)?;
-        let file = DayFile::open(&self.dir.join(day_name(day)))?;
+        let file = DayFile::open(&self.dir.join(day_name(day)), self.settings.synced)?;
         self.days.insert(day, file);
         Ok(())
     }
@@ -243,11 +246,11 @@ pub(crate) fn stored_days(dir: &Path) -> Result<Vec<Day>, StoreError> {
 }
 
 /// Opens a file for its one writer and makes its tables.
-fn open_writable(path: &Path, tables: &str) -> Result<Connection, StoreError> {
+fn open_writable(path: &Path, tables: &str, synced: bool) -> Result<Connection, StoreError> {
     // SQLite would make it with the process's umask; its side files take the permissions from it.
     crate::files::private_file(path).map_err(StoreError::io(path))?;
     let connection = Connection::open(path).map_err(StoreError::sqlite(path))?;
-    prepare(&connection, tables).map_err(StoreError::sqlite(path))?;
+    prepare(&connection, tables, synced).map_err(StoreError::sqlite(path))?;
     let found = version(&connection).map_err(StoreError::sqlite(path))?;
     if found != schema::VERSION {
         let known = schema::VERSION;
@@ -268,11 +271,13 @@ fn roll_back(path: &Path) -> rusqlite::Result<()> {
     version(&connection).map(drop)
 }
 
-fn prepare(connection: &Connection, tables: &str) -> rusqlite::Result<()> {
+fn prepare(connection: &Connection, tables: &str, synced: bool) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(64);
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    // NORMAL keeps the file whole at the loss of power, but not the last commits.
+    let synchronous = if synced { "FULL" } else { "NORMAL" };
+    connection.pragma_update(None, "synchronous", synchronous)?;
     // The later a checkpoint, the fewer times a page is written.
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;

@@ -117,4 +117,4 @@ CREATE TABLE IF NOT EXISTS gap (
 ";
 
 /// The version of both schemas.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;

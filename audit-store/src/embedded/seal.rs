@@ -40,7 +40,7 @@ impl Store {
         let path = self.dir.join(day_name(day));
         let file = match self.days.remove(&day) {
             Some(file) => file,
-            None => DayFile::open(&path)?,
+            None => DayFile::open(&path, self.settings.synced)?,
         };
         let connection = file.into_connection();
         let failed = || StoreError::sqlite(&path);

@@ -59,6 +59,7 @@ fn done(intent: Seq) -> Entry<'static> {
         first_byte_us: None,
         duration_us: 0,
         statements: 1,
+        warnings: 0,
     })
 }
 
@@ -364,7 +365,7 @@ fn a_file_of_another_version_is_refused() {
             .to_string(),
     ] {
         assert!(
-            error.contains("has schema version 1; this program knows 3"),
+            error.contains("has schema version 1; this program knows 4"),
             "{error}"
         );
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::disk::{Disk, Durability, Syncer};
 use super::frame::{self, CLOSED};
 use super::keeper::Spare;
 use super::map::WriteHalf;
@@ -19,6 +20,8 @@ pub struct Lane {
     writer: WriteHalf,
     next: Seq,
     chain: Hash,
+    /// Where more is asked for than the page cache.
+    syncer: Option<Syncer>,
 }
 
 impl Lane {
@@ -41,6 +44,14 @@ impl Lane {
             writer,
             next,
             chain: head.chain,
+            syncer: None,
+        };
+        taken.syncer = match shared.settings.durability {
+            Durability::Process => None,
+            durability => Some(
+                Syncer::start(&taken.lane, head.seq, durability)
+                    .map_err(JournalError::io(&taken.lane.dir))?,
+            ),
         };
         let at_us = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -52,6 +63,16 @@ impl Lane {
             at_us: u64::try_from(at_us).unwrap_or(0),
         }))?;
         Ok(taken)
+    }
+
+    /// How far the lane is on the disk, where its durability is [`Durability::Disk`].
+    #[must_use]
+    pub fn disk(&self) -> Option<Arc<Disk>> {
+        let syncer = self.syncer.as_ref();
+        let waited_for = self.shared.settings.durability == Durability::Disk;
+        syncer
+            .filter(|_| waited_for)
+            .map(|syncer| Arc::clone(&syncer.disk))
     }
 
     /// The lane's number.
@@ -103,6 +124,9 @@ impl Lane {
         }
         self.chain = encoded.chain;
         self.next = Seq(seq.0 + 1);
+        if let Some(syncer) = &self.syncer {
+            syncer.disk.appended(seq);
+        }
         Ok(seq)
     }
 

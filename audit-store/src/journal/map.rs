@@ -128,6 +128,11 @@ impl ReadHalf {
         self.map.raw.len()
     }
 
+    /// Brings published bytes to the disk (msync(2), which takes the metadata along that reading them back needs).
+    pub(super) fn flush(&self, offset: usize, length: usize) -> io::Result<()> {
+        self.map.raw.flush_range(offset, length)
+    }
+
     /// Brings pages behind the published mark into memory, writable, so that the writer takes no fault on them.
     ///
     /// A hint: where the kernel can't, the writer faults as usual.

@@ -4,8 +4,10 @@
 //! the store knows, [`Journal::lane`] once per worker, [`Lane::append`] ever after. A shipper reads behind the
 //! writers and releases what the store has acknowledged.
 //!
-//! An entry is in the page cache when `append` returns: it survives a `kill -9` of the process at any instant.
+//! An entry is in the page cache when `append` returns: it survives a `kill -9` of the process at any instant. Whether it
+//! is on the disk, too, [`Disk`] tells where [`Durability`] asks for it.
 
+mod disk;
 mod frame;
 mod keeper;
 mod lane;
@@ -21,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+pub use self::disk::{Disk, Durability, SyncFailed};
 pub use self::frame::{Broken, Frame};
 pub use self::lane::Lane;
 pub use self::recovery::{Gap, LaneRecovery, Recovery, Torn};
@@ -42,6 +45,8 @@ pub struct JournalSettings {
     ///
     /// Entries that complete others (outcomes, session ends) may take one segment per lane more.
     pub max_journal_bytes: u64,
+    /// When an entry counts as taken.
+    pub durability: Durability,
 }
 
 impl Default for JournalSettings {
@@ -50,6 +55,7 @@ impl Default for JournalSettings {
             node: 0,
             segment_bytes: 64 << 20,
             max_journal_bytes: 8 << 30,
+            durability: Durability::Process,
         }
     }
 }

@@ -231,6 +231,8 @@ row! {
         duration_us: i64 = "s.duration_us";
         /// How many statements of the text were completed.
         completed_statements: i64 = "s.statements";
+        /// Warnings that the server counted; PostgreSQL counts none.
+        warnings: i64 = "s.warnings";
         /// The session.
         session: String = "printf('%llu', s.session)";
         /// The number of the statement in its session.

@@ -254,6 +254,7 @@ fn outcome(from: &mut Reader<'_>) -> Decoded<Outcome> {
         first_byte_us: from.option("first byte", |from| from.var("first byte"))?,
         duration_us: from.var("duration")?,
         statements: from.var32("statements")?,
+        warnings: from.var("warnings")?,
     })
 }
 

@@ -226,6 +226,7 @@ fn put_outcome(out: &mut Writer<'_>, outcome: &Outcome) {
     out.option(outcome.first_byte_us, Writer::var);
     out.var(outcome.duration_us);
     out.var(u64::from(outcome.statements));
+    out.var(outcome.warnings);
 }
 
 fn put_admin(out: &mut Writer<'_>, admin: &Admin<'_>) {

@@ -393,6 +393,8 @@ pub struct Outcome {
     pub duration_us: u64,
     /// How many statements of the text were completed.
     pub statements: u32,
+    /// Warnings that the server counted, over all results; 0 of PostgreSQL, which does not count them.
+    pub warnings: u64,
 }
 
 /// Something happened to the proxy itself.

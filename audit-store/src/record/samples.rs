@@ -296,7 +296,7 @@ fn intent() -> impl Strategy<Value = Entry<'static>> {
 
 fn outcome() -> impl Strategy<Value = Entry<'static>> {
     let counts = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u32>());
-    let times = (any::<Option<u64>>(), any::<u64>());
+    let times = (any::<Option<u64>>(), any::<u64>(), any::<u64>());
     let how = (select(Completion::ALL), option::of(error()));
     (any::<u64>(), how, counts, times).prop_map(
         |(intent, (completion, sqlstate), (rows, affected, bytes, statements), times)| {
@@ -310,6 +310,7 @@ fn outcome() -> impl Strategy<Value = Entry<'static>> {
                 first_byte_us: times.0,
                 duration_us: times.1,
                 statements,
+                warnings: times.2,
             })
         },
     )

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sqlward_audit_store::journal::{JournalSettings, Lane, LaneHead, Recovery};
+use sqlward_audit_store::journal::{Durability, JournalSettings, Lane, LaneHead, Recovery};
 use sqlward_audit_store::query::{Archive, AuditQuery, Row};
 use sqlward_audit_store::record::{
     Completion, Context, EndCause, EndUser, Entry, Intent, IntentKind, Judgement, List, Object,
@@ -30,6 +30,7 @@ pub fn settings() -> AuditSettings {
             node: 3,
             segment_bytes: 64 * 1024,
             max_journal_bytes: 64 << 20,
+            durability: Durability::Process,
         },
         shipper: ShipperSettings {
             interval: Duration::from_millis(1),
@@ -207,6 +208,7 @@ pub fn done(intent: Seq) -> Outcome {
         first_byte_us: Some(50),
         duration_us: 90,
         statements: 1,
+        warnings: 2,
     }
 }
 

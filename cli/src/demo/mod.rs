@@ -16,6 +16,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long a server may take to start or stop.
@@ -79,26 +80,34 @@ type Client = Box<dyn Fn(u16, &str) -> Command>;
 /// A child that is ended, by its pid, when the demo is over however it ends.
 struct Running(Child);
 
+impl Running {
+    /// Ask it to end, and wait until it has.
+    fn stop(&mut self) -> Result<()> {
+        kill_process(Pid::from_child(&self.0), Signal::TERM)?;
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(status) = self.0.try_wait()? {
+                ensure!(status.success(), "it ended with {status}");
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        bail!("it did not end in {} s", PATIENCE.as_secs())
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
-        let pid = self.0.id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &pid]).status();
-        let deadline = Instant::now() + PATIENCE;
-        while asked.is_ok() && Instant::now() < deadline {
-            match self.0.try_wait() {
-                Ok(None) => thread::sleep(Duration::from_millis(20)),
-                Ok(Some(_)) | Err(_) => return,
-            }
-        }
+        let gone = matches!(self.0.try_wait(), Ok(Some(_)));
         // It did not go when asked.
-        if self.0.kill().is_ok() {
+        if !gone && self.stop().is_err() && self.0.kill().is_ok() {
             drop(self.0.wait());
         }
     }
 }
 
 struct Scene {
-    proxy: Option<Running>,
+    proxy: Running,
     _server: Running,
     port: u16,
     client: Client,
@@ -125,7 +134,7 @@ impl Scene {
         let data = folder.path().join("audit");
         let (proxy, port) = start_proxy(policy, &engine, &data)?;
         Ok(Self {
-            proxy: Some(proxy),
+            proxy,
             _server: engine.server,
             port,
             client: engine.client,
@@ -142,7 +151,7 @@ impl Scene {
         );
         self.session(dangerous)?;
         // Stopping the proxy ships every record.
-        self.proxy = None;
+        self.proxy.stop().context("stopping sqlward")?;
         say("who was refused what, and by which rule?");
         self.audit(&["search", "--decision", "deny", "--format", "table"])?;
         say("who does how much?");

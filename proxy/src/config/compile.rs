@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use sqlward_audit_store::journal::JournalSettings;
+use sqlward_audit_store::journal::{Durability, JournalSettings};
 use sqlward_policy::{Problem, Problems, problem::Source};
 use toml::{Spanned, de::DeTable};
 
@@ -31,6 +31,8 @@ pub struct Config {
     pub node: u16,
     /// Worker threads.
     pub workers: usize,
+    /// The nice value that was asked for them, -20 to 19.
+    pub worker_priority: Option<i32>,
     /// Admin endpoint.
     pub admin: Option<SocketAddr>,
     /// How log lines look.
@@ -41,6 +43,8 @@ pub struct Config {
     pub retention_days: u32,
     /// Journal bound.
     pub max_journal_bytes: u64,
+    /// When a record counts as taken.
+    pub durability: Durability,
     /// Text bytes in a record.
     pub max_text_bytes: usize,
     /// Sources of the end user.
@@ -238,6 +242,13 @@ impl Checker<'_> {
             Some(workers) => workers.into_inner(),
             None => default_workers(),
         };
+        let worker_priority = match file.worker_priority {
+            Some(nice) if !(-20..=19).contains(nice.get_ref()) => {
+                self.problem(nice.span(), "expected a nice value, -20 to 19");
+                None
+            }
+            nice => nice.map(Spanned::into_inner),
+        };
         let least = least_journal_bytes(workers);
         let max_journal_bytes = match &file.audit.max_journal_bytes {
             Some(bytes) if *bytes.get_ref() < least => {
@@ -250,19 +261,43 @@ impl Checker<'_> {
             Some(bytes) => *bytes.get_ref(),
             None => default_journal_bytes(workers),
         };
+        let durability = self.durability(&file.audit);
         Config {
             data_dir: self.base.join(file.data_dir),
             policy,
             node: file.node,
             workers,
+            worker_priority,
             admin: file.admin.listen,
             log: file.log.format,
             limits: limits(&file.limits),
             retention_days: file.audit.retention_days,
             max_journal_bytes,
+            durability,
             max_text_bytes: file.audit.max_text_bytes,
             end_user: file.end_user,
             listeners,
+        }
+    }
+
+    fn durability(&mut self, audit: &file::Audit) -> Durability {
+        let interval = match &audit.sync_interval_ms {
+            Some(ms) if audit.durability != file::Durability::Deferred => {
+                let message = "sync_interval_ms goes with durability = \"deferred\" only";
+                self.problem(ms.span(), message);
+                DEFAULT_SYNC_INTERVAL_MS
+            }
+            Some(ms) if !(1..=60_000).contains(ms.get_ref()) => {
+                self.problem(ms.span(), "expected 1 to 60000 milliseconds");
+                DEFAULT_SYNC_INTERVAL_MS
+            }
+            Some(ms) => *ms.get_ref(),
+            None => DEFAULT_SYNC_INTERVAL_MS,
+        };
+        match audit.durability {
+            file::Durability::Process => Durability::Process,
+            file::Durability::Deferred => Durability::Deferred(Duration::from_millis(interval)),
+            file::Durability::Disk => Durability::Disk,
         }
     }
 
@@ -456,6 +491,9 @@ impl Checker<'_> {
 pub(super) fn default_workers() -> usize {
     std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
 }
+
+/// How long `deferred` records wait for the disk.
+const DEFAULT_SYNC_INTERVAL_MS: u64 = 1000;
 
 /// What the journal needs at least: every lane has a segment in use and may need another before the store has
 /// taken the first. With less, a journal that is full once stays full.

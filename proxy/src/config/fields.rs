@@ -15,8 +15,18 @@ const TABLES: [Table; 9] = [
     Table {
         path: "",
         fields: &[
-            "data_dir", "policy", "node", "workers", "admin", "log", "limits", "audit", "end_user",
-            "listener", "upstream",
+            "data_dir",
+            "policy",
+            "node",
+            "workers",
+            "worker_priority",
+            "admin",
+            "log",
+            "limits",
+            "audit",
+            "end_user",
+            "listener",
+            "upstream",
         ],
     },
     Table {
@@ -44,6 +54,7 @@ const TABLES: [Table; 9] = [
         path: "audit",
         fields: &[
             "durability",
+            "sync_interval_ms",
             "retention_days",
             "max_journal_bytes",
             "max_text_bytes",

@@ -16,8 +16,10 @@ pub struct File {
     /// This proxy's number in event ids, 0 to 65,535; distinct per proxy that shares a store.
     #[serde(default)]
     pub node: u16,
-    /// Worker threads; the number of processors if absent.
+    /// Worker threads; one per two processors if absent.
     pub workers: Option<Spanned<usize>>,
+    /// The nice value of the worker threads, -20 to 19.
+    pub worker_priority: Option<Spanned<i32>>,
     /// Admin endpoint: `/metrics` and `/healthz`.
     #[serde(default)]
     pub admin: Admin,
@@ -112,6 +114,8 @@ impl Default for Limits {
 pub struct Audit {
     /// When a record counts as taken.
     pub durability: Durability,
+    /// How long `deferred` records may wait for the disk, in milliseconds.
+    pub sync_interval_ms: Option<Spanned<u64>>,
     /// Days that the embedded store keeps.
     pub retention_days: u32,
     /// Bytes of journal that may wait for the store before `audit_failure` applies; 4 GiB if absent, or more where
@@ -125,6 +129,7 @@ impl Default for Audit {
     fn default() -> Self {
         Self {
             durability: Durability::Process,
+            sync_interval_ms: None,
             retention_days: 190,
             max_journal_bytes: None,
             max_text_bytes: 1 << 20,
@@ -138,6 +143,10 @@ impl Default for Audit {
 pub enum Durability {
     /// In the page cache: survives the death of the process, not of the machine.
     Process,
+    /// In the page cache, and soon on the disk: the loss of power loses `sync_interval_ms` at most.
+    Deferred,
+    /// On the disk before the statement leaves for the server.
+    Disk,
 }
 
 /// `[end_user]`.

@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
+use sqlward_audit_store::journal::Durability;
+
 use super::{
     ClientTls, Config, Listener, Protocol, ServerTls, TlsMode, Upstream,
     compile::{default_journal_bytes, default_workers, limits},
@@ -27,11 +29,13 @@ impl Config {
             policy,
             node: 0,
             workers,
+            worker_priority: None,
             admin,
             log: file::LogFormat::Text,
             limits: limits(&file::Limits::default()),
             retention_days: audit.retention_days,
             max_journal_bytes: default_journal_bytes(workers),
+            durability: Durability::Process,
             max_text_bytes: audit.max_text_bytes,
             end_user: file::EndUser::default(),
             listeners: vec![Listener {

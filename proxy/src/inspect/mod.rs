@@ -95,7 +95,19 @@ impl Bench<'_> {
         (kind, name): (IntentKind, &[u8]),
         text: &[u8],
         (known, comment): (Rc<Known>, Option<Range<usize>>),
+        given: (Option<Unreadable>, Claims<'_>),
+    ) -> Verdict {
+        self.statement_with((kind, name), text, (known, comment), given, &[])
+    }
+
+    /// As [`Self::statement`], with what the client has sent beside the text.
+    fn statement_with(
+        &mut self,
+        (kind, name): (IntentKind, &[u8]),
+        text: &[u8],
+        (known, comment): (Rc<Known>, Option<Range<usize>>),
         (doubt, claims): (Option<Unreadable>, Claims<'_>),
+        parameters: &[Parameter<'_>],
     ) -> Verdict {
         let comment = comment.and_then(|range| text.get(range));
         let reading = match self.lex {
@@ -107,6 +119,7 @@ impl Bench<'_> {
         let filing = Filing {
             comment,
             claims,
+            parameters,
             prepared_name: name,
             reading,
             ..Filing::new(kind, Text::cut(&text, limit))
@@ -264,7 +277,9 @@ impl Bench<'_> {
             role: None,
             trace: claims.trace,
         };
-        Ok((lane.append(&Entry::Intent(intent))?, event))
+        let seq = lane.append(&Entry::Intent(intent))?;
+        self.record.last_intent = seq;
+        Ok((seq, event))
     }
 }
 

@@ -84,6 +84,8 @@ pub(crate) struct Session<P: Protocol> {
     /// What the client was shown in its TLS handshake.
     shown: Option<Arc<ServerMaterial>>,
     server: Option<Socket>,
+    /// What is ready for the server waits for the disk.
+    held_back: bool,
     clock: Instant,
     now_ns: u64,
     /// The wall-clock time at `now_ns`, if anybody has asked for it.
@@ -163,6 +165,7 @@ impl<P: Protocol> Session<P> {
             client: Socket::new(Stream::Plain(tcp)),
             shown: None,
             server: None,
+            held_back: false,
             clock: Instant::now(),
             now_ns: 0,
             wall_us: None,
@@ -192,7 +195,8 @@ impl<P: Protocol> Session<P> {
         };
         // Counted before the client can know of it.
         self.blame(&reason);
-        let farewell = std::future::poll_fn(|cx| self.farewell(cx));
+        let vanished = matches!(reason, CloseReason::ClientClosed);
+        let farewell = std::future::poll_fn(|cx| self.farewell(vanished, cx));
         if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
             tracing::debug!(session = self.id.0, "an end did not take its last bytes");
         }

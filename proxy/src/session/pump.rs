@@ -2,6 +2,7 @@
 
 use std::task::{Context as Task, Poll, Waker};
 
+use sqlward_audit_store::journal::SyncFailed;
 use sqlward_wire::{Event, Pipe, SqlState, TxStatus};
 use tokio::time::Instant;
 
@@ -9,7 +10,7 @@ use super::{
     Next, Session,
     protocol::{Core, Protocol},
 };
-use crate::tls::Stream;
+use crate::{enforce, tls::Stream};
 
 /// What one look at something gave.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -134,7 +135,12 @@ impl<P: Protocol> Session<P> {
 
     fn write(&mut self, cx: &mut Task<'_>) -> Step {
         let mut step = Step::Waiting;
-        if let Some(server) = &mut self.server {
+        if let Err(SyncFailed) = self.hold_back(cx) {
+            return Step::Moved;
+        }
+        if !self.held_back
+            && let Some(server) = &mut self.server
+        {
             match server.write(self.wire.client(), cx) {
                 Ok(Step::Moved) => step = Step::Moved,
                 Ok(Step::Waiting) => {}
@@ -153,6 +159,29 @@ impl<P: Protocol> Session<P> {
                 Step::Moved
             }
             Ok(Step::Waiting) | Err(()) => step,
+        }
+    }
+
+    /// See whether what is ready for the server has its records where the durability wants them. `Err`: they can't get
+    /// there, and the session ends.
+    fn hold_back(&mut self, cx: &mut Task<'_>) -> Result<(), SyncFailed> {
+        self.held_back = false;
+        let Some(disk) = &self.worker.disk else {
+            return Ok(());
+        };
+        if self.server.is_none() || self.wire.client().ready().is_empty() {
+            return Ok(());
+        }
+        let synced = disk.poll_synced(self.record.last_intent, cx);
+        self.held_back = synced.is_pending();
+        match synced {
+            Poll::Ready(Err(error)) if !enforce::may_go_unsynced(&self.worker) => {
+                // Nothing of it may leave.
+                self.server = None;
+                self.abort(SqlState::IO_ERROR, format!("sqlward: {error}"));
+                Err(error)
+            }
+            Poll::Ready(_) | Poll::Pending => Ok(()),
         }
     }
 
@@ -249,8 +278,11 @@ impl<P: Protocol> Session<P> {
         Step::Moved
     }
 
-    /// Write what is left to say to both ends, and close them.
-    pub(super) fn farewell(&mut self, cx: &mut Task<'_>) -> Poll<()> {
+    /// Write what is left to say to both ends, and close them. `vanished`: the client has gone without a word.
+    pub(super) fn farewell(&mut self, vanished: bool, cx: &mut Task<'_>) -> Poll<()> {
+        if self.hold_back(cx).is_ok() && self.held_back {
+            return Poll::Pending;
+        }
         let server = match &mut self.server {
             Some(server) => server.said(self.wire.client(), cx),
             None => true,
@@ -258,6 +290,11 @@ impl<P: Protocol> Session<P> {
         let client = self.client.said(self.wire.server(), cx);
         if !(server && client) {
             return Poll::Pending;
+        }
+        if vanished {
+            // So does its session at the server: a goodbye in TLS would be bytes that wait to be read, which keep a
+            // server from seeing that nobody waits for the statement that it runs.
+            self.server = None;
         }
         let mut pending = self.client.stream.poll_shutdown(cx).is_pending();
         if let Some(server) = &mut self.server {

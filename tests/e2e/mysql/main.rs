@@ -1,7 +1,10 @@
 //! MySQL and MariaDB behind the proxy: sessions that notice nothing, refusals that leave the session whole, readings that
 //! follow the server's state, and records of all of it.
 
+mod commands;
 mod logins;
+mod parameters;
+mod questions;
 mod record;
 mod session;
 mod state;

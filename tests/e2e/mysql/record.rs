@@ -13,6 +13,7 @@ fn is_found_by_auditors(product: Product) -> Result<()> {
     let mut raw = scene.login()?;
     raw.query("SELECT owner FROM accounts WHERE id <= 3 /*end_user='alice'*/")?;
     raw.query("UPDATE accounts SET balance = 7 WHERE id < 5")?;
+    raw.query("SELECT CAST('7x' AS SIGNED), CAST('x' AS SIGNED); DO CAST('y' AS SIGNED)")?;
     raw.query("SELECT * FROM nonesuch")?;
     raw.query("DELETE FROM accounts")?;
     raw.query("SELECT 1; SELECT 2, 3")?;
@@ -43,6 +44,11 @@ fn is_found_by_auditors(product: Product) -> Result<()> {
     ensure!(
         written["affected"] == 4 && written["class"] == "write",
         "{written}"
+    );
+    let doubtful = of("SELECT CAST('7x' AS SIGNED), CAST('x' AS SIGNED); DO CAST('y' AS SIGNED)")?;
+    ensure!(
+        doubtful["warnings"] == 3 && written["warnings"] == 0,
+        "{doubtful} {written}"
     );
     let failed = of("SELECT * FROM nonesuch")?;
     ensure!(

@@ -3,15 +3,17 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use sqlward_tests::mysql::Product;
 use sqlward_tests::mysql::raw::IN_TRANSACTION;
+use sqlward_tests::mysql::{Options, Product};
+use sqlward_tests::process::until;
 
 use super::{Scene, for_each_product, nth, refused};
 
 for_each_product![
     goes_on_after_refusals,
     loads_named_files_only,
-    kills_the_right_thread
+    kills_the_right_thread,
+    a_client_that_vanishes_takes_its_statement_along,
 ];
 
 fn goes_on_after_refusals(product: Product) -> Result<()> {
@@ -141,4 +143,24 @@ fn kills_the_right_thread(product: Product) -> Result<()> {
     ensure!(sleeper.query("SELECT 8").is_err(), "the connection lives");
     ensure!(bystander.value("SELECT 9")? == "9");
     Ok(())
+}
+
+/// The server leg is encrypted: what it sees of the client's end must not be a goodbye that it has yet to read.
+fn a_client_that_vanishes_takes_its_statement_along(product: Product) -> Result<()> {
+    const RUNNING: &str =
+        "SELECT count(*) FROM information_schema.processlist WHERE info = 'SELECT sleep(60)'";
+    let scene = Scene::with(&Options {
+        tls: true,
+        ..Options::new(product)
+    })?;
+    let mut other = scene.login()?;
+    let mut sleeper = scene.login()?;
+    sleeper.command(3, b"SELECT sleep(60)")?;
+    until("it sleeps", Duration::from_secs(10), || {
+        Ok((other.value(RUNNING)? == "1").then_some(()))
+    })?;
+    drop(sleeper);
+    until("nobody sleeps", Duration::from_secs(20), || {
+        Ok((other.value(RUNNING)? == "0").then_some(()))
+    })
 }

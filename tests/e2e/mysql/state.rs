@@ -13,6 +13,7 @@ for_each_product![
     follows_the_database_unreported,
     doubts_what_routines_prepare,
     doubts_what_is_read_again,
+    outlives_what_lasts_for_one_statement,
     begins_anew
 ];
 
@@ -210,6 +211,48 @@ fn doubts_what_is_read_again(product: Product) -> Result<()> {
         let failure = failure.with_context(|| format!("{set}: the name passed"))?;
         ensure!(failure.errno == 1243, "{set}: {failure:?}");
         ensure!(nth(&raw.query("SET sql_mode = ''")?, 0)?.failure.is_none());
+    }
+    Ok(())
+}
+
+fn outlives_what_lasts_for_one_statement(product: Product) -> Result<()> {
+    let scene = Scene::of(product)?;
+    let quoting = "SET sql_mode = 'ANSI_QUOTES';";
+    scene.server.sql(
+        "app",
+        &format!(
+            "{quoting} CREATE TABLE fired (id int); \
+             CREATE TRIGGER fires BEFORE INSERT ON fired FOR EACH ROW SET NEW.id = NEW.\"id\" + 1; \
+             CREATE TRIGGER sets BEFORE DELETE ON fired FOR EACH ROW SET SESSION sql_mode = 'ANSI_QUOTES'; \
+             CREATE VIEW seen AS SELECT \"id\" FROM fired; \
+             CREATE FUNCTION quotes() RETURNS int DETERMINISTIC RETURN \"length\"('x');"
+        ),
+    )?;
+    let mut raw = scene.login()?;
+    let of_product = if product.is_mariadb() {
+        "SET STATEMENT sql_mode = 'ANSI_QUOTES' FOR SELECT 1"
+    } else {
+        "SELECT /*+ SET_VAR(sql_mode = 'ANSI_QUOTES') */ 1"
+    };
+    for text in [
+        of_product,
+        "INSERT INTO fired VALUES (1)",
+        "SELECT id FROM seen",
+        "DELETE FROM fired WHERE id = 2",
+        "SELECT quotes()",
+    ] {
+        let answers = raw.query(text)?;
+        ensure!(nth(&answers, 0)?.failure.is_none(), "{text}: {answers:?}");
+        let unread = raw.query("SELECT v FROM \"secret\"")?;
+        let failure = nth(&unread, 0)?.failure.as_ref().context("it passed")?;
+        ensure!(
+            failure.errno == 1227 && !failure.message.contains("no-secret"),
+            "{text}: {failure:?}"
+        );
+        ensure!(
+            raw.value("SELECT @@sql_mode NOT LIKE '%ANSI_QUOTES%'")? == "1",
+            "{text}"
+        );
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! MySQL and MariaDB: throw-away servers, a raw protocol client, traffic with a known outcome, and
 //! the server's own record of it.
 
+pub mod oracle;
 pub mod packet;
 pub mod product;
 pub mod raw;
@@ -9,4 +10,4 @@ pub mod server;
 pub mod traffic;
 
 pub use product::{Login, Product};
-pub use server::{Options, Record, Server};
+pub use server::{ADMIN, Options, Record, Server};

@@ -19,6 +19,10 @@ pub mod capability {
     pub const SSL: u32 = 1 << 11;
     /// Several statements in one text.
     pub const MULTI_STATEMENTS: u32 = 1 << 16;
+    /// Query attributes.
+    pub const QUERY_ATTRIBUTES: u32 = 1 << 27;
+    /// MariaDB's own: COM_STMT_BULK_EXECUTE.
+    pub const BULK_OPERATIONS: u32 = 1 << 2;
     /// No EOF packets.
     pub const DEPRECATE_EOF: u32 = 1 << 24;
     /// What this client always asks for: long flags, 4.1 and its passwords, transactions, several
@@ -120,6 +124,14 @@ impl Raw {
     /// # Errors
     /// When the login fails; the error holds the server's message.
     pub fn start(port: u16, login: &Login) -> Result<Self> {
+        Self::start_extended(port, login, 0)
+    }
+
+    /// Connects and logs in with MariaDB's own capability flags as well.
+    ///
+    /// # Errors
+    /// See [`Raw::start`].
+    pub fn start_extended(port: u16, login: &Login, extended: u32) -> Result<Self> {
         let mut socket = Socket::open(port)?;
         let mut sequence = 0;
         let greeting = packet::receive(&mut socket, &mut sequence)?.context("no greeting")?;
@@ -136,6 +148,10 @@ impl Raw {
         if login.database.is_some() {
             capabilities |= capability::CONNECT_WITH_DB;
         }
+        if extended != 0 {
+            // Long passwords stand for a client of MySQL's, which has no flags beyond 32 bits.
+            capabilities &= !1;
+        }
         if let Some(authority) = login.authority {
             capabilities |= capability::SSL;
             sequence = packet::send(&mut socket, sequence, &head(capabilities))?;
@@ -149,6 +165,8 @@ impl Raw {
             id,
         };
         let mut response = head(capabilities);
+        response.truncate(response.len() - 4);
+        response.extend(extended.to_le_bytes());
         response.extend_from_slice(login.user.as_bytes());
         response.extend([0, 0]); // no password
         if let Some(database) = login.database {
@@ -354,8 +372,11 @@ impl Raw {
         self.capabilities & capability::DEPRECATE_EOF != 0
     }
 
-    /// All results of a command.
-    fn answers(&mut self, binary: bool, local: &[u8]) -> Result<Vec<Answer>> {
+    /// All results of a command; a file that the server asks for gets `local`.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub fn answers(&mut self, binary: bool, local: &[u8]) -> Result<Vec<Answer>> {
         let mut all = Vec::new();
         loop {
             let answer = self.answer(binary, local)?;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::raw::{Answer, Login, Prepared, Raw, capability};
 use crate::oracle::Kind;
-use crate::server::DATABASE;
+use crate::server::{DATABASE, TRUSTED_USER};
 use crate::traffic::{Dice, Done, Played};
 
 /// A second database that the fixture's users may use.
@@ -57,6 +57,27 @@ pub fn play(port: u16, user: &str, seed: u64, count: usize) -> Result<Played> {
         pid: id,
         port: client_port,
         done: player.done,
+    })
+}
+
+/// Plays as many sessions at once, with about `count` commands in all.
+///
+/// # Errors
+/// See [`play`].
+pub fn play_all(port: u16, sessions: u64, count: usize) -> Result<Vec<Played>> {
+    let each = count.div_ceil(usize::try_from(sessions)?);
+    thread::scope(|scope| {
+        let sessions: Vec<_> = (1..=sessions)
+            .map(|seed| scope.spawn(move || play(port, TRUSTED_USER, seed, each)))
+            .collect();
+        sessions
+            .into_iter()
+            .map(|session| {
+                session
+                    .join()
+                    .map_err(|_| anyhow::anyhow!("a session panicked"))?
+            })
+            .collect()
     })
 }
 
@@ -139,6 +160,7 @@ impl Player<'_> {
             text: trimmed(sql).to_owned(),
             rows: answers.iter().map(|one| one.rows).sum(),
             affected: answers.iter().map(|one| one.affected).sum(),
+            warnings: answers.iter().map(|one| u64::from(one.warnings)).sum(),
             error: failed.map(|one| one.errno.to_string()),
         });
     }
@@ -199,13 +221,16 @@ impl Player<'_> {
         let statement = self.prepare(&sql)?.context("not prepared")?;
         let opened = self.raw.execute(statement, &[], true)?;
         self.note(Kind::Execute, &sql, &opened);
-        let mut rows = 0;
+        let (mut rows, mut warnings) = (0, 0);
         for _ in 0..2 {
-            rows += self.raw.fetch(statement, 5)?.rows;
+            let fetched = self.raw.fetch(statement, 5)?;
+            rows += fetched.rows;
+            warnings += u64::from(fetched.warnings);
         }
         ensure!(rows == 10, "{rows} rows fetched");
         if let Some(execution) = self.done.last_mut() {
             execution.rows += rows;
+            execution.warnings += warnings;
         }
         self.raw.close(statement)
     }
@@ -302,10 +327,12 @@ impl Player<'_> {
             );
             raw.quit()
         });
-        let answers = self.raw.query(&sql)?;
+        let answers = self.raw.query(&sql);
+        // Also when the connection is lost: it must not go on with the next proxy's.
         canceller
             .join()
             .map_err(|_| anyhow::anyhow!("the canceller panicked"))??;
+        let answers = answers?;
         let failed = answers.last().and_then(|one| one.failure.as_ref());
         ensure!(failed.is_some_and(|one| one.errno == 1317), "{answers:?}");
         self.note(Kind::Simple, &sql, &answers);

@@ -101,8 +101,8 @@ impl SpeakerIds {
 }
 
 impl DayFile {
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = super::open_writable(path, schema::DAY)?;
+    pub(super) fn open(path: &Path, synced: bool) -> Result<Self, StoreError> {
+        let connection = super::open_writable(path, schema::DAY, synced)?;
         Ok(Self {
             path: path.to_owned(),
             connection,

@@ -101,6 +101,7 @@ columns! {
     "first_byte_us INTEGER" = put!(row => row.row.outcome.first_byte_us.map(signed)),
     "duration_us INTEGER" = put!(row => signed(row.row.outcome.duration_us)),
     "statements INTEGER" = put!(row => row.row.outcome.statements),
+    "warnings INTEGER" = put!(row => signed(row.row.outcome.warnings)),
     "flagged INTEGER" = put!(row => Brief::of(row.intent()?).is_flagged(&row.row.outcome)),
     "chain BLOB" = put!(row => row.row.block.chain(row.row.intent)),
 }

@@ -417,6 +417,7 @@ fn nothing(intent: Seq, completion: Completion) -> Outcome {
         first_byte_us: None,
         duration_us: 0,
         statements: 0,
+        warnings: 0,
     }
 }
 

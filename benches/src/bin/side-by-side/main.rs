@@ -5,8 +5,8 @@
 //! compare where client, proxy and server share the processors. `SHORT=1` is a smoke run.
 //!
 //! `side-by-side [postgres|mariadb-10.11|mariadb-11.8|mysql-9] [TARGET…]`: PostgreSQL without an
-//! engine, all targets without a name. Targets are direct, forwarder, sqlward, and pgbouncer or
-//! haproxy.
+//! engine, all targets without a name. Targets are direct, forwarder, sqlward, pgbouncer or
+//! haproxy, and sqlward-no-nice (PostgreSQL): sqlward where it may not raise its workers' priority.
 
 mod mysql;
 mod postgres;

@@ -13,7 +13,7 @@ use sqlward_tests::ports;
 use sqlward_tests::process::run;
 use sqlward_tests::server::{DATABASE, TRUSTED_USER};
 
-use super::{Plan, Sample, Target, chosen, figure, measure, table};
+use super::{Plan, Sample, Target, chosen, figure, measure, table, write_readme};
 
 pub(super) fn bench(product: Product, plan: &Plan, asked: &[String]) -> Result<()> {
     let server = Server::start(&Options {
@@ -32,6 +32,9 @@ pub(super) fn bench(product: Product, plan: &Plan, asked: &[String]) -> Result<(
     text.push_str(&queries(&targets, plan)?);
     text.push_str(&bulk(product, &targets, plan)?);
     println!("{text}");
+    if !plan.short && product == Product::MariaDb10 && targets.len() == TARGETS.len() {
+        write_readme("side-by-side-mysql", &text)?;
+    }
     Ok(())
 }
 

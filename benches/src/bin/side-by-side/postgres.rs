@@ -42,7 +42,16 @@ fn targets(server: &Server, asked: &[String]) -> Result<Vec<Target>> {
         targets.push(match name {
             "forwarder" => Target::forwarder(port, answers)?,
             "pgbouncer" => pgbouncer(port, folder)?,
-            "sqlward" => sqlward(port, folder)?,
+            "sqlward" => {
+                let program = Command::new(sqlward_tests::paths::sqlward()?);
+                sqlward("sqlward, baseline pack and audit", program, port, folder)?
+            }
+            "sqlward-no-nice" => {
+                let mut program = Command::new("setpriv");
+                program.args(["--bounding-set=-sys_nice", "--inh-caps=-sys_nice"]);
+                program.arg(sqlward_tests::paths::sqlward()?);
+                sqlward("the same without CAP_SYS_NICE", program, port, folder)?
+            }
             _ => Target::direct(port),
         });
     }
@@ -70,16 +79,22 @@ fn pgbouncer(upstream: u16, folder: &Path) -> Result<Target> {
     Target::started("PgBouncer, session pooling", port, command, answers)
 }
 
-fn sqlward(upstream: u16, folder: &Path) -> Result<Target> {
+fn sqlward(
+    name: &'static str,
+    mut command: Command,
+    upstream: u16,
+    folder: &Path,
+) -> Result<Target> {
     let port = ports::free()?;
-    let mut command = Command::new(sqlward_tests::paths::sqlward()?);
     command.args(["run", "--listen", &format!("postgres://127.0.0.1:{port}")]);
     command.args(["--upstream", &format!("postgres://127.0.0.1:{upstream}")]);
     command
         .arg("--policy")
         .arg(repository().join("rules/baseline"));
-    command.arg("--data").arg(folder.join("sqlward"));
-    Target::started("sqlward, baseline pack and audit", port, command, answers)
+    command
+        .arg("--data")
+        .arg(folder.join(format!("sqlward-{port}")));
+    Target::started(name, port, command, answers)
 }
 
 /// Whether a server answers at a port.
@@ -208,4 +223,10 @@ fn header(plan: &Plan) -> Result<String> {
     ))
 }
 
-const TARGETS: [&str; 4] = ["direct", "forwarder", "pgbouncer", "sqlward"];
+const TARGETS: [&str; 5] = [
+    "direct",
+    "forwarder",
+    "pgbouncer",
+    "sqlward",
+    "sqlward-no-nice",
+];

@@ -45,11 +45,12 @@ fn every_unknown_field_is_told_with_its_place_and_the_nearest_name() {
 
 #[test]
 fn every_value_that_makes_no_sense_is_told() {
-    let text = "data_dir = 'd'\npolicy = ['missing.toml']\nworkers = 0\n[[listener]]\nname = 'a'\naddress = '127.0.0.1:1'\nupstream = 'v'\n[listener.tls]\nmode = 'requir'\n[[upstream]]\nname = 'u'\naddress = 'nowhere'\n";
+    let text = "data_dir = 'd'\npolicy = ['missing.toml']\nworkers = 0\nworker_priority = -21\n[[listener]]\nname = 'a'\naddress = '127.0.0.1:1'\nupstream = 'v'\n[listener.tls]\nmode = 'requir'\n[[upstream]]\nname = 'u'\naddress = 'nowhere'\n";
     let found = problems(text);
     for wanted in [
         "missing.toml",
         "1 to 1024 workers",
+        "-20 to 19",
         "`v` is no [[upstream]]",
         "`requir` is no TLS mode",
         "expected host:port",

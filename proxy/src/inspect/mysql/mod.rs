@@ -4,8 +4,7 @@ mod values;
 
 use std::rc::Rc;
 
-use smallvec::SmallVec;
-use sqlward_audit_store::record::{EndUserSource, IntentKind, Parameter, Text};
+use sqlward_audit_store::record::{EndUserSource, IntentKind, Text};
 use sqlward_policy::{
     decide_startup,
     statement::{ClientCharset, Known, LexState},
@@ -81,13 +80,12 @@ impl Bench<'_> {
             }
             mysql::Held::ChangeUser(login) => self.change_user(&login, next),
             mysql::Held::Query { text, attributes } => {
-                let claims = self.attribute_claims(attributes);
-                return self.command((IntentKind::Simple, text), claims, doubt, analysed);
+                return self.command((IntentKind::Simple, text), attributes, doubt, analysed);
             }
             mysql::Held::Prepare { text } => {
                 return self.command(
                     (IntentKind::Prepare, text),
-                    Claims::default(),
+                    mysql::Parameters::default(),
                     doubt,
                     analysed,
                 );
@@ -99,10 +97,10 @@ impl Bench<'_> {
                 own,
                 ..
             } => {
-                let claims = self.attribute_claims(parameters.clone().skip(own.into()));
+                let attributes = parameters.clone().skip(own.into());
                 let own = parameters.take(own.into()).map(|one| (one.kind, one.value));
-                let given = (claims, doubt);
-                return self.execution((IntentKind::Execute, statement), prepared, own, given);
+                let given = (own, attributes);
+                return self.execution((IntentKind::Execute, statement), prepared, given, doubt);
             }
             mysql::Held::BulkExecute {
                 statement,
@@ -111,17 +109,16 @@ impl Bench<'_> {
             } => {
                 let kinds = rows.types().iter().copied().cycle();
                 let values = kinds.zip(rows.clone()).take(values::MAX_BULK_VALUES);
-                let given = (Claims::default(), doubt);
-                return self.execution((IntentKind::Execute, statement), prepared, values, given);
+                let given = (values, mysql::Parameters::default());
+                return self.execution((IntentKind::Execute, statement), prepared, given, doubt);
             }
             mysql::Held::Fetch {
                 statement,
                 prepared,
                 ..
             } => {
-                let none = std::iter::empty();
-                let given = (Claims::default(), doubt);
-                return self.execution((IntentKind::Fetch, statement), prepared, none, given);
+                let given = (std::iter::empty(), mysql::Parameters::default());
+                return self.execution((IntentKind::Fetch, statement), prepared, given, doubt);
             }
             mysql::Held::InitDb { database } => {
                 return self.as_sql(b"USE ", database, b"", doubt);
@@ -165,7 +162,7 @@ impl Bench<'_> {
     fn command(
         &mut self,
         (kind, text): (IntentKind, &[u8]),
-        claims: Claims<'_>,
+        attributes: mysql::Parameters<'_>,
         doubt: Doubt,
         analysed: Option<Rc<Known>>,
     ) -> Judged {
@@ -175,7 +172,10 @@ impl Bench<'_> {
         if asks(text, &found.0, doubt) {
             return Judged::Ask;
         }
-        Judged::Verdict(self.statement((kind, b""), text, found, (None, claims)))
+        let rendered = values::render_attributes(attributes.clone(), self.parameter_limit());
+        let parameters = values::parameters(&rendered, Secrecy::of(&found.0));
+        let given = (None, self.attribute_claims(attributes));
+        Judged::Verdict(self.statement_with((kind, b""), text, found, given, &parameters))
     }
 
     /// A command that amounts to SQL about something named.
@@ -206,8 +206,11 @@ impl Bench<'_> {
         &mut self,
         (kind, statement): (IntentKind, u32),
         prepare: &Tag,
-        values: impl Iterator<Item = (mysql::Type, mysql::Value<'v>)>,
-        (claims, doubt): (Claims<'_>, Doubt),
+        (values, attributes): (
+            impl Iterator<Item = (mysql::Type, mysql::Value<'v>)>,
+            impl Iterator<Item = mysql::Parameter<'v>> + Clone,
+        ),
+        doubt: Doubt,
     ) -> Judged {
         let unreadable = match self.reread(prepare) {
             Reread::Alike => None,
@@ -215,13 +218,12 @@ impl Bench<'_> {
             Reread::Unknown | Reread::Differs => Some(Unreadable::Unsettled),
         };
         let known = Rc::clone(&prepare.known);
-        let limits = &self.worker.shared.config.limits;
-        let rendered = values::render(values, limits.max_recorded_parameter_bytes);
-        let secrecy = Secrecy::of(&known);
-        let parameters: SmallVec<[Parameter<'_>; 8]> = rendered
-            .iter()
-            .map(|value| value.parameter(secrecy))
-            .collect();
+        let limit = self.parameter_limit();
+        let claims = self.attribute_claims(attributes.clone());
+        let mut rendered = values::render(values, limit);
+        let left = limit.saturating_sub(rendered.iter().map(values::Rendered::recorded).sum());
+        rendered.extend(values::render_attributes(attributes, left));
+        let parameters = values::parameters(&rendered, Secrecy::of(&known));
         let name = statement.to_string();
         let filing = Filing {
             parameters: &parameters,
@@ -345,6 +347,14 @@ impl Bench<'_> {
             claims.take(attribute.name, value, keys);
         }
         claims
+    }
+
+    fn parameter_limit(&self) -> usize {
+        self.worker
+            .shared
+            .config
+            .limits
+            .max_recorded_parameter_bytes
     }
 
     fn is_ascii_safe(&self) -> bool {

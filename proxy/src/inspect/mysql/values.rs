@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
+use smallvec::SmallVec;
 use sqlward_audit_store::{
     record::{Parameter, ParameterFormat},
     redact,
 };
-use sqlward_wire::mysql::{Type, Value};
+use sqlward_wire::mysql::{self, Type, Value};
 
 use crate::audit::Secrecy;
 
@@ -25,16 +26,27 @@ pub(super) struct Rendered<'a> {
 #[derive(Debug)]
 enum Shown<'a> {
     Sent(&'a [u8]),
-    Written(String),
+    Written(Vec<u8>),
+}
+
+impl Shown<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Sent(bytes) => bytes,
+            Self::Written(bytes) => bytes,
+        }
+    }
 }
 
 impl Rendered<'_> {
+    /// How many bytes of it are recorded.
+    pub(super) fn recorded(&self) -> usize {
+        self.value.as_ref().map_or(0, |value| value.bytes().len())
+    }
+
     /// The parameter as the record keeps it. A secret leaves nothing but its length.
     pub(super) fn parameter(&self, secrecy: Secrecy) -> Parameter<'_> {
-        let value = self.value.as_ref().map(|value| match value {
-            Shown::Sent(bytes) => *bytes,
-            Shown::Written(text) => text.as_bytes(),
-        });
+        let value = self.value.as_ref().map(Shown::bytes);
         Parameter {
             format: self.format,
             type_oid: self.kind,
@@ -48,6 +60,15 @@ impl Rendered<'_> {
     }
 }
 
+/// What is rendered, as the record keeps it.
+pub(super) fn parameters<'a>(
+    rendered: &'a [Rendered<'_>],
+    secrecy: Secrecy,
+) -> SmallVec<[Parameter<'a>; 8]> {
+    let parameters = rendered.iter().map(|value| value.parameter(secrecy));
+    parameters.collect()
+}
+
 /// Render `values`, `limit` bytes in all; what is cut is marked with its length.
 pub(super) fn render<'a>(
     values: impl Iterator<Item = (Type, Value<'a>)>,
@@ -57,11 +78,32 @@ pub(super) fn render<'a>(
     values
         .map(|(kind, value)| {
             let rendered = one(kind, value, left);
-            left = left.saturating_sub(match &rendered.value {
-                Some(Shown::Sent(bytes)) => bytes.len(),
-                Some(Shown::Written(text)) => text.len(),
-                None => 0,
-            });
+            left = left.saturating_sub(rendered.recorded());
+            rendered
+        })
+        .collect()
+}
+
+/// Render query attributes as `name=value`, a NULL as `name`; `limit` bytes in all, what is cut is marked with its length.
+pub(super) fn render_attributes<'a>(
+    attributes: impl Iterator<Item = mysql::Parameter<'a>>,
+    limit: usize,
+) -> Vec<Rendered<'a>> {
+    let mut left = limit;
+    attributes
+        .map(|attribute| {
+            let mut rendered = one(attribute.kind, attribute.value, left);
+            let mut shown = attribute.name.to_vec();
+            let mut full_len = shown.len() as u64;
+            if let Some(value) = &rendered.value {
+                shown.push(b'=');
+                shown.extend_from_slice(value.bytes());
+                full_len = full_len.saturating_add(rendered.full_len).saturating_add(1);
+            }
+            shown.truncate(left);
+            rendered.value = Some(Shown::Written(shown));
+            rendered.full_len = full_len;
+            left = left.saturating_sub(rendered.recorded());
             rendered
         })
         .collect()
@@ -131,7 +173,7 @@ fn one<'a>(kind: Type, value: Value<'a>, limit: usize) -> Rendered<'a> {
         value: written.map(|mut text| {
             // All of it is ASCII.
             text.truncate(limit);
-            Shown::Written(text)
+            Shown::Written(text.into_bytes())
         }),
     }
 }
@@ -199,6 +241,34 @@ mod tests {
         };
         assert_eq!(shown(11, time).unwrap(), "-49:02:03");
         assert_eq!(shown(6, Value::Null), None);
+    }
+
+    #[test]
+    fn attributes_are_shown_with_their_names() {
+        let kind = Type {
+            number: 253,
+            unsigned: false,
+        };
+        let attributes = [
+            (&b"end_user"[..], Value::Bytes(b"alice")),
+            (b"n", Value::Int(7)),
+            (b"none", Value::Null),
+            (b"long", Value::Bytes(b"abcdef")),
+        ];
+        let attributes = attributes.map(|(name, value)| mysql::Parameter { name, kind, value });
+        let rendered = render_attributes(attributes.into_iter(), 27);
+        let told: Vec<_> = rendered
+            .iter()
+            .map(|value| value.parameter(Secrecy::Open))
+            .map(|parameter| (parameter.value.unwrap(), parameter.full_len))
+            .collect();
+        let expected: [(&[u8], u64); 4] = [
+            (b"end_user=alice", 14),
+            (b"n=7", 3),
+            (b"none", 4),
+            (b"long=a", 11),
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -10,10 +10,13 @@ use sqlward_policy::{
 use crate::session::{effects, names::Referred};
 
 /// Has the server report what the reading depends on, besides what the client has chosen. The comment tells our statements
-/// apart in the server's own log.
-pub(super) const TRACK: &[u8] = b"SET /* sqlward */ \
-    session_track_system_variables = concat_ws(',', nullif(@@session_track_system_variables, ''), \
-    'sql_mode', 'character_set_client'), session_track_schema = ON";
+/// apart in the server's own log. MySQL refuses a list that has a name twice (error 3026), MariaDB one that has more than
+/// `*` (1193).
+pub(super) const TRACK: &[u8] = b"SET /* sqlward */ session_track_system_variables = \
+    if(@@session_track_system_variables = '*', '*', concat_ws(',', nullif(@@session_track_system_variables, ''), \
+    if(find_in_set('sql_mode', replace(@@session_track_system_variables, ' ', '')), null, 'sql_mode'), \
+    if(find_in_set('character_set_client', replace(@@session_track_system_variables, ' ', '')), null, \
+    'character_set_client'))), session_track_schema = ON";
 /// Asks for everything that the reading depends on.
 pub(super) const STATE: &[u8] = b"SELECT /* sqlward */ @@sql_mode, @@character_set_client, \
     @@lower_case_table_names, DATABASE(), CURRENT_ROLE()";

@@ -1,8 +1,8 @@
 //! Drivers of MySQL and MariaDB: every driver × TLS on and off × every authentication plugin that the
 //! driver and the server both know.
 //!
-//! `SQLWARD_MYSQL_WAY` says what they connect to: `direct` (the server itself, the default), `blind`
-//! (a byte-blind forwarder) or `sqlward`.
+//! `SQLWARD_MYSQL_WAY` says what they connect to: `sqlward` (the default), `direct` (the server itself) or `blind` (a
+//! byte-blind forwarder).
 
 mod mysql_async;
 mod programs;
@@ -69,7 +69,7 @@ fn everywhere(
                     continue;
                 }
                 let endpoint = Endpoint {
-                    port: between.port(&server),
+                    port: between.port(&server, authority.is_some()),
                     user: login.user.to_owned(),
                     authority,
                     refuses: matches!(between, Between::Sqlward(_)),
@@ -94,36 +94,54 @@ fn everywhere(
 enum Between {
     Nothing,
     Forwarder(u16),
-    Sqlward(Box<Proxy>),
+    Sqlward(Box<Pair>),
+}
+
+/// Passwords are sent in another form where the way is encrypted: either both legs are, or none.
+struct Pair {
+    plain: Proxy,
+    encrypted: Proxy,
+}
+
+fn in_front(server: &Server, server_tls: &'static str) -> Result<Proxy> {
+    Proxy::before(
+        server,
+        &proxy::Options {
+            server_tls,
+            // One check sends 17 MiB, in packets of 16 MiB at most; the default takes statements up to 16 MiB.
+            limits: "max_statement_bytes = 33554432".to_owned(),
+            ..proxy::Options::default()
+        },
+    )
 }
 
 impl Between {
     fn start(server: &Server) -> Result<Self> {
         let way = std::env::var("SQLWARD_MYSQL_WAY");
         match way.as_deref() {
-            Err(_) | Ok("direct") => Ok(Self::Nothing),
+            Ok("direct") => Ok(Self::Nothing),
             Ok("blind") => Ok(Self::Forwarder(forward::start(server.port())?)),
-            Ok("sqlward") => {
-                let options = proxy::Options::default();
-                let proxy = Proxy::start_at(&[server.port()], server.certificates(), &options)?;
-                Ok(Self::Sqlward(Box::new(proxy)))
-            }
-            Ok(other) => bail!("SQLWARD_MYSQL_WAY is `{other}`: direct, blind or sqlward"),
+            Err(_) | Ok("sqlward") => Ok(Self::Sqlward(Box::new(Pair {
+                plain: in_front(server, "disable")?,
+                encrypted: in_front(server, "require")?,
+            }))),
+            Ok(other) => bail!("SQLWARD_MYSQL_WAY is `{other}`: sqlward, direct or blind"),
         }
     }
 
-    fn port(&self, server: &Server) -> u16 {
+    fn port(&self, server: &Server, encrypted: bool) -> u16 {
         match self {
             Self::Nothing => server.port(),
             Self::Forwarder(port) => *port,
-            Self::Sqlward(proxy) => proxy.port(),
+            Self::Sqlward(pair) if encrypted => pair.encrypted.port(),
+            Self::Sqlward(pair) => pair.plain.port(),
         }
     }
 
     fn authority(&self, server: &Server) -> Result<std::path::PathBuf> {
         let certificates = match self {
             Self::Nothing | Self::Forwarder(_) => server.certificates(),
-            Self::Sqlward(proxy) => Some(proxy.certificates()),
+            Self::Sqlward(pair) => Some(pair.encrypted.certificates()),
         };
         Ok(certificates.context("no certificates")?.authority.clone())
     }
@@ -131,7 +149,7 @@ impl Between {
     fn log(&self) -> String {
         match self {
             Self::Nothing | Self::Forwarder(_) => String::new(),
-            Self::Sqlward(proxy) => log(Some(proxy)),
+            Self::Sqlward(pair) => log(Some(&pair.plain)) + &log(Some(&pair.encrypted)),
         }
     }
 }

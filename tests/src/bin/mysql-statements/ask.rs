@@ -94,9 +94,12 @@ fn look(raw: &mut Raw, product: Product, id: usize, sql: &str) -> Result<Stateme
         }
         Err(failure) => (failure.errno, failure.message),
     };
-    let missing = (prepared == NO_SUCH_TABLE)
-        .then(|| message.split('\'').nth(1).map(str::to_owned))
-        .flatten();
+    // Table 'database.name' doesn't exist: the name may hold quotes.
+    let named = message.split_once('\'').map(|(_, rest)| rest);
+    let named = named.and_then(|rest| rest.rsplit_once("' doesn't"));
+    let missing = named
+        .filter(|_| prepared == NO_SUCH_TABLE)
+        .map(|(name, _)| name.to_owned());
     let mut digest = None;
     if !product.is_mariadb() && prepared != SYNTAX_ERROR {
         let quoted = sql.replace('\\', "\\\\").replace('\'', "\\'");

@@ -183,11 +183,13 @@ fn lines<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<Vec<T>> {
 
 /// Whether one of the objects is the table `database.name`, with or without its database.
 fn names(objects: &[String], table: &str) -> bool {
+    // Either side may quote a name, or not.
+    let plain = |name: &str| name.replace(['`', '"'], "");
     let (database, name) = table.split_once('.').unwrap_or(("", table));
+    let (name, full) = (plain(name), plain(&format!("{database}.{name}")));
     objects.iter().any(|object| {
-        let object = object.replace(['`', '"'], "");
-        object.eq_ignore_ascii_case(name)
-            || object.eq_ignore_ascii_case(&format!("{database}.{name}"))
+        let object = plain(object);
+        object.eq_ignore_ascii_case(&name) || object.eq_ignore_ascii_case(&full)
     })
 }
 

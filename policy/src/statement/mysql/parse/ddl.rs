@@ -182,8 +182,11 @@ impl Parser<'_> {
             self.at += 1;
         }
         self.expect(W::On)?;
-        self.table_object(Access::Ddl)?;
-        self.skip_brackets()?;
+        let table = self.table_object(Access::Ddl)?;
+        self.draft.open_frame(false);
+        self.draft.add_source(table.name.clone(), Some(table));
+        self.key_parts()?;
+        self.draft.close_frame();
         self.skip_rest()
     }
 

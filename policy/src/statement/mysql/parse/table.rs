@@ -109,6 +109,7 @@ impl Parser<'_> {
                 self.at += 1;
                 self.expr()
             }
+            W::Key | W::Index | W::Unique => self.key(),
             W::Union => {
                 self.at += 1;
                 self.eat_kind(Kind::Eq);
@@ -145,6 +146,46 @@ impl Parser<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// A key and its parts, or the same word as an attribute of a column.
+    fn key(&mut self) -> Parse {
+        self.at += 1;
+        let reserved = [W::Check, W::As, W::Default, W::References, W::Key, W::Index];
+        let mut ahead = usize::from(self.at_ident() && !self.at_any(&reserved));
+        if matches!(self.word_at(ahead), W::Using | W::Type) {
+            ahead += 2;
+        }
+        if self.kind_at(ahead) == Kind::Open {
+            self.at += ahead;
+            self.key_parts()?;
+        }
+        Ok(())
+    }
+
+    /// The parts of a key in their brackets: columns, or expressions in brackets of their own (MySQL 8.0.13).
+    pub(super) fn key_parts(&mut self) -> Parse {
+        self.nested(|parser| {
+            parser.expect_kind(Kind::Open)?;
+            let mut begins = true;
+            while parser.kind() != Kind::Close {
+                match parser.kind() {
+                    Kind::End => return Err(Fault::Syntax),
+                    Kind::Open if begins => {
+                        parser.at += 1;
+                        parser.expr()?;
+                        parser.expect_kind(Kind::Close)?;
+                    }
+                    Kind::Open => parser.skip_brackets()?,
+                    _ => {}
+                }
+                begins = parser.kind() == Kind::Comma;
+                if parser.kind() != Kind::Close {
+                    parser.at += 1;
+                }
+            }
+            parser.expect_kind(Kind::Close)
+        })
     }
 
     /// Whether DEFAULT gives a value here.
