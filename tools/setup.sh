@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Installs what sqlward's build, demo, tests and benches need and this machine lacks.
 #
-#   tools/setup.sh [GROUP…]     groups: build server newer mysql drivers bench conformance fuzz
-#                               without a group: build server newer mysql drivers bench
+#   tools/setup.sh [GROUP…]     groups: build server newer mysql clickhouse drivers bench conformance
+#                               fuzz; without a group: build server newer mysql clickhouse drivers bench
 #
 # Everything comes from the Debian registry that the machine's own apt names, the Python and Node
-# drivers from the registries that its pip and npm name. What is there already is left alone, no
-# service is started and no database cluster is made. Drivers, sources and the MySQL and MariaDB
-# servers go to build/.
+# drivers from the registries that its pip and npm name; so does ClickHouse's engine. What is there already is left alone,
+# no service is started and no database cluster is made. Drivers, sources, the engine and the MySQL and
+# MariaDB servers go to build/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -74,6 +74,12 @@ need_drivers() {
   need default-jdk-headless have_command javac
   need libpostgresql-jdbc-java have_file /usr/share/java/postgresql.jar
   need libmariadb-java have_file /usr/share/java/mariadb-java-client.jar
+}
+
+need_clickhouse() {
+  need nodejs have_command node
+  need npm have_command npm
+  need openssl have_command openssl
 }
 
 need_bench() {
@@ -158,6 +164,24 @@ mysql_suites() {
     --alone mariadb-server mariadb-client mariadb-test mariadb-test-data
   tools/beside.sh build/beside/mysql-testsuite sid \
     mysql-server-core=9 mysql-client-core --alone mysql-testsuite
+}
+
+# ClickHouse's engine with its own HTTP and TCP handlers, as the npm package of chDB has it.
+clickhouse_engine() {
+  local package='@chdb/lib-linux-x64-gnu@26.7.3-stable.1' dir=build/clickhouse
+  local pin='XP97mMqnc5tZpKQywR8N7cLTsHNiTmHr30pC5mzo3jWmukjKn2IBa60c2B/gWUNcuFjOMjWoorQICCqBVj5wpw=='
+  [ "$(cat "$dir/sqlward.stamp" 2>/dev/null)" = "$pin" ] && [ -f "$dir/libchdb.so" ] && return
+  say "ClickHouse's engine ($package) into $dir"
+  rm -rf "$dir"
+  mkdir -p "$dir"
+  (cd "$dir" && npm pack --silent "$package" >/dev/null)
+  local archive
+  archive=$(echo "$dir"/*.tgz)
+  [ "$(openssl dgst -sha512 -binary "$archive" | openssl base64 -A)" = "$pin" ] \
+    || fail "$archive is not the package that was pinned"
+  tar -xzf "$archive" -C "$dir" --strip-components=1 package/libchdb.so
+  rm "$archive"
+  printf '%s\n' "$pin" >"$dir/sqlward.stamp"
 }
 
 # --- drivers -------------------------------------------------------------------------------------
@@ -252,11 +276,11 @@ apt_sources() {
 # --- main ----------------------------------------------------------------------------------------
 
 groups=("$@")
-[ ${#groups[@]} -eq 0 ] && groups=(build server newer mysql drivers bench)
+[ ${#groups[@]} -eq 0 ] && groups=(build server newer mysql clickhouse drivers bench)
 for group in "${groups[@]}"; do
   case $group in
-    build | server | newer | mysql | drivers | bench | conformance | fuzz) "need_$group" ;;
-    *) fail "unknown group \`$group\`: build, server, newer, mysql, drivers, bench, conformance or fuzz" ;;
+    build | server | newer | mysql | clickhouse | drivers | bench | conformance | fuzz) "need_$group" ;;
+    *) fail "unknown group \`$group\`: build, server, newer, mysql, clickhouse, drivers, bench, conformance or fuzz" ;;
   esac
 done
 install_missing
@@ -266,6 +290,7 @@ for group in "${groups[@]}"; do
     newer) newer_postgres ;;
     fuzz) cargo_fuzz ;;
     mysql) mysql_servers ;;
+    clickhouse) clickhouse_engine ;;
     conformance) postgres_source; mysql_suites ;;
   esac
 done

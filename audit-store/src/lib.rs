@@ -6,6 +6,7 @@
 
 mod audit;
 mod chain;
+pub mod clickhouse;
 pub mod embedded;
 mod event;
 mod files;

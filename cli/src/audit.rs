@@ -1,9 +1,6 @@
 //! `sqlward audit` and `sqlward explain`: who did what.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::Path, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
@@ -19,6 +16,7 @@ use sqlward_policy::vocabulary::{Action, Class, Severity, Verb};
 
 use crate::{
     output::{self, Format},
+    source::{Place, Source},
     values::{
         action, class, dimension, duration, fingerprint, kind, measure, network, severity, time,
         verb,
@@ -62,7 +60,7 @@ Examples:
     Verify(crate::proof::Verify),
     /// Make the key that signs checkpoints.
     Keygen(crate::proof::Keygen),
-    /// Ask in SQL (SQLite), read-only, over the views `statements`, `sessions` and `administration`.
+    /// Ask in SQL (of SQLite, or of ClickHouse with --store), read-only, over `statements`, `sessions`, `administration`.
     #[command(after_help = "\
 Example:
   sqlward audit sql \"SELECT user, count(*) FROM statements WHERE decision = 'deny' GROUP BY user\" --data ./data")]
@@ -123,9 +121,8 @@ pub(crate) struct Explain {
 /// Where the answer comes from, and how it is printed.
 #[derive(Debug, Args)]
 pub(crate) struct Answer {
-    /// The proxy's data folder.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// How the answer is printed.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -216,9 +213,9 @@ impl Audit {
         match self {
             Self::Search(search) => search.run()?,
             Self::Session { id, answer } => {
-                let entries = answer.archive()?.session(id)?;
+                let entries = answer.source()?.session(id)?;
                 if entries.is_empty() {
-                    bail!("no session {id} in `{}`", answer.data.display());
+                    bail!("no session {id} in `{}`", answer.place);
                 }
                 story(&entries, answer.format)?;
             }
@@ -236,7 +233,7 @@ impl Audit {
                     to,
                     limit: answer.limit(),
                 };
-                let table = answer.archive()?.sql(&query, range)?;
+                let table = answer.source()?.sql(&query, range)?;
                 output::table(&table, answer.format)?;
             }
         }
@@ -251,8 +248,8 @@ impl Top {
         } else {
             self.answer.limit
         };
-        let archive = self.answer.archive()?;
-        let ranking = archive.top(self.by, self.measure, &self.filter.query(), most)?;
+        let source = self.answer.source()?;
+        let ranking = source.top(self.by, self.measure, &self.filter.query(), most)?;
         let mut table = Table::new(&["value", "measure"]);
         table.rows = ranking
             .into_iter()
@@ -274,7 +271,7 @@ impl Search {
             },
             ..self.filter.query()
         };
-        let rows = self.answer.archive()?.search(&query)?;
+        let rows = self.answer.source()?.search(&query)?;
         let mut table = Table::new(Row::COLUMNS);
         table.rows = rows.iter().map(Row::cells).collect();
         let table = match self.columns.as_slice() {
@@ -305,12 +302,8 @@ impl Search {
 impl Explain {
     /// Carry it out.
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let Some(row) = self.answer.archive()?.event(self.event)? else {
-            bail!(
-                "no event {} in `{}`",
-                self.event,
-                self.answer.data.display()
-            );
+        let Some(row) = self.answer.source()?.event(self.event)? else {
+            bail!("no event {} in `{}`", self.event, self.answer.place);
         };
         match self.answer.format {
             Format::Table => {
@@ -333,8 +326,8 @@ impl Explain {
 }
 
 impl Answer {
-    fn archive(&self) -> Result<Archive> {
-        archive(&self.data)
+    fn source(&self) -> Result<Source> {
+        self.place.open()
     }
 
     fn limit(&self) -> Option<usize> {

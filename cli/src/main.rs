@@ -7,6 +7,8 @@ mod output;
 mod policy;
 mod proof;
 mod run;
+mod source;
+mod store;
 mod values;
 
 use std::process::ExitCode;
@@ -45,6 +47,9 @@ enum Command {
     Audit(Box<audit::Audit>),
     /// Tell the whole story of one event, by the id that the client saw.
     Explain(Box<audit::Explain>),
+    /// Make a ClickHouse store, and move an embedded one into it.
+    #[command(subcommand)]
+    Store(Box<store::Store>),
     /// Start an ephemeral server and the proxy, and show a refusal and its record.
     Demo(demo::Demo),
 }
@@ -59,6 +64,7 @@ fn main() -> ExitCode {
         Command::Policy(policy) => policy.run(),
         Command::Audit(audit) => audit.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Store(store) => store.run(),
         Command::Demo(demo) => demo.run(),
     };
     match result {

@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod certificates;
+pub mod clickhouse;
 pub mod driver;
 pub mod endpoint;
 pub mod forward;

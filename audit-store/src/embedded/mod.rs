@@ -36,6 +36,7 @@ use rusqlite::{Connection, OpenFlags};
 pub(crate) use self::block::{Block, MOST_BYTES, Packed};
 pub(crate) use self::context::Aside;
 pub(crate) use self::day::{DayBatch, address};
+pub(crate) use self::entries::StoredBlock;
 pub use self::error::StoreError;
 pub(crate) use self::flat::{TextState, rank, text as readable};
 pub(crate) use self::grams::may_hold;

@@ -9,6 +9,7 @@ mod session;
 mod sql;
 mod table;
 mod top;
+mod whole;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub use self::session::{SessionEntry, SessionQuery};
 pub use self::sql::{SqlError, SqlRange};
 pub use self::table::{Cell, Format, Table};
 pub use self::top::{Dimension, Measure, TopEntry};
+pub(crate) use self::whole::Thing;
 
 use self::row::statement_tables;
 use crate::embedded::{

@@ -2,6 +2,7 @@
 
 use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::query::table::Cell;
 use crate::record::{Completion, EndUserSource, IntentKind, Trust, TxStatus};
@@ -46,16 +47,70 @@ impl FromSql for StoredText {
     }
 }
 
+/// A field of a row, read from JSON in which JSON itself is text.
+trait FromJson: Sized {
+    fn from_json(value: Value) -> Option<Self>;
+}
+
+impl FromJson for String {
+    fn from_json(value: Value) -> Option<Self> {
+        match value {
+            Value::String(text) => Some(text),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => None,
+        }
+    }
+}
+
+impl FromJson for Json {
+    fn from_json(value: Value) -> Option<Self> {
+        String::from_json(value).map(Json)
+    }
+}
+
+impl FromJson for StoredText {
+    fn from_json(value: Value) -> Option<Self> {
+        String::from_json(value).map(StoredText)
+    }
+}
+
+impl FromJson for i64 {
+    fn from_json(value: Value) -> Option<Self> {
+        value.as_i64()
+    }
+}
+
+impl FromJson for bool {
+    fn from_json(value: Value) -> Option<Self> {
+        value.as_bool()
+    }
+}
+
+impl<T: FromJson> FromJson for Option<T> {
+    fn from_json(value: Value) -> Option<Self> {
+        match value {
+            Value::Null => Some(None),
+            some => T::from_json(some).map(Some),
+        }
+    }
+}
+
 /// Declares a row: its fields, in the order of output, with the SQL expression behind each.
 macro_rules! row {
-    ($(#[$meta:meta])* $name:ident { $($(#[$fmeta:meta])* $field:ident: $type:ty = $sql:expr;)+ }) => {
+    ($(#[$meta:meta])* $name:ident { $($(#[doc = $doc:literal])+ $field:ident: $type:ty = $sql:expr;)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-        pub struct $name { $($(#[$fmeta])* pub $field: $type,)+ }
+        pub struct $name { $($(#[doc = $doc])+ pub $field: $type,)+ }
 
         impl $name {
             /// The names of the columns, in order.
             pub const COLUMNS: &'static [&'static str] = &[$(stringify!($field),)+];
+
+            /// What the columns mean, in order.
+            pub(crate) const MEANINGS: &'static [&'static str] = &[$(concat!($($doc),+),)+];
 
             /// The select list.
             pub(crate) fn select() -> String {
@@ -66,6 +121,12 @@ macro_rules! row {
             pub(crate) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
                 let mut places = 0usize..;
                 Ok(Self { $($field: row.get(places.next().unwrap_or(usize::MAX))?,)+ })
+            }
+
+            /// Reads a row from its values in JSON, in the order of [`Self::COLUMNS`].
+            pub(crate) fn from_json(values: Vec<Value>) -> Option<Self> {
+                let mut values = values.into_iter();
+                Some(Self { $($field: FromJson::from_json(values.next()?)?,)+ })
             }
 
             /// The values in the order of [`Self::COLUMNS`].

@@ -29,6 +29,11 @@ impl SessionEntry {
             SessionEntry::Statement(row) => (row.lane, row.seq),
         }
     }
+
+    /// Puts a session's steps and statements in order.
+    pub(crate) fn sort(entries: &mut [Self]) {
+        entries.sort_by_key(Self::place);
+    }
 }
 
 /// A question about the life of sessions: who connected, who failed to.
@@ -123,7 +128,7 @@ impl Archive {
             };
             read(&mut entries).map_err(StoreError::sqlite(&path))?;
         }
-        entries.sort_by_key(SessionEntry::place);
+        SessionEntry::sort(&mut entries);
         Ok(entries)
     }
 }

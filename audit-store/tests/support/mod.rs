@@ -1,6 +1,8 @@
 //! A small proxy for tests: writes sessions and statements into a lane.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod questions;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};

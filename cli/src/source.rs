@@ -1,0 +1,110 @@
+//! Where answers come from: an embedded store or one on ClickHouse.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use sqlward_audit_store::STORE;
+use sqlward_audit_store::clickhouse::{ClickHouse, Target};
+use sqlward_audit_store::query::{
+    Archive, AuditQuery, Dimension, Measure, Row, SessionEntry, SqlRange, Table, TopEntry,
+};
+use sqlward_audit_store::record::{EventId, SessionId};
+
+use crate::store::target;
+
+/// Which store is asked.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false, id = "source")]
+pub(crate) struct Place {
+    /// The proxy's data folder.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// A ClickHouse store: clickhouse://[user@]host[:port]/database; the password is in SQLWARD_STORE_PASSWORD.
+    #[arg(long, value_name = "URL")]
+    store: Option<Target>,
+}
+
+/// A store, open for reading.
+pub(crate) enum Source {
+    /// Files of this machine.
+    Embedded(Archive),
+    /// A server.
+    ClickHouse(Box<ClickHouse>),
+}
+
+impl Place {
+    /// Opens it.
+    pub(crate) fn open(&self) -> Result<Source> {
+        match (&self.data, &self.store) {
+            (Some(data), None) => Archive::open(&data.join(STORE))
+                .map(Source::Embedded)
+                .with_context(|| format!("`{}` holds no audit store of sqlward", data.display())),
+            (None, Some(store)) => {
+                let store = target(store.clone(), None)?;
+                Ok(Source::ClickHouse(Box::new(ClickHouse::open(store)?)))
+            }
+            (None, None) | (Some(_), Some(_)) => bail!("say either --data or --store"),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.data, &self.store) {
+            (Some(data), _) => write!(f, "{}", data.display()),
+            (None, Some(store)) => write!(f, "{store}"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl Source {
+    pub(crate) fn search(&self, query: &AuditQuery) -> Result<Vec<Row>> {
+        Ok(match self {
+            Self::Embedded(archive) => archive.search(query)?,
+            Self::ClickHouse(store) => store.search(query)?,
+        })
+    }
+
+    pub(crate) fn session(&self, id: SessionId) -> Result<Vec<SessionEntry>> {
+        Ok(match self {
+            Self::Embedded(archive) => archive.session(id)?,
+            Self::ClickHouse(store) => store.session(id)?,
+        })
+    }
+
+    pub(crate) fn event(&self, id: EventId) -> Result<Option<Row>> {
+        Ok(match self {
+            Self::Embedded(archive) => archive.event(id)?,
+            Self::ClickHouse(store) => store.event(id)?,
+        })
+    }
+
+    pub(crate) fn top(
+        &self,
+        by: Dimension,
+        measure: Measure,
+        filter: &AuditQuery,
+        most: usize,
+    ) -> Result<Vec<TopEntry>> {
+        Ok(match self {
+            Self::Embedded(archive) => archive.top(by, measure, filter, most)?,
+            Self::ClickHouse(store) => store.top(by, measure, filter, most)?,
+        })
+    }
+
+    /// An auditor's own query, in the SQL of the store.
+    pub(crate) fn sql(&self, text: &str, range: SqlRange) -> Result<Table> {
+        Ok(match self {
+            Self::Embedded(archive) => archive.sql(text, range)?,
+            Self::ClickHouse(_) if range.from.is_some() || range.to.is_some() => {
+                bail!(
+                    "--from and --to choose the day files of --data; with --store, say WHERE at >= …"
+                )
+            }
+            Self::ClickHouse(store) => store.sql(text, range.limit)?,
+        })
+    }
+}
