@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use sqlward_tests::certificates::Certificates;
 use sqlward_tests::forward;
 use sqlward_tests::paths::repository;
 use sqlward_tests::process::{Process, run, until};
@@ -139,8 +140,15 @@ impl Between {
             Way::Direct => Ok(Self::Nothing),
             Way::Blind => Ok(Self::Forwarder(forward::start(upstream)?)),
             Way::Sqlward => {
+                let data = tests_folder().join("std_data");
                 let options = proxy::Options {
                     policy: Policy::RecordAll,
+                    // The server's own: some tests verify it.
+                    shown: Some(Certificates {
+                        authority: data.join("cacert.pem"),
+                        certificate: data.join("server-cert.pem"),
+                        key: data.join("server-key.pem"),
+                    }),
                     protocol: "mysql",
                     // Some tests send statements as long as the server takes them.
                     limits: "max_statement_bytes = 134217728".to_owned(),
