@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlward_audit_store::record::SessionId;
+use sqlward_audit_store::record::{Seq, SessionId};
 use sqlward_policy::{Permit, Subject};
 use sqlward_wire::{
     Action, AuthMethod, CloseReason, ErrorCode, Event, Fatal, Leg, Negotiation, SqlState,
@@ -86,6 +86,8 @@ pub(crate) struct Session<P: Protocol> {
     server: Option<Socket>,
     /// What is ready for the server waits for the disk.
     held_back: bool,
+    /// The last intent whose statement passed though it could not be brought to the disk.
+    unsynced: Option<Seq>,
     clock: Instant,
     now_ns: u64,
     /// The wall-clock time at `now_ns`, if anybody has asked for it.
@@ -166,6 +168,7 @@ impl<P: Protocol> Session<P> {
             shown: None,
             server: None,
             held_back: false,
+            unsynced: None,
             clock: Instant::now(),
             now_ns: 0,
             wall_us: None,

@@ -172,10 +172,19 @@ impl<P: Protocol> Session<P> {
         if self.server.is_none() || self.wire.client().ready().is_empty() {
             return Ok(());
         }
-        let synced = disk.poll_synced(self.record.last_intent, cx);
+        let awaited = self.record.last_intent;
+        let synced = disk.poll_synced(awaited, cx);
         self.held_back = synced.is_pending();
+        // More bytes of what has passed unsynced ask nobody again.
+        if self.unsynced == Some(awaited) {
+            return Ok(());
+        }
         match synced {
-            Poll::Ready(Err(error)) if !enforce::may_go_unsynced(&self.worker) => {
+            Poll::Ready(Err(_)) if enforce::may_go_unsynced(&self.worker) => {
+                self.unsynced = Some(awaited);
+                Ok(())
+            }
+            Poll::Ready(Err(error)) => {
                 // Nothing of it may leave.
                 self.server = None;
                 self.abort(SqlState::IO_ERROR, format!("sqlward: {error}"));
