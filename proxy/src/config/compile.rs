@@ -2,14 +2,13 @@
 
 use std::{
     net::SocketAddr,
-    num::NonZero,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use sqlward_audit_store::journal::{Durability, JournalSettings};
+use sqlward_audit_store::journal::Durability;
 use sqlward_policy::{Problem, Problems, problem::Source};
 use toml::{Spanned, de::DeTable};
 
@@ -238,33 +237,9 @@ impl Checker<'_> {
             .into_iter()
             .map(|path| self.existing(path))
             .collect();
-        let workers = match file.workers {
-            Some(workers) if *workers.get_ref() == 0 || *workers.get_ref() > 1024 => {
-                self.problem(workers.span(), "expected 1 to 1024 workers");
-                1
-            }
-            Some(workers) => workers.into_inner(),
-            None => default_workers(listeners.iter().map(|listener| listener.protocol)),
-        };
-        let worker_priority = match file.worker_priority {
-            Some(nice) if !(-20..=19).contains(nice.get_ref()) => {
-                self.problem(nice.span(), "expected a nice value, -20 to 19");
-                None
-            }
-            nice => nice.map(Spanned::into_inner),
-        };
-        let least = least_journal_bytes(workers);
-        let max_journal_bytes = match &file.audit.max_journal_bytes {
-            Some(bytes) if *bytes.get_ref() < least => {
-                let message = format!(
-                    "expected at least {least}: two segments for each of {workers} workers and for the administration"
-                );
-                self.problem(bytes.span(), message);
-                least
-            }
-            Some(bytes) => *bytes.get_ref(),
-            None => default_journal_bytes(workers),
-        };
+        let workers = self.workers(file.workers, &listeners);
+        let worker_priority = self.worker_priority(file.worker_priority);
+        let max_journal_bytes = self.max_journal_bytes(&file.audit, workers);
         let durability = self.durability(&file.audit);
         let proof = self.proof(
             file.audit.signing_key,
@@ -287,27 +262,6 @@ impl Checker<'_> {
             proof,
             end_user: file.end_user,
             listeners,
-        }
-    }
-
-    fn durability(&mut self, audit: &file::Audit) -> Durability {
-        let interval = match &audit.sync_interval_ms {
-            Some(ms) if audit.durability != file::Durability::Deferred => {
-                let message = "sync_interval_ms goes with durability = \"deferred\" only";
-                self.problem(ms.span(), message);
-                DEFAULT_SYNC_INTERVAL_MS
-            }
-            Some(ms) if !(1..=60_000).contains(ms.get_ref()) => {
-                self.problem(ms.span(), "expected 1 to 60000 milliseconds");
-                DEFAULT_SYNC_INTERVAL_MS
-            }
-            Some(ms) => *ms.get_ref(),
-            None => DEFAULT_SYNC_INTERVAL_MS,
-        };
-        match audit.durability {
-            file::Durability::Process => Durability::Process,
-            file::Durability::Deferred => Durability::Deferred(Duration::from_millis(interval)),
-            file::Durability::Disk => Durability::Disk,
         }
     }
 
@@ -494,35 +448,6 @@ impl Checker<'_> {
             direct: tls.direct,
         }
     }
-}
-
-/// One worker per two processors, rounded up, in front of PostgreSQL: clients' and servers' share of the work keeps the
-/// others busy where they run on the same machine, and the more sessions share a worker, the more of them each of its
-/// wake-ups serves. One per processor in front of MySQL and MariaDB, whose threads are woken on the worker's own processor.
-pub(super) fn default_workers(mut protocols: impl Iterator<Item = Protocol>) -> usize {
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    if protocols.any(|protocol| protocol == Protocol::Mysql) {
-        processors
-    } else {
-        processors.div_ceil(2)
-    }
-}
-
-/// How long `deferred` records wait for the disk.
-const DEFAULT_SYNC_INTERVAL_MS: u64 = 1000;
-
-/// What the journal needs at least: every lane has a segment in use and may need another before the store has
-/// taken the first. With less, a journal that is full once stays full.
-fn least_journal_bytes(workers: usize) -> u64 {
-    let lanes = u64::try_from(workers).unwrap_or(u64::MAX).saturating_add(1);
-    lanes
-        .saturating_mul(2)
-        .saturating_mul(JournalSettings::default().segment_bytes)
-}
-
-/// 4 GiB, or more where there are so many workers that they need it.
-pub(super) fn default_journal_bytes(workers: usize) -> u64 {
-    least_journal_bytes(workers).max(4 << 30)
 }
 
 pub(super) fn limits(file: &file::Limits) -> Limits {

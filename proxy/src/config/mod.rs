@@ -3,10 +3,12 @@
 pub mod compile;
 mod fields;
 pub mod file;
+mod journal;
 mod proof;
 mod quick;
 mod repair;
 mod words;
+mod workers;
 
 pub use compile::{ClientTls, Config, Limits, Listener, ServerTls, Upstream};
 pub use proof::Proof;

@@ -5,9 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use sqlward_audit_store::journal::Durability;
 
 use super::{
-    ClientTls, Config, Listener, Proof, Protocol, ServerTls, TlsMode, Upstream,
-    compile::{default_journal_bytes, default_workers, limits},
-    file,
+    ClientTls, Config, Listener, Proof, Protocol, ServerTls, TlsMode, Upstream, compile::limits,
+    file, journal::default_journal_bytes, workers::default_workers,
 };
 use crate::tls::{ClientFiles, Verification};
 

@@ -1,6 +1,7 @@
 //! What is wrong with a configuration is told, all of it, where it stands.
 
 use super::*;
+use crate::config::journal::default_journal_bytes;
 
 fn problems(text: &str) -> Vec<String> {
     let source = Source {
