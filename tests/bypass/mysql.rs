@@ -113,33 +113,28 @@ impl Mysql {
 
     /// Every thing that there is, and what the tables hold.
     fn looks(&mut self) -> Result<String> {
-        let mut text = String::new();
-        for sql in LOOKS {
-            let answers = self.admin.query(sql)?;
-            text.push_str(&format!("{:?}", answers.first().map(|one| &one.first)));
-        }
-        text.push_str(&self.state()?);
-        Ok(text)
+        Ok(self.shown(&LOOKS)? + &self.state()?)
     }
 
     /// The table's row and its definition, or why it has none.
     fn state(&mut self) -> Result<String> {
-        let mut text = String::new();
-        for sql in [
-            "SELECT group_concat(coalesce(v, '-') ORDER BY v) FROM app.secret",
-            "SELECT group_concat(column_name, column_type) FROM information_schema.columns \
-             WHERE table_schema = 'app' AND table_name = 'secret'",
+        self.shown(&[
+            "SELECT v FROM app.secret",
+            "SHOW CREATE TABLE app.secret",
             "SELECT count(*) FROM information_schema.triggers \
              WHERE event_object_schema = 'app' AND event_object_table = 'secret'",
             "SELECT count(*) FROM mysql.tables_priv WHERE Table_name = 'secret'",
-        ] {
-            let answers = self.admin.query(sql)?;
-            let shown = answers
-                .first()
-                .map(|one| (&one.first, one.failure.as_ref().map(|f| f.errno)));
-            text.push_str(&format!("{shown:?}"));
+        ])
+    }
+
+    /// Everything that the server answers.
+    fn shown(&mut self, queries: &[&str]) -> Result<String> {
+        self.admin.heard = Some(Vec::new());
+        for sql in queries {
+            self.admin.query(sql)?;
         }
-        Ok(text)
+        let heard = self.admin.heard.take().unwrap_or_default();
+        Ok(heard.escape_ascii().to_string())
     }
 
     fn did(&mut self, before: &str) -> Result<Did> {
@@ -315,13 +310,13 @@ message = "what this does can't be seen"
 "#;
 
 const LOOKS: [&str; 7] = [
-    "SELECT group_concat(schema_name ORDER BY schema_name) FROM information_schema.schemata",
-    "SELECT group_concat(table_schema, '.', table_name ORDER BY 1) FROM information_schema.tables \
-     WHERE table_schema IN ('app', 'evil')",
-    "SELECT group_concat(routine_name ORDER BY 1) FROM information_schema.routines WHERE routine_schema IN ('app', 'evil')",
+    "SELECT schema_name FROM information_schema.schemata ORDER BY schema_name",
+    "SELECT table_schema, table_name FROM information_schema.tables \
+     WHERE table_schema IN ('app', 'evil') ORDER BY table_schema, table_name",
+    "SELECT routine_name FROM information_schema.routines WHERE routine_schema IN ('app', 'evil') ORDER BY routine_name",
     "SELECT count(*) FROM information_schema.triggers WHERE trigger_schema IN ('app', 'evil')",
     "SELECT count(*) FROM information_schema.events",
-    "SELECT group_concat(coalesce(id, '-'), coalesce(name, '-') ORDER BY id) FROM app.users",
+    "SELECT id, name FROM app.users ORDER BY id",
     "SELECT count(*) FROM evil.users",
 ];
 
