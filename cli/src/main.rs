@@ -3,6 +3,7 @@
 mod audit;
 mod config;
 mod demo;
+mod language;
 mod output;
 mod policy;
 mod proof;

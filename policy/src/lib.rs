@@ -12,6 +12,7 @@ pub mod judge;
 pub mod policy;
 pub mod problem;
 pub mod rule;
+pub mod show;
 pub mod statement;
 pub mod test_table;
 pub mod vocabulary;

@@ -7,10 +7,14 @@ use std::{collections::VecDeque, rc::Rc};
 
 use sqlward_policy::{
     Permit,
+    rule::moment::Transaction,
     statement::{Known, LexState, SessionEffect},
     vocabulary::Dialect,
+    vocabulary::{TransactionAccess, TransactionState},
 };
-use sqlward_wire::{Action, Answer, Completion, Event, Outcome, SqlState, Tracked, mysql};
+use sqlward_wire::{
+    Action, Answer, Completion, Event, Outcome, SqlState, Tracked, TxStatus, mysql,
+};
 
 use self::reading::{Reading, Role, STATE, TRACK};
 use super::{Introduction, Next, Session, Tag, names::Names, protocol::Protocol};
@@ -177,6 +181,19 @@ impl Session<Mysql> {
             record: &mut self.record,
             lex: LexState::Mysql(self.protocol.reading.lex(several)),
             status: self.wire.tx_status(),
+            transaction: Transaction {
+                state: self.wire.tx_status().map(|status| match status {
+                    TxStatus::Idle => TransactionState::None,
+                    TxStatus::Active => TransactionState::Open,
+                    TxStatus::Failed => TransactionState::Failed,
+                }),
+                access: self.wire.is_read_only().map(|reads| match reads {
+                    true => TransactionAccess::ReadOnly,
+                    false => TransactionAccess::ReadWrite,
+                }),
+                isolation: None,
+            },
+            types: Box::default(),
             now,
         };
         let doubt = if self.protocol.waiting {
