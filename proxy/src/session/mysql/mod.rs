@@ -10,7 +10,9 @@ use sqlward_policy::{
     statement::{Known, LexState, SessionEffect},
     vocabulary::Dialect,
 };
-use sqlward_wire::{Action, Answer, Completion, Event, Outcome, SqlState, Tracked, mysql};
+use sqlward_wire::{
+    Action, Answer, Completion, Event, Outcome, Rejected, SqlState, Tracked, mysql,
+};
 
 use self::reading::{Reading, Role, STATE, TRACK};
 use super::{Introduction, Next, Session, Tag, names::Names, protocol::Protocol};
@@ -128,6 +130,7 @@ impl Protocol for Mysql {
                 let name = String::from_utf8_lossy(&name);
                 tracing::warn!(session = session.id.0, %name, "the server asked for a file of the client's that no statement named");
             }
+            Action::Rejected(rejected) => session.rejected(&rejected),
             // The shell's, and PostgreSQL's, which MySQL's core never says.
             Action::StartTls { .. }
             | Action::Connect
@@ -217,6 +220,24 @@ impl Session<Mysql> {
         }
         self.tell(Event::Verdict(verdict));
         None
+    }
+
+    /// Record a command that the core has answered with an error.
+    fn rejected(&mut self, rejected: &Rejected) {
+        let policy = self.worker.policy();
+        let now = self.moment();
+        let mut bench = Bench {
+            worker: &self.worker,
+            policy: &policy,
+            session: self.id,
+            context: &mut self.context,
+            record: &mut self.record,
+            lex: LexState::Mysql(self.protocol.reading.lex(false)),
+            status: self.wire.tx_status(),
+            now,
+        };
+        let written = bench.rejected(rejected);
+        self.unrecorded(written);
     }
 
     /// The text of the held message, for an analysis elsewhere.
