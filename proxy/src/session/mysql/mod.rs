@@ -268,17 +268,17 @@ impl Session<Mysql> {
         }
     }
 
-    /// Ask the server what the reading of texts depends on, and have it report changes. Whether that could be asked.
+    /// Ask the server what the reading of texts depends on. Whether that could be asked.
     fn ask(&mut self) -> bool {
-        let track = (Question::Track, TRACK);
-        let track = self.protocol.reading.is_unreported().then_some(track);
-        for (question, sql) in track.into_iter().chain([(Question::State, STATE)]) {
-            if let Err(error) = self.wire.ask(sql) {
-                tracing::warn!(session = self.id.0, %error, "the server can't be asked about the session");
-                return false;
-            }
-            self.protocol.asked.push_back(question);
+        self.put(Question::State, STATE)
+    }
+
+    fn put(&mut self, question: Question, sql: &[u8]) -> bool {
+        if let Err(error) = self.wire.ask(sql) {
+            tracing::warn!(session = self.id.0, %error, "the server can't be asked about the session");
+            return false;
         }
+        self.protocol.asked.push_back(question);
         true
     }
 
@@ -299,6 +299,9 @@ impl Session<Mysql> {
                         Role::Several => None,
                     });
                     self.in_database(state.database);
+                    if self.protocol.reading.is_unreported() {
+                        self.put(Question::Track, TRACK);
+                    }
                 }
             }
             (Some(Question::State), Answer::Failed(code)) => {
