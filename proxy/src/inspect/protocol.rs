@@ -13,7 +13,7 @@ use sqlward_policy::{
 };
 use sqlward_wire as wire;
 
-use super::{Bench, Filing, fresh};
+use super::{Bench, Filing, Role, fresh};
 use crate::{
     audit::Run,
     enforce::{self, Verdict},
@@ -70,7 +70,7 @@ impl Bench<'_> {
             generation: self.policy.generation,
             unreadable: Some(Unreadable::TooComplex),
         };
-        let filed = self.file(&known, judgement, &Filing::new(kind, text));
+        let filed = self.file(&known, judgement, &Filing::new(kind, text), Role::Known);
         let limit = self.worker.shared.config.limits.max_statement_bytes;
         let refusal = wire::Refusal {
             code: enforce::code(
