@@ -39,7 +39,7 @@ enum Command {
     /// Check a configuration file.
     #[command(subcommand)]
     Config(config::Config),
-    /// Check, test, explain and apply policies to statements.
+    /// Check, test, explain, replay and apply policies.
     #[command(subcommand)]
     Policy(Box<policy::Policy>),
     /// Ask who did what.

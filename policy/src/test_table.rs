@@ -222,7 +222,7 @@ impl Policy {
     }
 }
 
-fn shorten(sql: &str) -> String {
+pub(crate) fn shorten(sql: &str) -> String {
     const MOST: usize = 200;
     let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= MOST {

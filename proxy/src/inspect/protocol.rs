@@ -14,7 +14,7 @@ use sqlward_policy::{
 };
 use sqlward_wire as wire;
 
-use super::{Bench, Filing, fresh};
+use super::{Bench, Filing, Role, fresh};
 use crate::{
     audit::{self, Run},
     enforce::{self, Verdict},
@@ -63,7 +63,7 @@ impl Bench<'_> {
             full_hash: None,
         };
         let judgement = self.denied(Unreadable::TooComplex);
-        let filed = self.file(&known, judgement, &Filing::new(kind, text));
+        let filed = self.file(&known, judgement, &Filing::new(kind, text), Role::Known);
         let limit = self.worker.shared.config.limits.max_statement_bytes;
         let refusal = wire::Refusal {
             code: enforce::code(
@@ -100,7 +100,7 @@ impl Bench<'_> {
         let filing = Filing::new(IntentKind::Command, Text::whole(text.as_bytes()));
         let judgement = self.denied(Unreadable::Syntax);
         self.worker.shared.metrics.decided(judgement.action);
-        let (intent, _) = self.file(&known, judgement, &filing)?;
+        let (intent, _) = self.file(&known, judgement, &filing, Role::Known)?;
         let entry = Entry::Outcome(Outcome {
             intent,
             completion: Completion::Refused,
