@@ -287,7 +287,11 @@ impl Replay<'_> {
 pub(crate) fn rule_of(policy: &Policy, cause: Cause) -> Option<&str> {
     let index: RuleIndex = match cause {
         Cause::Rule(index) => index,
-        Cause::Default | Cause::Unreadable(_) | Cause::NotNamed(_) | Cause::Stale => return None,
+        Cause::Default
+        | Cause::Unreadable(_)
+        | Cause::NotNamed(_)
+        | Cause::Blocked
+        | Cause::Stale => return None,
     };
     policy.rule(index).map(|rule| &*rule.id)
 }
@@ -298,7 +302,9 @@ pub(crate) fn because(policy: &Policy, cause: Cause) -> String {
         (Some(rule), _) => format!("`{rule}`"),
         (None, Cause::Unreadable(reason)) => format!("unreadable ({reason})"),
         (None, Cause::NotNamed(verb)) => format!("no allow rule names `{verb}`"),
-        (None, Cause::Default | Cause::Rule(_) | Cause::Stale) => "the default".to_owned(),
+        (None, Cause::Default | Cause::Rule(_) | Cause::Blocked | Cause::Stale) => {
+            "the default".to_owned()
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use sqlward_audit_store::{
     redact,
 };
 use sqlward_policy::{
-    Cause, Decision, Policy, Request,
+    Cause, Decision, Policy, RefusalText, Request,
     statement::{Analysis, Facts, Known, LexState, Limits, MysqlLex, Slot, analyse},
     vocabulary::{Dialect, Unreadable},
 };
@@ -209,10 +209,13 @@ impl Bench<'_> {
         prepare: Option<&Tag>,
     ) -> Verdict {
         let Considered {
-            decision,
+            mut decision,
             doubt,
             mut role,
         } = considered.into();
+        if let Some(refusal) = self.kept_out(&filing) {
+            decision = Decision::blocked(refusal);
+        }
         if self.context.subject.role.is_none() {
             role = Role::Unknown;
         }
@@ -233,9 +236,11 @@ impl Bench<'_> {
             generation: policy.generation,
             unreadable: match decision.cause {
                 Cause::Unreadable(reason) => Some(reason),
-                Cause::Rule(_) | Cause::Default | Cause::NotNamed(_) | Cause::Stale => {
-                    known.analysis.facts.unreadable.or(doubt)
-                }
+                Cause::Rule(_)
+                | Cause::Default
+                | Cause::NotNamed(_)
+                | Cause::Blocked
+                | Cause::Stale => known.analysis.facts.unreadable.or(doubt),
             },
         };
         let unknown = decision.cause == Cause::Unreadable(Unreadable::UnknownPrepared);
@@ -267,6 +272,20 @@ impl Bench<'_> {
             return enforce::unknown_prepared(decision, event, run, self.dialect());
         }
         enforce::verdict(decision, event, run, self.dialect())
+    }
+
+    /// What the session is told, if whoever it acts for is kept out.
+    fn kept_out(&self, filing: &Filing<'_>) -> Option<Arc<RefusalText>> {
+        let blocks = &self.worker.shared.blocks;
+        if blocks.is_empty() {
+            return None;
+        }
+        let keys = &self.worker.shared.config.end_user.comment_keys;
+        let comment = filing.comment.unwrap_or_default();
+        let claims = filing.claims.clone().or_comment(comment, keys);
+        let session = self.context.acts_for().map(|(name, _)| name);
+        let end_user = claims.end_user.as_deref().or(session);
+        blocks.of(&self.context.subject, end_user, self.now.timestamp())
     }
 
     fn dialect(&self) -> Dialect {
