@@ -54,6 +54,8 @@ pub enum Cause {
     Unreadable(Unreadable),
     /// No allow rule names this verb, which only a rule can allow.
     NotNamed(Verb),
+    /// Somebody keeps the subject out, whatever the policy says.
+    Blocked,
     /// The session's standing belongs to another generation of the policy.
     Stale,
 }
@@ -82,6 +84,8 @@ pub struct Decision {
     pub counted: SmallVec<[u16; 4]>,
     /// The statement's literals, if a rule has asked for them.
     pub literals: Option<Arc<Literals>>,
+    /// Whether a condition was asked of something that the caller did not know.
+    pub doubted: bool,
     verdict: Verdict,
 }
 
@@ -163,7 +167,11 @@ impl Decision {
         }
         let rule = match self.cause {
             Cause::Rule(index) => policy.rule(index).map(|rule| rule.severity),
-            Cause::Default | Cause::Unreadable(_) | Cause::NotNamed(_) | Cause::Stale => None,
+            Cause::Default
+            | Cause::Unreadable(_)
+            | Cause::NotNamed(_)
+            | Cause::Blocked
+            | Cause::Stale => None,
         };
         Some(rule.unwrap_or(Severity::Low))
     }
@@ -287,6 +295,21 @@ fn privileged_facts(verb: Verb) -> Facts {
 }
 
 impl Decision {
+    /// The end of a session whose subject is kept out, whatever the policy says.
+    pub fn blocked(refusal: Arc<RefusalText>) -> Self {
+        Self {
+            action: Action::Terminate,
+            judged: Action::Terminate,
+            mode: Mode::Enforce,
+            rules: SmallVec::new(),
+            cause: Cause::Blocked,
+            counted: SmallVec::new(),
+            literals: None,
+            doubted: false,
+            verdict: Verdict::Refuse(refusal),
+        }
+    }
+
     fn stale(policy: &Policy) -> Self {
         Self {
             action: Action::Deny,
@@ -296,6 +319,7 @@ impl Decision {
             cause: Cause::Stale,
             counted: SmallVec::new(),
             literals: None,
+            doubted: false,
             verdict: Verdict::Refuse(Arc::clone(&policy.answers.stale)),
         }
     }

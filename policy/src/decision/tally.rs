@@ -348,10 +348,12 @@ impl<'a> Tally<'a> {
                 Verdict::Refuse(self.refusal(carried.cause, rule_of))
             }
         };
+        let doubted = self.scene.doubted();
         let (literals, counted) = self.scene.into_parts();
         Decision {
             counted,
             literals,
+            doubted,
             action: carried.action,
             judged: judged.action,
             mode,

@@ -1,6 +1,6 @@
 //! Conditions on what is known only when a decision is made: the time, the transaction, values, what went before.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use super::overlay::Periods;
 use super::range::Range;
 use super::subject::EndUser;
 use super::value::{Literal, LiteralTest, Literals, ParameterTest, Parameters, Role, Value};
-use super::words::Words;
+use super::words::{Word, Words};
 use super::{Sense, Test};
 use crate::policy::Policy;
 use crate::statement::{LexState, literals};
@@ -101,6 +101,8 @@ pub(crate) struct Scene<'a> {
     /// The only statement's verb; none if there are several.
     pub(crate) verb: Option<Verb>,
     literals: OnceCell<Arc<Literals>>,
+    /// Whether something was asked for that isn't known.
+    doubted: Cell<bool>,
     /// How often this very message counts for each counter.
     pub(crate) counted: smallvec::SmallVec<[u16; 4]>,
 }
@@ -118,6 +120,7 @@ impl<'a> Scene<'a> {
             circumstances,
             verb,
             literals: OnceCell::new(),
+            doubted: Cell::new(false),
             counted: smallvec::SmallVec::new(),
         }
     }
@@ -125,13 +128,32 @@ impl<'a> Scene<'a> {
     /// The literals, read at most once.
     fn literals(&self) -> &Arc<Literals> {
         self.literals.get_or_init(|| match self.circumstances.text {
-            Wording::Unknown => Arc::new(Literals {
-                list: Vec::new(),
-                complete: false,
-            }),
+            Wording::Unknown => {
+                self.doubted.set(true);
+                Arc::new(Literals {
+                    list: Vec::new(),
+                    complete: false,
+                })
+            }
             Wording::Text(text, lex) => Arc::new(literals(text, &lex)),
             Wording::Kept(literals) => Arc::clone(literals),
         })
+    }
+
+    /// Whether something was asked for that isn't known.
+    pub(crate) const fn doubted(&self) -> bool {
+        self.doubted.get()
+    }
+
+    /// A word that is known or not.
+    fn known<T: Word>(&self, set: Words<T>, word: Option<T>, sense: Sense) -> bool {
+        word.map_or_else(
+            || {
+                self.doubted.set(true);
+                sense == Sense::Any
+            },
+            |word| set.contains(word),
+        )
     }
 
     /// Reads the literals of a statement that is prepared, where a condition will ask for them when it is run.
@@ -164,15 +186,21 @@ impl<'a> Scene<'a> {
                 }
             }
             (Bound::Given(parameters), _) => test.holds(parameters, sense),
-            (Bound::Unknown, _) => unknown,
+            (Bound::Unknown, _) => {
+                self.doubted.set(true);
+                unknown
+            }
         }
     }
 
     fn count(&self, counter: usize) -> u32 {
-        let before = self
-            .circumstances
-            .history
-            .map_or(0, |history| history.count(self.policy, counter, self.now));
+        let before = match self.circumstances.history {
+            Some(history) => history.count(self.policy, counter, self.now),
+            None => {
+                self.doubted.set(true);
+                0
+            }
+        };
         let here = self.counted.iter();
         let here = here
             .filter(|number| usize::from(**number) == counter)
@@ -216,9 +244,6 @@ impl MomentTest {
     }
 
     pub(crate) fn holds(&self, scene: &Scene<'_>, sense: Sense) -> bool {
-        fn known<T: super::words::Word>(set: Words<T>, word: Option<T>, sense: Sense) -> bool {
-            word.map_or(sense == Sense::Any, |word| set.contains(word))
-        }
         let transaction = &scene.circumstances.transaction;
         match self {
             Self::Time(names) => names
@@ -226,9 +251,9 @@ impl MomentTest {
                 .filter_map(|name| scene.policy.windows.get(*name))
                 .any(|window| window.covers(scene.now)),
             Self::Period(periods) => periods.cover(scene.now),
-            Self::Transaction(set) => known(*set, transaction.state, sense),
-            Self::TransactionAccess(set) => known(*set, transaction.access, sense),
-            Self::Isolation(set) => known(*set, transaction.isolation, sense),
+            Self::Transaction(set) => scene.known(*set, transaction.state, sense),
+            Self::TransactionAccess(set) => scene.known(*set, transaction.access, sense),
+            Self::Isolation(set) => scene.known(*set, transaction.isolation, sense),
             Self::Parameter(test) => scene.parameter_holds(test, sense),
             Self::Literal(test) => test.holds(scene.literals(), sense),
             Self::History { counter, count } => count.holds(scene.count(*counter)),
