@@ -45,7 +45,9 @@ fn holds(
     })
 }
 
-const FIELDS: [&str; 33] = [
+const FIELDS: [&str; 35] = [
+    "risk = \">= 40\"",
+    "risk = \"0..9\"",
     "user = \"a\"",
     "user = [\"b\", \"c*\"]",
     "database = \"d\"",

@@ -23,7 +23,7 @@ use sqlward_audit_store::{
 use sqlward_policy::{
     Cause, Decision, Policy, RefusalText, Request,
     rule::{
-        moment::{Bound, Circumstances, Transaction, Wording},
+        moment::{Bound, Circumstances, Counting, Transaction, Wording},
         subject::EndUser,
     },
     statement::{Analysis, Facts, Known, LexState, Limits, MysqlLex, Slot, analyse},
@@ -158,6 +158,7 @@ impl Bench<'_> {
             },
             text: Wording::Text(sent, self.lex),
             end_user: self.claimed(&claims, comment),
+            counting: Counting::Anew,
         };
         let filing = Filing {
             comment,
@@ -212,6 +213,7 @@ impl Bench<'_> {
     ) -> Considered {
         let referred = self.context.names.referred(effects(known));
         let before = self.context.doubt_role(known, &referred);
+        let path = self.context.doubt_path(known, &referred);
         let bodies: Vec<&Facts> = referred.bodies.iter().map(|body| &**body).collect();
         let unknown = referred.unknown.then_some(Unreadable::UnknownPrepared);
         let doubt = doubt.or(unknown);
@@ -230,6 +232,7 @@ impl Bench<'_> {
                 parameters: given.parameters,
                 text: given.text,
                 history: Some(history),
+                counting: given.counting,
             },
             also: &bodies,
             unreadable_override: doubt,
@@ -237,6 +240,9 @@ impl Bench<'_> {
         let decision = sqlward_policy::decide(self.policy, &request);
         if decision.refusal().is_some() && before.is_some() {
             self.context.role(before);
+        }
+        if let (Some(_), Some(path)) = (decision.refusal(), path) {
+            self.context.path(path);
         }
         Considered {
             decision,
