@@ -1,5 +1,6 @@
 //! Files → policy, or everything that is wrong with them.
 
+mod escalations;
 mod lint;
 mod load;
 
@@ -102,6 +103,7 @@ impl Compiler {
         let defaults = self.defaults(&files);
         let windows = self.windows(&files);
         let (rules, clauses) = self.rules(&files, &windows, &defaults);
+        let escalations = self.escalations(&files, &rules);
         let tests = self.tests(&files, &rules);
         let listener_modes = self.listeners(&files);
         let name = self.once("name", files.iter().filter_map(|file| file.name.clone()));
@@ -134,6 +136,7 @@ impl Compiler {
             defaults,
             rules,
             windows,
+            escalations,
             tests,
             warnings: Vec::new(),
             sources: Vec::new(),

@@ -6,6 +6,7 @@ use crate::decision::RefusalText;
 use crate::problem::{Problem, Source};
 use crate::rule::Rule;
 use crate::rule::clause::Clause;
+use crate::rule::escalation::Escalation;
 use crate::rule::index::Index;
 use crate::rule::subject::Subject;
 use crate::rule::window::Window;
@@ -65,6 +66,8 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// The time windows.
     pub windows: Vec<Window>,
+    /// What repeated refusals lead to.
+    pub escalations: Vec<Escalation>,
     /// The cases of `[[test]]`.
     pub tests: Vec<Case>,
     /// What is suspicious but no error.

@@ -1,11 +1,13 @@
 //! What the user typed: one policy file, read field by field, every value with its place.
 
 mod case;
+mod escalations;
 pub mod fields;
 mod reader;
 mod sections;
 mod when;
 
+pub use self::escalations::{RawEscalation, Then};
 pub use self::reader::At;
 pub use self::when::{RawCondition, RawWhen};
 
@@ -35,6 +37,8 @@ pub struct File {
     pub listeners: Vec<At<(Box<str>, Mode)>>,
     /// `[[rule]]`.
     pub rules: Vec<RawRule>,
+    /// `[[escalation]]`.
+    pub escalations: Vec<RawEscalation>,
     /// `[[test]]`.
     pub tests: Vec<RawCase>,
 }

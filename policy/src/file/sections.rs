@@ -4,8 +4,8 @@ use jiff::tz::TimeZone;
 use toml::de::{DeTable, DeValue};
 
 use super::fields::{
-    DEFAULTS, LISTENER, POLICY, RULE, Section, TEST, TITLE, TOP, WINDOW, audit_failures,
-    default_actions, unreadable_actions,
+    DEFAULTS, ESCALATION, LISTENER, POLICY, RULE, Section, TEST, TITLE, TOP, WINDOW,
+    audit_failures, default_actions, unreadable_actions,
 };
 use super::reader::{At, Fields, Reader, Value};
 use super::when::Nested;
@@ -60,6 +60,9 @@ impl Reader<'_> {
         file.windows = self.named("time", &WINDOW, top, Self::window);
         file.listeners = self.named("listener", &LISTENER, top, Self::listener);
         file.rules = self.array("rule", &RULE, top, |reader, _, rule| reader.rule(rule));
+        file.escalations = self.array("escalation", &ESCALATION, top, |reader, _, one| {
+            reader.escalation(one)
+        });
         file.tests = self.array("test", &TEST, top, Self::case);
     }
 
@@ -113,7 +116,7 @@ impl Reader<'_> {
     }
 
     /// One of some words that are not a whole vocabulary.
-    fn choice<T>(
+    pub(super) fn choice<T>(
         &mut self,
         field: &str,
         table: Fields<'_, '_>,
@@ -333,7 +336,7 @@ impl Reader<'_> {
         })
     }
 
-    fn is_name(&mut self, id: &At<String>) -> bool {
+    pub(super) fn is_name(&mut self, id: &At<String>) -> bool {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let good = !id.value.is_empty() && id.value.len() <= 128 && id.value.chars().all(fits);
         if !good {

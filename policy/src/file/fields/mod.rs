@@ -4,6 +4,7 @@
 //! section is a [`Section`], an entry of [`TOP`], and a reader that asks [`Reader::section`] for its fields.
 
 mod case;
+mod escalation;
 mod rule;
 mod top;
 mod when;
@@ -14,10 +15,13 @@ use super::when::RawCondition;
 use toml::de::DeTable;
 
 pub use self::case::{EXPECT, TEST};
+pub use self::escalation::ESCALATION;
 pub use self::rule::{RULE, TITLE};
 pub use self::top::{DEFAULTS, LISTENER, POLICY, TOP, WINDOW};
 pub use self::when::WHEN;
-pub(super) use self::words::{access_words, audit_failures, default_actions, unreadable_actions};
+pub(super) use self::words::{
+    access_words, audit_failures, consequences, default_actions, unreadable_actions,
+};
 
 /// A kind of table in a policy file.
 #[derive(Debug)]
@@ -75,6 +79,10 @@ pub enum Form {
     FlagOrWords(fn() -> Vec<&'static str>),
     /// Days of the week and ranges of them.
     Days,
+    /// A length of time: `90s`, `15m`, `1h`.
+    Duration,
+    /// A whole number, from 1.
+    Number,
     /// Patterns with `*` and `?`.
     Patterns,
     /// Addresses and networks.
