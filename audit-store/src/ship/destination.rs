@@ -10,7 +10,7 @@ pub(super) enum Destination {
     /// Into files beside the journal.
     Embedded(Store),
     /// To a server; files beside the journal remember how far.
-    ClickHouse(Box<Delivery>),
+    ClickHouse(Delivery),
 }
 
 impl Destination {

@@ -5,17 +5,21 @@
 
 pub(crate) mod batch;
 mod destination;
+mod metrics;
 pub(crate) mod pairing;
+mod priority;
 pub(crate) mod rows;
 pub(crate) mod subject;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use self::batch::{Collector, Rows};
 use self::destination::Destination;
+pub use self::metrics::{Reason, ShipperMetrics};
+use self::priority::Priority;
 use crate::clickhouse::{ClickHouseError, Delivery, DeliverySettings};
 use crate::embedded::{Batch, Store, StoreError, append};
 use crate::journal::{Journal, JournalError, Shared};
@@ -47,43 +51,6 @@ impl Default for ShipperSettings {
     }
 }
 
-/// What the shipper has done, for the proxy's metrics.
-#[derive(Debug, Default)]
-pub struct ShipperMetrics {
-    /// Entries shipped.
-    pub entries: AtomicU64,
-    /// New statement rows in the store.
-    pub rows: AtomicU64,
-    /// Batches written.
-    pub batches: AtomicU64,
-    /// Attempts that failed.
-    pub errors: AtomicU64,
-    /// Entries that could not be read.
-    pub unreadable: AtomicU64,
-    /// Outcomes without an open intent.
-    pub orphans: AtomicU64,
-    /// Breaks in a lane's chain.
-    pub gaps: AtomicU64,
-    /// Bytes of the journal that are not in the store yet.
-    pub lag_bytes: AtomicU64,
-    /// How long the oldest of them has been waiting, at most, in ms.
-    pub lag_ms: AtomicU64,
-    /// Bytes that the journal takes on the disk.
-    pub journal_bytes: AtomicU64,
-    /// Attempts that failed, by their reason, in the order of [`Reason::ALL`].
-    pub errors_by_reason: [AtomicU64; Reason::ALL.len()],
-    /// Attempts after the first to ship a batch.
-    pub retries: AtomicU64,
-    /// When the store last acknowledged a batch, µs since 1970; 0 for never.
-    pub acknowledged_us: AtomicU64,
-    /// How often another proxy with this one's number was noticed.
-    pub node_conflicts: AtomicU64,
-    /// Checkpoints made.
-    pub checkpoints: AtomicU64,
-    /// Checkpoints that could not be made, kept in their file, or handed to those who hand them out.
-    pub checkpoint_errors: AtomicU64,
-}
-
 /// Why the shipper can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum ShipError {
@@ -99,44 +66,6 @@ pub enum ShipError {
     /// The thread can't be started.
     #[error("the shipper's thread can't be started: {0}")]
     Thread(std::io::Error),
-}
-
-/// Why a store took no batch, as metrics have it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// The files of the data folder.
-    Local,
-    /// No connection, or one that broke.
-    Unreachable,
-    /// No answer in time.
-    Timeout,
-    /// The server refused.
-    Refused,
-    /// The server's schema is of another version.
-    Schema,
-}
-
-impl Reason {
-    /// Every reason.
-    pub const ALL: [Self; 5] = [
-        Self::Local,
-        Self::Unreachable,
-        Self::Timeout,
-        Self::Refused,
-        Self::Schema,
-    ];
-
-    /// Its word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Unreachable => "unreachable",
-            Self::Timeout => "timeout",
-            Self::Refused => "refused",
-            Self::Schema => "schema",
-        }
-    }
 }
 
 /// How a shipper ended.
@@ -191,7 +120,7 @@ impl Shipper {
         delivery: &DeliverySettings,
         settings: ShipperSettings,
     ) -> Result<Self, ShipError> {
-        let delivery = Box::new(Delivery::open(local, delivery)?);
+        let delivery = Delivery::open(local, delivery)?;
         Self::start_to(journal, Destination::ClickHouse(delivery), settings)
     }
 
@@ -276,6 +205,7 @@ struct Work {
 
 impl Work {
     fn run(&mut self) -> Drained {
+        let mut priority = Priority::of_this_thread(self.journal.max_bytes());
         // What an earlier life could not deliver goes first.
         if self.destination.is_waiting() && !self.commit(&Batch::default()) {
             return Drained::Partly;
@@ -303,7 +233,11 @@ impl Work {
             {
                 return Drained::Partly;
             }
-            self.measure(caught_up);
+            let waiting = self.measure(caught_up);
+            priority.follow(match order {
+                Order::Run => waiting,
+                Order::Drain(_) => u64::MAX,
+            });
             match order {
                 Order::Drain(_) if caught_up => {
                     self.sign();
@@ -348,7 +282,7 @@ impl Work {
                     return true;
                 }
                 Err(error) => {
-                    self.count(&error);
+                    self.metrics.failed(error.reason());
                     tracing::error!(
                         error = chain(&error),
                         "the audit store took no batch; the journal keeps it"
@@ -403,22 +337,13 @@ impl Work {
             failed(&error, "a checkpoint could not be handed out to witnesses");
         }
         if let Err(error) = self.destination.flush() {
-            self.count(&error);
+            self.metrics.failed(error.reason());
             tracing::warn!(
                 error = chain(&error),
                 "a checkpoint waits for the audit store"
             );
         }
         true
-    }
-
-    fn count(&self, error: &ShipError) {
-        self.metrics.errors.fetch_add(1, Ordering::Relaxed);
-        let reason = error.reason();
-        let counts = Reason::ALL.iter().zip(&self.metrics.errors_by_reason);
-        for (_, count) in counts.filter(|(known, _)| **known == reason) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
     }
 
     fn keep_house(&mut self) {
@@ -486,18 +411,19 @@ impl Work {
         }
     }
 
-    fn measure(&mut self, caught_up: bool) {
+    /// Notes how far behind the shipper is; answers in bytes.
+    fn measure(&mut self, caught_up: bool) -> u64 {
         if caught_up {
             self.caught_up = Instant::now();
         }
         let lag = u64::try_from(self.caught_up.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.metrics.lag_ms.store(lag, Ordering::Relaxed);
-        self.metrics
-            .lag_bytes
-            .store(self.collector.lag_bytes(), Ordering::Relaxed);
+        let lag_bytes = self.collector.lag_bytes();
+        self.metrics.lag_bytes.store(lag_bytes, Ordering::Relaxed);
         self.metrics
             .journal_bytes
             .store(self.journal.allocated(), Ordering::Relaxed);
+        lag_bytes
     }
 
     /// Waits, but not once the order to stop has come; answers the order.
