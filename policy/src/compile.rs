@@ -1,5 +1,6 @@
 //! Files → policy, or everything that is wrong with them.
 
+mod escalations;
 mod lint;
 mod load;
 mod packs;
@@ -102,6 +103,7 @@ impl Compiler {
             counters,
             overlays,
         } = self.rules(&files, &windows, &defaults);
+        let escalations = self.escalations(&files, &rules);
         let tests = self.tests(&files, &rules);
         let listener_modes = self.listeners(&files);
         let name = self.once("name", files.iter().filter_map(|file| file.name.clone()));
@@ -135,6 +137,7 @@ impl Compiler {
             defaults,
             rules,
             windows,
+            escalations,
             overlays,
             packs,
             tests,

@@ -310,6 +310,21 @@ impl Decision {
         }
     }
 
+    /// The same decision, ending the session if it refuses.
+    pub fn ending_session(self) -> Self {
+        match self.verdict {
+            Verdict::Refuse(text) if !text.terminate => Self {
+                action: Action::Terminate,
+                verdict: Verdict::Refuse(Arc::new(RefusalText {
+                    terminate: true,
+                    ..RefusalText::clone(&text)
+                })),
+                ..self
+            },
+            verdict => Self { verdict, ..self },
+        }
+    }
+
     fn stale(policy: &Policy) -> Self {
         Self {
             action: Action::Deny,

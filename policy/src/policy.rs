@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::decision::RefusalText;
 use crate::problem::{Problem, Source};
 use crate::rule::clause::{Clause, Owner};
+use crate::rule::escalation::Escalation;
 use crate::rule::history::Counter;
 use crate::rule::index::Index;
 use crate::rule::moment::MomentTest;
@@ -108,6 +109,8 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// The time windows.
     pub windows: Vec<Window>,
+    /// What repeated refusals lead to.
+    pub escalations: Vec<Escalation>,
     /// The overlays, whether in force or not.
     pub overlays: Vec<Overlay>,
     /// The packs that it is made of.

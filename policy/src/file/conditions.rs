@@ -1,11 +1,13 @@
 //! Reads the conditions that have fields of their own, and values that only conditions have.
 
+use std::time::Duration;
+
 use toml::de::{DeTable, DeValue};
 
 use super::fields::{HISTORY, LITERAL, PARAMETER};
 use super::reader::{At, Fields, Reader, Value};
 use super::when::{Nested, RawCondition, RawWhen};
-use crate::rule::history::MAX_WITHIN_MS;
+use crate::rule::history::MAX_WITHIN;
 use crate::rule::range::{Range, RangeError};
 use crate::rule::value::{Content, LiteralTest, ParameterTest};
 use crate::rule::words::{Word, Words};
@@ -108,26 +110,36 @@ impl Reader<'_> {
         number
     }
 
-    fn duration_ms(&mut self, field: &str, value: &Value<'_>) -> Option<i64> {
+    /// A length of time from a second to `longest`, which is whole days.
+    pub(super) fn duration(
+        &mut self,
+        field: &str,
+        value: &Value<'_>,
+        longest: Duration,
+    ) -> Option<Duration> {
         let text = self.text(field, value)?;
         let read = text.value.char_indices().last().and_then(|(at, unit)| {
             let seconds = match unit {
                 's' => 1,
                 'm' => 60,
-                'h' => 60 * 60,
+                'h' => 3600,
+                'd' => 86_400,
                 _ => return None,
             };
-            let number: i64 = text.value.get(..at)?.parse().ok()?;
-            number.checked_mul(seconds * 1000)
+            let number: u64 = text.value.get(..at)?.parse().ok()?;
+            number.checked_mul(seconds).map(Duration::from_secs)
         });
-        let read = read.filter(|ms| (1000..=MAX_WITHIN_MS).contains(ms));
+        let read = read.filter(|time| (Duration::from_secs(1)..=longest).contains(time));
         if read.is_none() {
             let problem = self
                 .problem(
                     text.span.bytes,
                     format!("`{}` is no time for `{field}`", text.value),
                 )
-                .expected("`30s`, `5m`, `1h` and the like, from 1s to 24h");
+                .expected(format!(
+                    "`30s`, `5m`, `1h` and the like, from 1s to {}d",
+                    longest.as_secs() / 86_400
+                ));
             self.report(problem);
         }
         read
@@ -212,7 +224,8 @@ impl Reader<'_> {
             .and_then(|value| self.whole_range("count", value));
         let within_ms = fields
             .get("within")
-            .and_then(|value| self.duration_ms("within", value));
+            .and_then(|value| self.duration("within", value, MAX_WITHIN))
+            .and_then(|within| i64::try_from(within.as_millis()).ok());
         let of = fields.get("of").and_then(|value| {
             let of = self.when(value, Nested::No)?;
             if holds_history(&of) {

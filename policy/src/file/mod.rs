@@ -2,6 +2,7 @@
 
 mod case;
 mod conditions;
+mod escalations;
 pub mod fields;
 mod overlays;
 mod reader;
@@ -12,6 +13,7 @@ mod when;
 mod windows;
 
 pub use self::conditions::RawHistory;
+pub use self::escalations::{RawEscalation, Then};
 pub use self::reader::At;
 pub(crate) use self::when::{Counted, Resolver};
 pub use self::when::{RawCondition, RawWhen};
@@ -55,6 +57,8 @@ pub struct File {
     pub listeners: Vec<At<(Box<str>, Mode)>>,
     /// `[[rule]]`.
     pub rules: Vec<RawRule>,
+    /// `[[escalation]]`.
+    pub escalations: Vec<RawEscalation>,
     /// `[[test]]`.
     pub tests: Vec<RawCase>,
 }

@@ -80,7 +80,7 @@ fn form(form: Form, in_when: bool) -> Value {
             let words = words().into_iter().map(str::to_owned);
             list(json!({ "enum": words.chain(least).collect::<Vec<_>>() }))
         }
-        Form::Duration => json!({ "type": "string", "pattern": "^[0-9]+[smh]$" }),
+        Form::Duration => json!({ "type": "string", "pattern": "^[0-9]+[smhd]$" }),
         Form::Number => json!({ "type": "integer", "minimum": 1, "maximum": 65535 }),
         Form::Values => json!({ "type": "array", "items": { "type": ["string", "number"] } }),
         Form::Fingerprints => {

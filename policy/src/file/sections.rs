@@ -4,8 +4,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fields::{
-    CALENDAR, DEFAULTS, LISTENER, POLICY, RULE, Section, TEST, TITLE, TOP, WINDOW, audit_failures,
-    default_actions, unreadable_actions,
+    CALENDAR, DEFAULTS, ESCALATION, LISTENER, POLICY, RULE, Section, TEST, TITLE, TOP, WINDOW,
+    audit_failures, default_actions, unreadable_actions,
 };
 use super::reader::{At, Fields, Reader, Value};
 use super::sets::Sets;
@@ -103,6 +103,9 @@ impl Reader<'_> {
         file.windows = self.named("time", &WINDOW, top, Self::window);
         file.listeners = self.named("listener", &LISTENER, top, Self::listener);
         file.rules = self.array("rule", &RULE, top, |reader, _, rule| reader.rule(rule));
+        file.escalations = self.array("escalation", &ESCALATION, top, |reader, _, one| {
+            reader.escalation(one)
+        });
         file.tests = self.array("test", &TEST, top, Self::case);
     }
 
@@ -169,7 +172,7 @@ impl Reader<'_> {
     }
 
     /// One of some words that are not a whole vocabulary.
-    fn choice<T>(
+    pub(super) fn choice<T>(
         &mut self,
         field: &str,
         table: Fields<'_, '_>,

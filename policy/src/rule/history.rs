@@ -1,6 +1,7 @@
 //! What a session has done lately: exact counts over windows of time, in bounded memory.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -15,8 +16,8 @@ pub struct Counter {
     pub keep: u32,
 }
 
-/// The longest window, in milliseconds: a day.
-pub const MAX_WITHIN_MS: i64 = 24 * 60 * 60 * 1000;
+/// The longest window: a day.
+pub const MAX_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What one session has done, under one generation of the policy. It takes no memory until something is counted.
 #[derive(Clone, Debug, Default)]

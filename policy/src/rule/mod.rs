@@ -7,6 +7,7 @@
 pub mod calendar;
 pub mod clause;
 mod contradiction;
+pub mod escalation;
 pub mod glob;
 pub mod history;
 pub mod index;

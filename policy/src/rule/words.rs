@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 
 use crate::vocabulary::{
     Access, Action, Class, ColumnUse, Dialect, Egress, EndUserTrust, Isolation, LimitShape, Mode,
-    ObjectKind, Severity, TransactionAccess, TransactionState, Unreadable, Verb, WhereShape,
+    ObjectKind, Refused, Severity, Trait, TransactionAccess, TransactionState, Unreadable, Verb,
+    WhereShape,
 };
 
 /// A vocabulary enum of at most 64 words.
@@ -58,7 +59,9 @@ impl_word!(
     LimitShape,
     Mode,
     ObjectKind,
+    Refused,
     Severity,
+    Trait,
     TransactionAccess,
     TransactionState,
     Unreadable,

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use sqlward_policy::file::fields::{
-    CALENDAR, CHANGE, DEFAULTS, EXPECT, Form, HISTORY, LISTENER, LITERAL, Need, OVERLAY, PACK,
-    PARAMETER, POLICY, RULE, Section, TEST, TITLE, TOP, WHEN, WINDOW,
+    CALENDAR, CHANGE, DEFAULTS, ESCALATION, EXPECT, Form, HISTORY, LISTENER, LITERAL, Need,
+    OVERLAY, PACK, PARAMETER, POLICY, RULE, Section, TEST, TITLE, TOP, WHEN, WINDOW,
 };
 use sqlward_policy::{compile, load, rule::risk};
 
@@ -26,6 +26,7 @@ fn sections() -> Vec<(&'static str, &'static Section)> {
         ("parameter", &PARAMETER),
         ("literal", &LITERAL),
         ("history", &HISTORY),
+        ("escalation", &ESCALATION),
         ("pack", &PACK),
         ("overlay", &OVERLAY),
         ("change", &CHANGE),

@@ -366,8 +366,8 @@ fn what_can_not_be_meant_is_said() {
             "unknown field `colum` in `literal`; expected one of column, function, matches, range; did you mean `column`?",
         ),
         (
-            "history = { count = \"> 1\", within = \"1d\", of = { user = \"a\" } }",
-            "`1d` is no time for `within`; expected `30s`, `5m`, `1h`",
+            "history = { count = \"> 1\", within = \"2d\", of = { user = \"a\" } }",
+            "`2d` is no time for `within`; expected `30s`, `5m`, `1h`",
         ),
         (
             "history = { count = \"> 1\", of = { user = \"a\" } }",

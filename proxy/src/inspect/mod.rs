@@ -2,6 +2,7 @@
 //!
 //! Which text or request a message stands for is the protocol's business ([`pg`], [`mysql`]); the way from there is one.
 
+mod blocks;
 mod given;
 mod mysql;
 mod pg;
@@ -21,7 +22,7 @@ use sqlward_audit_store::{
     redact,
 };
 use sqlward_policy::{
-    Cause, Decision, Policy, RefusalText, Request,
+    Cause, Decision, Policy, Request,
     rule::{
         moment::{Bound, Circumstances, Counting, Transaction, Wording},
         subject::EndUser,
@@ -278,6 +279,10 @@ impl Bench<'_> {
             .filter_map(|index| policy.rule(*index))
             .map(|rule| &*rule.id)
             .collect();
+        let reached = self.escalate(&decision, &rules, &filing);
+        if reached.ends_session() {
+            decision = decision.ending_session();
+        }
         let judgement = Judgement {
             action: decision.action,
             judged: decision.judged,
@@ -296,6 +301,7 @@ impl Bench<'_> {
         };
         let unknown = decision.cause == Cause::Unreadable(Unreadable::UnknownPrepared);
         metrics.decided(decision.action);
+        reached.follow(self.worker, policy, self.now);
         if judgement.unreadable.is_some() {
             metrics.unreadable_total.inc();
         }
@@ -340,20 +346,6 @@ impl Bench<'_> {
             return enforce::unknown_prepared(decision, event, run, self.dialect());
         }
         enforce::verdict(decision, event, run, self.dialect())
-    }
-
-    /// What the session is told, if whoever it acts for is kept out.
-    fn kept_out(&self, filing: &Filing<'_>) -> Option<Arc<RefusalText>> {
-        let blocks = &self.worker.shared.blocks;
-        if blocks.is_empty() {
-            return None;
-        }
-        let keys = &self.worker.shared.config.end_user.comment_keys;
-        let comment = filing.comment.unwrap_or_default();
-        let claims = filing.claims.clone().or_comment(comment, keys);
-        let session = self.context.acts_for().map(|(name, _)| name);
-        let end_user = claims.end_user.as_deref().or(session);
-        blocks.of(&self.context.subject, end_user, self.now.timestamp())
     }
 
     fn dialect(&self) -> Dialect {

@@ -4,6 +4,7 @@
 //! section is a [`Section`], an entry of [`TOP`], and a reader that asks [`Reader::section`] for its fields.
 
 mod case;
+mod escalation;
 mod nested;
 mod overlay;
 mod rule;
@@ -16,12 +17,15 @@ use super::when::RawCondition;
 use toml::de::DeTable;
 
 pub use self::case::{EXPECT, TEST};
+pub use self::escalation::ESCALATION;
 pub use self::nested::{HISTORY, LITERAL, PARAMETER};
 pub use self::overlay::{CHANGE, OVERLAY, PACK};
 pub use self::rule::{RULE, TITLE};
 pub use self::top::{CALENDAR, DEFAULTS, LISTENER, POLICY, TOP, WINDOW};
 pub use self::when::WHEN;
-pub(super) use self::words::{access_words, audit_failures, default_actions, unreadable_actions};
+pub(super) use self::words::{
+    access_words, audit_failures, consequences, default_actions, unreadable_actions,
+};
 
 /// A kind of table in a policy file.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The top level of a policy file, and its sections that are no rules.
 
 use super::words::{audit_failures, default_actions, unreadable_actions, words};
-use super::{CHANGE, Field, Form, OVERLAY, PACK, RULE, Section, TEST};
+use super::{CHANGE, ESCALATION, Field, Form, OVERLAY, PACK, RULE, Section, TEST};
 use crate::vocabulary::Mode;
 
 /// The top level.
@@ -60,6 +60,11 @@ pub static TOP: Section = Section {
             "Settings of listeners by name.",
         ),
         Field::optional("rule", Form::Tables(&RULE), "The rules."),
+        Field::optional(
+            "escalation",
+            Form::Tables(&ESCALATION),
+            "What repeated refusals lead to.",
+        ),
         Field::optional(
             "test",
             Form::Tables(&TEST),
