@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run --release -p sqlward-policy --example rule_count
 //! ```
+#![allow(clippy::disallowed_methods, reason = "a tool for developers")]
 
 use std::fmt::Write as _;
 use std::hint::black_box;
