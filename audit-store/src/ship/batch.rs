@@ -22,6 +22,8 @@ pub(crate) struct Collector {
     caught_up: bool,
     /// Entries in the batch that is being written.
     entries: u64,
+    /// Bytes of them.
+    bytes: u64,
     pub(crate) unreadable: u64,
     rows: Rows,
 }
@@ -52,6 +54,7 @@ impl Collector {
             lanes: BTreeMap::new(),
             caught_up: false,
             entries: 0,
+            bytes: 0,
             unreadable: 0,
             rows,
         };
@@ -174,6 +177,7 @@ impl Collector {
             }
         }
         self.entries = budget.entries;
+        self.bytes = budget.bytes;
         (!batch.lanes.is_empty()).then_some(batch)
     }
 
@@ -196,14 +200,14 @@ impl Collector {
                 tracing::warn!(lane = head.lane, %error, "a shipped segment could not be removed");
             }
         }
+        self.bytes = 0;
         std::mem::take(&mut self.entries)
     }
 
+    /// Bytes that the store does not have yet: those of the batch that is being written, and what is unread.
     pub(crate) fn lag_bytes(&self) -> u64 {
-        self.lanes
-            .values()
-            .map(|lane| lane.reader.lag_bytes())
-            .sum()
+        let unread = self.lanes.values().map(|lane| lane.reader.lag_bytes());
+        unread.sum::<u64>().saturating_add(self.bytes)
     }
 
     pub(crate) fn orphans(&self) -> u64 {
@@ -223,6 +227,7 @@ struct Budget {
     entries_left: usize,
     bytes_left: usize,
     entries: u64,
+    bytes: u64,
 }
 
 impl Budget {
@@ -231,6 +236,7 @@ impl Budget {
             entries_left: settings.batch_entries,
             bytes_left: settings.batch_bytes,
             entries: 0,
+            bytes: 0,
         }
     }
 
@@ -245,11 +251,13 @@ impl Budget {
             entries_left,
             bytes_left,
             entries: 0,
+            bytes: 0,
         }
     }
 
     fn take(&mut self, frame: &Frame<'_>) {
         self.entries += 1;
+        self.bytes += frame.payload.len() as u64;
         self.entries_left = self.entries_left.saturating_sub(1);
         self.bytes_left = self.bytes_left.saturating_sub(frame.payload.len());
     }
