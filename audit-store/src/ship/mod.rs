@@ -271,6 +271,8 @@ impl Work {
                     tracing::error!(%error, "the audit store took no batch; the journal keeps it");
                 }
             }
+            // However long it lasts, it shows how much waits.
+            self.measure(false);
             if let Order::Drain(until) = self.wait(pause)
                 && Instant::now() >= until
             {
