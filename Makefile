@@ -7,7 +7,8 @@
 #   make conformance    PostgreSQL's and MariaDB's own test suites through sqlward (SHORT=1: a part of them)
 #   make statements     what the MySQL and MariaDB servers say of the statements in their own suites, and
 #                       how many of them sqlward reads
-#   make faults         kill -9 under load, and long mixed traffic against the server's own record
+#   make faults         every row of docs/audit-contract.md: kill -9 under load, disks without room, damage, clocks that
+#                       step, and long mixed traffic, against the server's own record (SHORT=1: a few minutes)
 #   make bench          micro benches and the side-by-side bench (SHORT=1: a smoke run)
 #   make fuzz           libFuzzer, three minutes a target, where cargo-fuzz is installed (`tools/setup.sh fuzz`
 #                       builds it; libFuzzer's flags need RUSTC_BOOTSTRAP on stable); without: deterministic runs
@@ -62,7 +63,7 @@ statements: setup-conformance
 faults: setup
 	$(CARGO) build --workspace --bins
 	SQLWARD_KILLS=$(if $(SHORT),5,100) SQLWARD_STATEMENTS=$(if $(SHORT),5000,52000) \
-	  $(CARGO) test -p sqlward-tests --test kill --test mixed_oracle --test mysql_faults -- --nocapture
+	  $(CARGO) test -p sqlward-tests --test faults -- --nocapture
 
 bench: setup
 	$(CARGO) build --release -p sqlward-cli -p sqlward-benches --bins
