@@ -2,7 +2,7 @@
 //! ran is missing from the store, none is there twice, and what is signed verifies.
 //!
 //! Checkpoints are made every second, and the store takes shipments every second; where days pass, each start seals the
-//! day before. So that the instants fall into every piece of work. `SQLWARD_KILLS` sets the number of kills under load
+//! day before: so the instants fall into every piece of work. `SQLWARD_KILLS` sets the number of kills under load
 //! for each server (`make faults`: 100); where days pass there are as many in all.
 
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use sqlward_tests::mysql::Product;
 use sqlward_tests::paths::sqlward;
-use sqlward_tests::process::run;
+use sqlward_tests::process::{run, until};
 use sqlward_tests::proxy::{self, Policy, Proxy};
 use sqlward_tests::traffic::Dice;
 use tempfile::TempDir;
@@ -142,42 +142,57 @@ fn killed_while_it_seals_days_ships_and_signs() -> Result<()> {
     };
     let mut proxy = engine.proxy(&options)?;
     let mut dice = Dice::new(std::process::id().into());
-    let days = wanted("SQLWARD_KILLS", 5)?.div_ceil(STARTS + 1);
+    let days = wanted("SQLWARD_KILLS", 5)?.div_ceil(2 * STARTS + 2);
     for day in 1..=days {
         let after = Duration::from_micros(100_000 + dice.below(1_500_000));
         play_and_kill::<Postgres>(&mut proxy, day, after)?;
         clock.set(i64::try_from(day * 26 * 3600)?)?;
-        for _ in 0..STARTS {
-            proxy.crash_while_starting(Duration::from_micros(dice.below(400_000)))?;
-            nothing_is_damaged(&proxy)?;
-        }
+        crash_while_starting(&mut proxy, &mut dice)?;
         proxy.restart().with_context(|| format!("day {day}"))?;
-        nothing_is_damaged(&proxy)?;
+        // A day is sealed at a start, when nothing of it is open any more.
+        until("everything is in the store", SHIP_LIMIT, || {
+            Ok((proxy.metric("sqlward_journal_lag_bytes")? == 0.0).then_some(()))
+        })?;
+        proxy.kill()?;
+        crash_while_starting(&mut proxy, &mut dice)?;
+        proxy.restart().with_context(|| format!("day {day}"))?;
     }
     proxy.stop()?;
-    nothing_is_damaged(&proxy)?;
-    println!("{} kills, {days} days", days * (STARTS + 1));
+    let log = proxy.log();
+    ensure!(log.contains("every record is in the store"), "{log}");
+    // Whatever was cut short is made up for.
+    clock.set(i64::try_from((days + 1) * 26 * 3600)?)?;
+    proxy.restart()?;
+    proxy.stop()?;
+    println!("{} kills, {days} days", days * (2 * STARTS + 2));
+    engine.judge(&proxy.data(), None)?;
     let main = rusqlite::Connection::open(proxy.data().join("store/main.db"))?;
     let sealed: i64 = main.query_row(
         "SELECT count(*) FROM day WHERE sealed_us IS NOT NULL",
         [],
         |row| row.get(0),
     )?;
-    ensure!(sealed + 1 >= i64::try_from(days)?, "{sealed} of {days} days are sealed");
-    engine.judge(&proxy.data(), None)?;
+    ensure!(
+        sealed + 1 >= i64::try_from(days)?,
+        "{sealed} of {days} days are sealed"
+    );
     key.verify(&proxy.data())
 }
 
-/// A kill damages no file.
-fn nothing_is_damaged(proxy: &Proxy) -> Result<()> {
-    for entry in std::fs::read_dir(proxy.data().join("store"))? {
-        let name = entry?.file_name();
-        let aside = name.to_string_lossy().contains(".damaged");
-        ensure!(!aside, "{} was set aside:\n{}", name.display(), proxy.log());
+/// Kills it a few times while it starts, and looks that no file was damaged.
+fn crash_while_starting(proxy: &mut Proxy, dice: &mut Dice) -> Result<()> {
+    for _ in 0..STARTS {
+        proxy.crash_while_starting(Duration::from_micros(dice.below(400_000)))?;
+        for entry in std::fs::read_dir(proxy.data().join("store"))? {
+            let name = entry?.file_name();
+            let aside = name.to_string_lossy().contains(".damaged");
+            ensure!(!aside, "{} was set aside:\n{}", name.display(), proxy.log());
+        }
     }
     Ok(())
 }
 
-/// How often it is killed while it starts, each day.
+const SHIP_LIMIT: Duration = Duration::from_secs(60);
+/// How often it is killed in a row while it starts.
 const STARTS: u64 = 3;
 const SESSIONS: u64 = 6;
