@@ -7,7 +7,9 @@
 #   make conformance    PostgreSQL's and MariaDB's own test suites through sqlward (SHORT=1: a part of them)
 #   make statements     what the MySQL and MariaDB servers say of the statements in their own suites, and
 #                       how many of them sqlward reads
-#   make faults         kill -9 under load, and long mixed traffic against the server's own record
+#   make faults         every row of docs/audit-contract.md: kill -9 under load, disks without room, damage, clocks that
+#                       step, and long mixed traffic, against the server's own record (SHORT=1: a few minutes)
+#   make bench-audit    the audit at scale: 50 million statements (SHORT=1: one million)
 #   make bench          micro benches and the side-by-side bench (SHORT=1: a smoke run)
 #   make fuzz           libFuzzer, three minutes a target, where cargo-fuzz is installed (`tools/setup.sh fuzz`
 #                       builds it; libFuzzer's flags need RUSTC_BOOTSTRAP on stable); without: deterministic runs
@@ -15,7 +17,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: setup setup-conformance demo test lint bench fuzz conformance statements faults
+.PHONY: setup setup-conformance demo test lint bench bench-audit fuzz conformance statements faults
 
 CARGO ?= cargo
 SHORT ?=
@@ -62,13 +64,18 @@ statements: setup-conformance
 faults: setup
 	$(CARGO) build --workspace --bins
 	SQLWARD_KILLS=$(if $(SHORT),5,100) SQLWARD_STATEMENTS=$(if $(SHORT),5000,52000) \
-	  $(CARGO) test -p sqlward-tests --test kill --test mixed_oracle --test mysql_faults -- --nocapture
+	  $(CARGO) test -p sqlward-tests --test faults -- --nocapture
 
 bench: setup
 	$(CARGO) build --release -p sqlward-cli -p sqlward-benches --bins
 	$(CARGO) bench -p sqlward-benches --bench wire --bench policy --bench journal $(if $(SHORT),-- --test)
 	SHORT=$(SHORT) $${CARGO_TARGET_DIR:-target}/release/side-by-side
 	SHORT=$(SHORT) $${CARGO_TARGET_DIR:-target}/release/side-by-side mariadb-10.11
+
+bench-audit:
+	tools/setup.sh build
+	$(CARGO) build --release -p sqlward-benches --bin audit-scale
+	$${CARGO_TARGET_DIR:-target}/release/audit-scale $(if $(SHORT),1000000)
 
 fuzz:
 	tools/setup.sh build

@@ -11,6 +11,7 @@ pub mod cancel;
 pub mod config;
 mod end_user;
 mod enforce;
+mod gaps;
 mod inspect;
 pub mod listener;
 pub mod metrics;

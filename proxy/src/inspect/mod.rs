@@ -35,7 +35,7 @@ use sqlward_wire as wire;
 use self::given::Given;
 use crate::{
     analysts::INLINE_BYTES,
-    audit::{self, Run},
+    audit::Run,
     end_user::{self, Claims},
     enforce::{self, Verdict},
     record::SessionRecord,
@@ -361,7 +361,7 @@ impl Bench<'_> {
     ) -> Result<(Seq, EventId), JournalError> {
         let worker = self.worker;
         let mut lane = worker.lane.borrow_mut();
-        audit::tell_gap(&mut lane, worker, self.policy)?;
+        worker.gaps.tell(&mut lane, self.policy.generation)?;
         let shape = worker.shapes.borrow_mut().write(&mut lane, known)?;
         let wall_us = self.now.wall_us;
         let event = lane.next_event_id(wall_us / 1_000);
