@@ -28,6 +28,32 @@ pub(crate) struct Place {
     store: Option<Target>,
 }
 
+/// Which store is asked, if any.
+#[derive(Debug, Args)]
+#[group(required = false, multiple = false, id = "optional-source")]
+pub(crate) struct OptionalPlace {
+    /// The proxy's data folder.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// A ClickHouse store: clickhouse://[user@]host[:port]/database; the password is in SQLWARD_STORE_PASSWORD.
+    #[arg(long, value_name = "URL")]
+    store: Option<Target>,
+}
+
+impl OptionalPlace {
+    /// Opens it, if one is named.
+    pub(crate) fn open(&self) -> Result<Option<Source>> {
+        if self.data.is_none() && self.store.is_none() {
+            return Ok(None);
+        }
+        let place = Place {
+            data: self.data.clone(),
+            store: self.store.clone(),
+        };
+        place.open().map(Some)
+    }
+}
+
 /// A store, open for reading.
 pub(crate) enum Source {
     /// Files of this machine.

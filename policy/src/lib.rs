@@ -6,9 +6,11 @@
 pub mod check;
 pub mod compile;
 pub mod decision;
+pub mod diff;
 pub mod explain;
 pub mod file;
 pub mod judge;
+pub mod lint;
 pub mod policy;
 pub mod problem;
 pub mod replay;

@@ -1,6 +1,8 @@
 //! `sqlward policy`: one file per verb, short ones here.
 
+mod diff;
 mod explain;
+mod lint;
 mod recorded;
 mod replay;
 
@@ -74,6 +76,10 @@ Lines that can't be judged get an \"error\" in the output, and the exit code is 
         #[arg(long)]
         threads: Option<NonZeroUsize>,
     },
+    /// Compare what two policies say: what is newly denied or allowed, with examples that both have decided.
+    Diff(diff::Diff),
+    /// Find what is legal and hardly meant: rules that never decide, that allow too much, that nothing hits.
+    Lint(lint::Lint),
     /// Judge recorded traffic under a candidate: what would be newly denied, allowed or alerted.
     Replay(replay::Replay),
 }
@@ -106,6 +112,8 @@ impl Policy {
                 })
             }),
             Self::Explain(arguments) => arguments.run(),
+            Self::Diff(arguments) => arguments.run(),
+            Self::Lint(arguments) => arguments.run(),
             Self::Replay(arguments) => arguments.run(),
             Self::Judge {
                 dialect,

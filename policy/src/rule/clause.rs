@@ -148,6 +148,15 @@ pub fn clauses(rule: usize, when: &When, action: Action) -> Result<Vec<Clause>, 
     Ok(found)
 }
 
+/// Why alternatives of a rule can't hold, of those that contradict themselves.
+pub(crate) fn dead_alternatives(when: &When, action: Action) -> Vec<String> {
+    let alternatives = expand(when, false).unwrap_or_default();
+    alternatives
+        .into_iter()
+        .filter_map(|literals| Clause::of(0, action, literals).contradiction(action))
+        .collect()
+}
+
 type Literals = Vec<(Arc<Test>, bool)>;
 
 fn expand(when: &When, negated: bool) -> Result<Vec<Literals>, ClauseError> {
