@@ -24,7 +24,7 @@ use crate::{
     shared::Shared,
     tls::TlsError,
     upstream::Upstream,
-    witness,
+    versions, witness,
     worker::{self, Workers},
 };
 
@@ -80,7 +80,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
 }
 
 async fn serve(config: Config) -> Result<(), StartError> {
-    let policy = sqlward_policy::load(&config.policy)?.with_generation(1);
+    let policy = sqlward_policy::load(&versions::resolved(&config.policy))?.with_generation(1);
     let settings = JournalSettings {
         node: config.node,
         max_journal_bytes: config.max_journal_bytes,

@@ -1,10 +1,14 @@
 //! `sqlward policy`: one file per verb, short ones here.
 
+mod apply;
 mod diff;
 mod explain;
+mod learn;
 mod lint;
-mod recorded;
+pub(crate) mod recorded;
 mod replay;
+mod status;
+mod versions;
 
 use std::{
     fs::File,
@@ -82,6 +86,18 @@ Lines that can't be judged get an \"error\" in the output, and the exit code is 
     Lint(lint::Lint),
     /// Judge recorded traffic under a candidate: what would be newly denied, allowed or alerted.
     Replay(replay::Replay),
+    /// Learn from recorded traffic: how far it is, and a policy that allows what was seen.
+    Learn(learn::Learn),
+    /// Show modes, rules and what they matched.
+    Status(status::Status),
+    /// Keep a policy as a new version, and put it into force.
+    Apply(apply::Apply),
+    /// Approve a policy as the second person.
+    Approve(apply::Approve),
+    /// Show the versions that were applied.
+    Versions(versions::Versions),
+    /// Put an older version into force again.
+    Rollback(versions::Rollback),
 }
 
 impl Policy {
@@ -115,6 +131,12 @@ impl Policy {
             Self::Diff(arguments) => arguments.run(),
             Self::Lint(arguments) => arguments.run(),
             Self::Replay(arguments) => arguments.run(),
+            Self::Learn(arguments) => arguments.run(),
+            Self::Status(arguments) => arguments.run(),
+            Self::Apply(arguments) => arguments.run(),
+            Self::Approve(arguments) => arguments.run(),
+            Self::Versions(arguments) => arguments.run(),
+            Self::Rollback(arguments) => arguments.run(),
             Self::Judge {
                 dialect,
                 policy,
