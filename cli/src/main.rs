@@ -1,9 +1,12 @@
 //! The `sqlward` binary: one subcommand per verb, no logic of its own.
 
 mod audit;
+mod block;
 mod config;
 mod demo;
 mod explain;
+mod language;
+mod operator;
 mod output;
 mod policy;
 mod proof;
@@ -43,6 +46,9 @@ enum Command {
     /// Check, test, explain, replay and apply policies.
     #[command(subcommand)]
     Policy(Box<policy::Policy>),
+    /// Keep somebody out for a time, whatever the policy says.
+    #[command(subcommand)]
+    Block(block::Block),
     /// Ask who did what.
     #[command(subcommand)]
     Audit(Box<audit::Audit>),
@@ -63,6 +69,7 @@ fn main() -> ExitCode {
         Command::Run(run) => run.run(),
         Command::Config(config) => config.run(),
         Command::Policy(policy) => policy.run(),
+        Command::Block(block) => block.run(),
         Command::Audit(audit) => audit.run(),
         Command::Explain(explain) => explain.run(),
         Command::Store(store) => store.run(),

@@ -6,10 +6,11 @@ use std::io;
 
 use jiff::Timestamp;
 
-use crate::decision::{Decision, decide_parts};
+use crate::decision::{Decision, decide_parts, only_verb};
 use crate::policy::Policy;
 use crate::replay::{Asks, Recorded, Undecided};
-use crate::rule::clause::{Clause, Literal};
+use crate::rule::clause::{Clause, Literal, Owner};
+use crate::rule::moment::{Circumstances, Scene, Wording};
 use crate::rule::statement::StatementView;
 use crate::rule::subject::Subject;
 use crate::rule::{Rule, Test};
@@ -83,12 +84,12 @@ pub fn explain<'p>(policy: &'p Policy, question: &Question<'_>) -> io::Result<Ex
             analyse(question.sql, &question.lex, &limits)
         }
     })?;
-    Ok(explain_analysis(
-        policy,
-        question.subject,
-        question.now,
-        analysis,
-    ))
+    let circumstances = Circumstances {
+        text: Wording::Text(question.sql, question.lex),
+        ..Circumstances::default()
+    };
+    let moment = (question.now, circumstances);
+    Ok(explain_at(policy, question.subject, moment, analysis))
 }
 
 /// Explains the decision about a text that has been read.
@@ -99,9 +100,20 @@ pub fn explain_analysis<'p>(
     now: Timestamp,
     analysis: Analysis,
 ) -> Explanation<'p> {
+    explain_at(policy, subject, (now, Circumstances::default()), analysis)
+}
+
+fn explain_at<'p>(
+    policy: &'p Policy,
+    subject: &Subject,
+    (now, circumstances): (Timestamp, Circumstances<'_>),
+    analysis: Analysis,
+) -> Explanation<'p> {
     let standing = policy.standing(subject);
     let print = Some(analysis.fingerprint.0);
-    let decision = decide_parts(policy, &standing, now, &analysis.facts, print);
+    let verb = only_verb(&analysis.facts);
+    let scene = || Scene::new(policy, now, circumstances, verb);
+    let decision = decide_parts(policy, &standing, scene(), &analysis.facts, print);
     let views: Vec<StatementView<'_>> = StatementView::of(
         &analysis.facts,
         analysis.facts.unreadable,
@@ -110,10 +122,12 @@ pub fn explain_analysis<'p>(
     )
     .take(MOST_STATEMENTS)
     .collect();
+    let mut scene = scene();
+    scene.counted = decision.counted.clone();
     let moment = Moment {
         policy,
         subject,
-        now,
+        scene,
     };
     let mut rules: Vec<Trace<'p>> = policy
         .rules
@@ -149,7 +163,7 @@ const MOST_STATEMENTS: usize = 100;
 struct Moment<'p, 's> {
     policy: &'p Policy,
     subject: &'s Subject,
-    now: Timestamp,
+    scene: Scene<'s>,
 }
 
 impl<'p> Moment<'p, '_> {
@@ -158,7 +172,7 @@ impl<'p> Moment<'p, '_> {
             .policy
             .clauses
             .iter()
-            .filter(|clause| clause.rule == at)
+            .filter(|clause| clause.owner == Owner::Rule(at))
             .collect();
         let mut trace = Trace {
             rule,
@@ -223,7 +237,7 @@ impl<'p> Moment<'p, '_> {
         clause.literals().enumerate().find_map(|(passed, literal)| {
             let holds = literal.admits_subject(self.subject)
                 && literal.admits_statement(view)
-                && literal.admits_time(&self.policy.windows, self.now);
+                && literal.admits_moment(&self.scene, self.subject.end_user.as_ref());
             (!holds).then(|| (passed, self.describe(literal, view)))
         })
     }
@@ -232,7 +246,7 @@ impl<'p> Moment<'p, '_> {
         let seen = match &*literal.test {
             Test::Subject(test) => test.seen(self.subject),
             Test::Statement(test) => test.seen(view),
-            Test::Time(_) => self.now.to_string(),
+            Test::Moment(test) => test.seen(&self.scene),
         };
         Look {
             field: literal.test.field(),
@@ -248,12 +262,7 @@ fn wanted(literal: &Literal, policy: &Policy) -> String {
     let text = match &*literal.test {
         Test::Subject(test) => test.wanted(),
         Test::Statement(test) => test.wanted(),
-        Test::Time(windows) => windows
-            .iter()
-            .filter_map(|window| policy.windows.get(*window))
-            .map(|window| &*window.name)
-            .collect::<Vec<_>>()
-            .join(", "),
+        Test::Moment(test) => test.wanted(policy),
     };
     if literal.negated {
         format!("not {text}")

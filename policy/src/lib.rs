@@ -16,6 +16,7 @@ pub mod policy;
 pub mod problem;
 pub mod replay;
 pub mod rule;
+pub mod show;
 pub mod statement;
 pub mod status;
 pub mod test_table;
@@ -23,8 +24,8 @@ pub mod vocabulary;
 
 pub use compile::{compile, load};
 pub use decision::{
-    Cause, Decision, Note, Outcome, Permit, RefusalText, Request, RuleIndex, decide,
-    decide_function_call, decide_startup,
+    Cause, Decision, Note, Outcome, Permit, RefusalText, Request, RuleIndex, SQLSTATE_REFUSED,
+    decide, decide_function_call, decide_startup,
 };
 pub use policy::{AuditFailure, Defaults, Policy, Standing};
 pub use problem::{Problem, Problems};

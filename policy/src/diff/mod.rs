@@ -17,11 +17,13 @@ use jiff::Timestamp;
 
 use self::probe::{Probe, Wish, times};
 pub use self::report::{Difference, Example, Report};
-use crate::decision::decide_parts;
+use crate::decision::{Decision, decide_parts, only_verb};
 use crate::policy::Policy;
 use crate::replay::because;
 use crate::rule::Test;
-use crate::rule::clause::Clause;
+use crate::rule::clause::{Clause, Owner};
+use crate::rule::moment::{Circumstances, MomentTest, Scene, Wording};
+use crate::statement::Facts;
 use crate::statement::{LexState, Limits, analyse};
 use crate::test_table::on_analysis_stack;
 use crate::vocabulary::{Action, Unreadable, Verb};
@@ -41,6 +43,7 @@ struct Comparison<'p> {
     found: HashMap<Key, Difference>,
     tried: usize,
     attempts: usize,
+    doubted: usize,
     unmatched: Vec<String>,
     complete: bool,
 }
@@ -57,6 +60,7 @@ impl<'p> Comparison<'p> {
             found: HashMap::new(),
             tried: 0,
             attempts: 0,
+            doubted: 0,
             unmatched: Vec::new(),
             complete: true,
         }
@@ -68,6 +72,7 @@ impl<'p> Comparison<'p> {
             .policies
             .iter()
             .flat_map(|policy| policy.clauses.iter().map(move |clause| (*policy, clause)))
+            .filter(|(policy, clause)| rule_of(policy, clause).is_some())
             .collect();
         let mut seeds = self.plain();
         for (policy, clause) in &different {
@@ -95,6 +100,7 @@ impl<'p> Comparison<'p> {
             notes: notes(self.policies),
             compared: different.len(),
             tried: self.tried,
+            doubted: self.doubted,
             unmatched: self.unmatched,
             complete: self.complete,
         }
@@ -109,6 +115,7 @@ impl<'p> Comparison<'p> {
                 policy
                     .clauses
                     .iter()
+                    .filter(|clause| rule_of(policy, clause).is_some())
                     .filter(|clause| !others.contains(&form(policy, clause)))
                     .map(|clause| (policy, clause)),
             );
@@ -137,7 +144,7 @@ impl<'p> Comparison<'p> {
     }
 
     fn say_unmatched(&mut self, policy: &Policy, clause: &Clause) {
-        if let Some(rule) = policy.rules.get(clause.rule) {
+        if let Some(rule) = rule_of(policy, clause) {
             let place = policy.place(&rule.span);
             let said = format!(
                 "rule `{}` ({place}): no request was found that it matches",
@@ -164,12 +171,21 @@ impl<'p> Comparison<'p> {
     fn compare(&mut self, probe: &Probe) {
         self.tried += 1;
         let facts = probe.facts();
-        let decided = self.policies.map(|policy| {
-            let standing = policy.standing(&probe.subject);
-            let decision = decide_parts(policy, &standing, probe.at, &facts, probe.fingerprint);
-            (decision.judged, because(policy, decision.cause))
-        });
-        let [(was, was_because), (is, is_because)] = decided;
+        let decided = self
+            .policies
+            .map(|policy| decide(policy, probe, (&facts, probe.fingerprint), Wording::Unknown));
+        // Who asks for values or for what went before is not answered by a request without them.
+        if decided.iter().any(|decision| decision.doubted) {
+            self.doubted += 1;
+            return;
+        }
+        let reasons = self.policies.iter().zip(&decided);
+        let mut reasons = reasons.map(|(policy, decision)| because(policy, decision.cause));
+        let [was, is] = [0, 1].map(|at| decided.get(at).map_or(Action::Deny, |one| one.judged));
+        let (was_because, is_because) = (
+            reasons.next().unwrap_or_default(),
+            reasons.next().unwrap_or_default(),
+        );
         if was == is || self.is_strange(probe) {
             return;
         }
@@ -209,8 +225,8 @@ impl<'p> Comparison<'p> {
             let analysis = analyse(text.as_bytes(), &lex, &Limits::default());
             let print = probe.fingerprint.or(Some(analysis.fingerprint.0));
             let decided = self.policies.map(|policy| {
-                let standing = policy.standing(&probe.subject);
-                decide_parts(policy, &standing, probe.at, &analysis.facts, print).judged
+                let text = Wording::Text(text.as_bytes(), lex);
+                decide(policy, probe, (&analysis.facts, print), text).judged
             });
             decided == wanted
         });
@@ -229,6 +245,36 @@ impl<'p> Comparison<'p> {
             key(one).cmp(&key(other))
         });
         all
+    }
+}
+
+/// What a policy says of a request with these facts.
+fn decide(
+    policy: &Policy,
+    probe: &Probe,
+    (facts, print): (&Facts, Option<[u8; 16]>),
+    text: Wording<'_>,
+) -> Decision {
+    let circumstances = Circumstances {
+        transaction: probe.transaction,
+        text,
+        ..Circumstances::default()
+    };
+    let scene = Scene::new(policy, probe.at, circumstances, only_verb(facts));
+    decide_parts(
+        policy,
+        &policy.standing(&probe.subject),
+        scene,
+        facts,
+        print,
+    )
+}
+
+/// The rule of an alternative; none for what is only counted.
+fn rule_of<'p>(policy: &'p Policy, clause: &Clause) -> Option<&'p crate::rule::Rule> {
+    match clause.owner {
+        Owner::Rule(at) => policy.rules.get(at),
+        Owner::Counter(_) => None,
     }
 }
 
@@ -263,17 +309,22 @@ fn form(policy: &Policy, clause: &Clause) -> String {
         .literals()
         .map(|literal| {
             let test = match &*literal.test {
-                Test::Time(windows) => {
+                Test::Moment(MomentTest::Time(windows)) => {
                     let windows = windows.iter().filter_map(|at| policy.windows.get(*at));
                     format!("{:?}", windows.collect::<Vec<_>>())
                 }
-                Test::Subject(_) | Test::Statement(_) => format!("{:?}", literal.test),
+                Test::Moment(MomentTest::History { counter, count }) => {
+                    format!("{:?} {count}", policy.counters.get(*counter))
+                }
+                Test::Subject(_) | Test::Statement(_) | Test::Moment(_) => {
+                    format!("{:?}", literal.test)
+                }
             };
             format!("{} {test}", literal.negated)
         })
         .collect();
     parts.sort_unstable();
-    let action = policy.rules.get(clause.rule).map(|rule| rule.action);
+    let action = rule_of(policy, clause).map(|rule| rule.action);
     format!("{action:?} {parts:?}")
 }
 

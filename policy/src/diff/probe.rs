@@ -6,6 +6,7 @@ use super::samples;
 use crate::policy::{Policy, SearchPath};
 use crate::rule::Test;
 use crate::rule::clause::Literal;
+use crate::rule::moment::{Circumstances, MomentTest, Scene, Transaction};
 use crate::rule::object::{ColumnTest, ObjectTest, SettingPattern};
 use crate::rule::statement::{StatementTest, StatementView};
 use crate::rule::subject::{EndUser, Subject, SubjectTest};
@@ -13,7 +14,8 @@ use crate::statement::facts::{
     ColumnAccess, Facts, Name, ObjectAccess, SessionEffect, StatementFacts,
 };
 use crate::vocabulary::{
-    Access, Class, ColumnUse, Dialect, Egress, LimitShape, ObjectKind, Unreadable, Verb, WhereShape,
+    Access, Class, ColumnUse, Dialect, Egress, EndUserTrust, Isolation, LimitShape, ObjectKind,
+    TransactionAccess, TransactionState, Unreadable, Verb, WhereShape,
 };
 
 /// A request, in facts.
@@ -26,6 +28,7 @@ pub(super) struct Probe {
     pub(super) fingerprint: Option<[u8; 16]>,
     pub(super) unreadable: Option<Unreadable>,
     pub(super) at: Timestamp,
+    pub(super) transaction: Transaction,
 }
 
 /// A condition of a policy and whether it shall hold.
@@ -54,6 +57,12 @@ impl Probe {
             fingerprint: None,
             unreadable: None,
             at,
+            // A session is in none, and its next one is an ordinary one.
+            transaction: Transaction {
+                state: TransactionState::ALL.first().copied(),
+                access: TransactionAccess::ALL.first().copied(),
+                isolation: Isolation::ALL.first().copied(),
+            },
         };
         probe.facts.objects.push(object("some_table", Access::Read));
         probe
@@ -95,9 +104,14 @@ impl Probe {
             search_path: path,
         };
         let literal = wish.literal;
+        let circumstances = Circumstances {
+            transaction: self.transaction,
+            ..Circumstances::default()
+        };
+        let scene = Scene::new(wish.policy, self.at, circumstances, Some(self.facts.verb));
         let holds = literal.admits_subject(&self.subject)
             && literal.admits_statement(&view)
-            && literal.admits_time(&wish.policy.windows, self.at);
+            && literal.admits_moment(&scene, self.subject.end_user.as_ref());
         holds == wish.holds
     }
 
@@ -144,13 +158,37 @@ impl Probe {
         match &*wish.literal.test {
             Test::Subject(test) => self.other_subjects(test),
             Test::Statement(test) => self.other_statements(test),
-            Test::Time(_) => times
+            Test::Moment(test) => self.other_moments(test, times),
+        }
+    }
+
+    fn other_moments(&self, test: &MomentTest, times: &[Timestamp]) -> Vec<Self> {
+        let with = |change: &dyn Fn(&mut Self)| {
+            let mut probe = self.clone();
+            change(&mut probe);
+            probe
+        };
+        match test {
+            MomentTest::Time(_) | MomentTest::Period(_) => times
                 .iter()
-                .map(|at| Self {
-                    at: *at,
-                    ..self.clone()
-                })
+                .map(|at| with(&|probe| probe.at = *at))
                 .collect(),
+            MomentTest::Transaction(_) => TransactionState::ALL
+                .iter()
+                .map(|word| with(&|probe| probe.transaction.state = Some(*word)))
+                .collect(),
+            MomentTest::TransactionAccess(_) => TransactionAccess::ALL
+                .iter()
+                .map(|word| with(&|probe| probe.transaction.access = Some(*word)))
+                .collect(),
+            MomentTest::Isolation(_) => Isolation::ALL
+                .iter()
+                .map(|word| with(&|probe| probe.transaction.isolation = Some(*word)))
+                .collect(),
+            // These requests have no values and no history.
+            MomentTest::Parameter(_) | MomentTest::Literal(_) | MomentTest::History { .. } => {
+                Vec::new()
+            }
         }
     }
 
@@ -200,14 +238,14 @@ impl Probe {
                 });
                 push(&|subject| subject.end_user = None);
             }
-            SubjectTest::EndUserTrust(globs) => {
-                samples::of_globs(globs).iter().for_each(|trust| {
+            SubjectTest::EndUserTrust(_) => {
+                EndUserTrust::ALL.iter().for_each(|trust| {
                     push(&|subject| {
                         let mut user = named("some-end-user", None);
                         if let Some(known) = &subject.end_user {
                             user.name.clone_from(&known.name);
                         }
-                        user.trust.clone_from(trust);
+                        user.trust = trust.to_string();
                         subject.end_user = Some(user);
                     });
                 });
@@ -306,6 +344,21 @@ impl Probe {
                 let none = change(&|probe| probe.facts.effects.clear());
                 set.chain([none]).collect()
             }
+            // Each of these adds to the risk.
+            StatementTest::Risk(_) => {
+                let mut risky = self.with_verb(Verb::Delete);
+                risky.facts.where_shape = WhereShape::Absent;
+                let mut riskier = risky.clone();
+                riskier.several = true;
+                riskier.facts.dynamic = true;
+                riskier.facts.egress = Egress::ALL.iter().copied().collect();
+                vec![
+                    self.with_verb(Verb::Select),
+                    self.with_verb(Verb::Drop),
+                    risky,
+                    riskier,
+                ]
+            }
             StatementTest::Replication(_) => [Verb::Replication, Verb::Select]
                 .iter()
                 .map(|verb| self.with_verb(*verb))
@@ -384,21 +437,24 @@ impl Probe {
 pub(super) fn times(policies: [&Policy; 2], now: Timestamp) -> Vec<Timestamp> {
     let mut seen = Vec::new();
     let mut times = Vec::new();
-    for minute in 0..7 * 24 * 60_i64 {
-        let Ok(at) = now.checked_add(minute.minutes()) else {
-            break;
-        };
-        let inside: Vec<bool> = policies
+    let whole_week = policies.iter().any(|policy| !policy.windows.is_empty());
+    let minutes = if whole_week { 7 * 24 * 60 } else { 1 };
+    let week = (0..minutes).filter_map(|minute: i64| now.checked_add(minute.minutes()).ok());
+    let overlays = policies.iter().flat_map(|policy| &policy.overlays);
+    let edges = overlays.flat_map(|overlay| [overlay.period.from, overlay.period.until]);
+    for at in week.chain(edges) {
+        let windows = policies
             .iter()
             .flat_map(|policy| &policy.windows)
-            .map(|window| window.covers(at))
-            .collect();
-        if !seen.contains(&inside) && times.len() < MOST_TIMES {
+            .map(|window| window.covers(at));
+        let rules = policies.iter().flat_map(|policy| &policy.rules);
+        let periods = rules
+            .filter_map(|rule| rule.periods.as_ref())
+            .map(|periods| periods.cover(at));
+        let inside: Vec<bool> = windows.chain(periods).collect();
+        if times.len() < MOST_TIMES && !seen.contains(&inside) {
             seen.push(inside);
             times.push(at);
-        }
-        if policies.iter().all(|policy| policy.windows.is_empty()) {
-            break;
         }
     }
     times

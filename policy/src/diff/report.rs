@@ -46,6 +46,8 @@ pub struct Report {
     pub compared: usize,
     /// How many requests both policies have decided.
     pub tried: usize,
+    /// Requests that a policy answers by values or by what went before, which they do not have.
+    pub doubted: usize,
     /// Rules of which no request was found that they match.
     pub unmatched: Vec<String>,
     /// Whether everything that should be tried was.
@@ -99,6 +101,24 @@ impl Example {
         if facts.dynamic {
             lines.push(("dynamic", "yes".into()));
         }
+        let transaction = &probe.transaction;
+        let mut state = |name, word: Option<String>| {
+            if let Some(word) = word {
+                lines.push((name, word));
+            }
+        };
+        state(
+            "transaction",
+            transaction.state.map(|word| word.to_string()),
+        );
+        state(
+            "transaction_access",
+            transaction.access.map(|word| word.to_string()),
+        );
+        state(
+            "isolation",
+            transaction.isolation.map(|word| word.to_string()),
+        );
         if probe.several {
             lines.push(("statements", "2".into()));
         }
@@ -228,6 +248,13 @@ impl Report {
         for unmatched in &self.unmatched {
             writeln!(out, "can't be decided: {unmatched}")?;
         }
+        if self.doubted > 0 {
+            writeln!(
+                out,
+                "can't be decided: {} requests: a rule asks for values of parameters or literals, or for what went before",
+                self.doubted
+            )?;
+        }
         if !self.complete {
             writeln!(
                 out,
@@ -268,6 +295,7 @@ impl Report {
             "notes": self.notes,
             "unmatched": self.unmatched,
             "complete": self.complete,
+            "doubted": self.doubted,
             "requests": self.tried,
             "alternatives": self.compared,
         })

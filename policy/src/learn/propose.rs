@@ -8,10 +8,11 @@ use thiserror::Error;
 
 use super::{Learnt, Lesson, User, Who};
 use crate::compile::compile;
-use crate::decision::Cause;
+use crate::decision::{Cause, decide_parts, only_verb};
 use crate::policy::Policy;
 use crate::problem::Problems;
 use crate::replay::{Fate, Judge, Undecided};
+use crate::rule::moment::{Circumstances, Scene, Wording};
 use crate::rule::statement::hex;
 use crate::rule::subject::Subject;
 use crate::statement::facts::{Name, StatementFacts};
@@ -314,21 +315,25 @@ fn test(policy: &Policy, lesson: &Lesson, rule: &str) -> Option<String> {
     };
     let lex = LexState::of_dialect(subject.dialect);
     let analysis = analyse(text.as_bytes(), &lex, &Limits::default());
-    let decision = crate::decision::decide_parts(
-        policy,
-        &policy.standing(&subject),
-        recorded.at,
-        &analysis.facts,
-        Some(analysis.fingerprint.0),
-    );
+    let circumstances = Circumstances {
+        text: Wording::Text(text.as_bytes(), lex),
+        ..Circumstances::default()
+    };
+    let verb = only_verb(&analysis.facts);
+    let scene = Scene::new(policy, recorded.at, circumstances, verb);
+    let print = Some(analysis.fingerprint.0);
+    let standing = policy.standing(&subject);
+    let decision = decide_parts(policy, &standing, scene, &analysis.facts, print);
     let decides = match decision.cause {
         Cause::Rule(index) => policy.rule(index).is_some_and(|found| *found.id == *rule),
-        Cause::Default | Cause::Unreadable(_) | Cause::NotNamed(_) | Cause::Stale => false,
+        Cause::Default
+        | Cause::Unreadable(_)
+        | Cause::NotNamed(_)
+        | Cause::Blocked
+        | Cause::Stale => false,
     };
-    // Tests know no fingerprints: they are decided on facts alone.
-    let by_facts = !rule.contains("-digests-");
     let fits = text.len() <= MOST_TEST_BYTES && !text.contains('\0');
-    (decides && by_facts && fits).then(|| {
+    (decides && fits).then(|| {
         format!(
             "\n[[test]]\nsql = {}\ndialect = \"{}\"\nuser = {}\ndatabase = {}\nexpect = {{ action = \"allow\", rule = \"{rule}\" }}\n",
             quoted(text),

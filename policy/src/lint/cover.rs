@@ -5,6 +5,7 @@ use ipnet::IpNet;
 
 use crate::rule::clause::{Clause, Literal};
 use crate::rule::glob::Glob;
+use crate::rule::moment::MomentTest;
 use crate::rule::object::{ColumnPattern, NamePattern, ObjectTest};
 use crate::rule::statement::StatementTest;
 use crate::rule::subject::SubjectTest;
@@ -32,8 +33,11 @@ fn follows(wanted: &Literal, given: &Literal) -> bool {
         (Test::Statement(large), Test::Statement(small)) => {
             statement(large, small, (wanted.sense, given.sense))
         }
-        (Test::Time(large), Test::Time(small)) => small.iter().all(|one| large.contains(one)),
-        (Test::Subject(_) | Test::Statement(_) | Test::Time(_), _) => false,
+        (Test::Moment(MomentTest::Time(large)), Test::Moment(MomentTest::Time(small))) => {
+            small.iter().all(|one| large.contains(one))
+        }
+        (Test::Moment(large), Test::Moment(small)) => large == small,
+        (Test::Subject(_) | Test::Statement(_) | Test::Moment(_), _) => false,
     }
 }
 
@@ -46,13 +50,13 @@ fn subject(large: &SubjectTest, small: &SubjectTest) -> bool {
         | (S::Application(large), S::Application(small))
         | (S::Listener(large), S::Listener(small))
         | (S::EndUser(large), S::EndUser(small))
-        | (S::EndUserTrust(large), S::EndUserTrust(small))
         | (S::TlsIdentity(large), S::TlsIdentity(small)) => globs(large, small),
         (S::Client(large), S::Client(small)) => {
             let inside = |one: &IpNet| large.iter().any(|network| network.contains(one));
             small.iter().all(inside)
         }
         (S::Dialect(large), S::Dialect(small)) => words(*large, *small),
+        (S::EndUserTrust(large), S::EndUserTrust(small)) => words(*large, *small),
         (_, _) => false,
     }
 }
@@ -93,6 +97,7 @@ fn statement(large: &StatementTest, small: &StatementTest, senses: (Sense, Sense
                     words(*fewer, *reasons)
                 }
         }
+        (S::Risk(large), S::Risk(small)) => large == small,
         (S::Setting(large), S::Setting(small)) => small.iter().all(|one| large.contains(one)),
         (_, _) => false,
     }

@@ -5,7 +5,8 @@ mod cover;
 
 use crate::policy::Policy;
 use crate::problem::{Problem, Source, Span};
-use crate::rule::clause::{Clause, Literal, dead_alternatives};
+use crate::rule::clause::{Clause, Literal, Owner, dead_alternatives};
+use crate::rule::moment::MomentTest;
 use crate::rule::statement::StatementTest;
 use crate::rule::{Rule, Test};
 use crate::vocabulary::{Action, Class, Mode, Verb};
@@ -25,7 +26,11 @@ pub struct Hits {
 pub fn lint(policy: &Policy, hits: Option<&Hits>) -> Vec<Problem> {
     let mut problems = policy.warnings.clone();
     for (at, rule) in policy.rules.iter().enumerate() {
-        let own: Vec<&Clause> = policy.clauses.iter().filter(|one| one.rule == at).collect();
+        let own: Vec<&Clause> = policy
+            .clauses
+            .iter()
+            .filter(|one| one.owner == Owner::Rule(at))
+            .collect();
         let found = shadowed(policy, rule)
             .or_else(|| too_broad(policy, rule, &own))
             .or_else(|| never_hit(policy, rule, hits));
@@ -73,6 +78,7 @@ fn shadowed(policy: &Policy, rule: &Rule) -> Option<Problem> {
             || rule.title.en.is_some()
             || rule.title.zh.is_some();
         other.id != rule.id
+            && (other.periods.is_none() || other.periods == rule.periods)
             && stronger
             && (other.action > rule.action || !says_more)
             && (rule.action == Action::Allow || other.action > Action::Allow)
@@ -114,7 +120,7 @@ fn covered(policy: &Policy, rule: &Rule, other: &Rule) -> bool {
         policy
             .clauses
             .iter()
-            .filter(move |clause| Some(clause.rule) == at)
+            .filter(move |clause| at.is_some_and(|at| clause.owner == Owner::Rule(at)))
     };
     of(rule).all(|narrow| of(other).any(|wide| cover::covers(wide, narrow)))
 }
@@ -141,7 +147,8 @@ fn is_broad(clause: &Clause) -> bool {
             .filter(|literal| literal.implied.is_none())
     };
     let restricts = |literal: &Literal| match &*literal.test {
-        Test::Subject(_) | Test::Time(_) => true,
+        Test::Moment(MomentTest::Period(_)) => false,
+        Test::Subject(_) | Test::Moment(_) => true,
         Test::Statement(test) => match test {
             StatementTest::Object(test) => {
                 literal.negated || (!test.names.is_empty() && !test.names.iter().any(is_everything))
@@ -160,6 +167,7 @@ fn is_broad(clause: &Clause) -> bool {
             | StatementTest::Limit(_)
             | StatementTest::MultiStatement(_)
             | StatementTest::Dynamic(_)
+            | StatementTest::Risk(_)
             | StatementTest::Unreadable { .. } => false,
         },
     };

@@ -18,8 +18,9 @@ use jiff::Timestamp;
 pub use self::asks::Asks;
 pub use self::facts::RecordedFacts;
 pub use self::report::{Change, Group, Report};
-use crate::decision::{Cause, RuleIndex, decide_parts, decide_startup};
+use crate::decision::{Cause, RuleIndex, decide_parts, decide_startup, only_verb};
 use crate::policy::{Policy, Standing};
+use crate::rule::moment::{Circumstances, Scene};
 use crate::rule::subject::Subject;
 use crate::statement::facts::Facts;
 use crate::statement::{ANALYSIS_STACK_BYTES, Analysis, Fingerprint};
@@ -124,6 +125,8 @@ pub enum Undecided {
     EndUser,
     /// It was prepared while the session may have been in another database.
     Database,
+    /// A rule asks for what only the session knew: values, the transaction, its history.
+    Moment,
     /// The subject of the session that begins is not known.
     NextSubject,
 }
@@ -146,6 +149,9 @@ impl Undecided {
                 "the policy asks for the end user, and a statement's own stands in place of the session's"
             }
             Self::Database => "it was prepared while its session may have been in another database",
+            Self::Moment => {
+                "a rule asks for values, the transaction or what the session did before"
+            }
             Self::NextSubject => {
                 "the subject of the session that COM_CHANGE_USER began is not recorded"
             }
@@ -210,7 +216,12 @@ impl<'p> Judge<'p> {
         let print = Some(known.fingerprint());
         let policy = self.policy;
         let standing = self.standing(&recorded.subject);
-        let decision = decide_parts(policy, standing, recorded.at, &facts, print);
+        let verb = only_verb(&facts);
+        let scene = Scene::new(policy, recorded.at, Circumstances::default(), verb);
+        let decision = decide_parts(policy, standing, scene, &facts, print);
+        if decision.doubted {
+            return Err(Undecided::Moment);
+        }
         // What runs under the name can make it only worse.
         if known.runs_named() && decision.judged < Action::Deny {
             return Err(Undecided::Named);
@@ -313,7 +324,11 @@ impl Replay<'_> {
 pub(crate) fn rule_of(policy: &Policy, cause: Cause) -> Option<&str> {
     let index: RuleIndex = match cause {
         Cause::Rule(index) => index,
-        Cause::Default | Cause::Unreadable(_) | Cause::NotNamed(_) | Cause::Stale => return None,
+        Cause::Default
+        | Cause::Unreadable(_)
+        | Cause::NotNamed(_)
+        | Cause::Blocked
+        | Cause::Stale => return None,
     };
     policy.rule(index).map(|rule| &*rule.id)
 }
@@ -324,7 +339,9 @@ pub(crate) fn because(policy: &Policy, cause: Cause) -> String {
         (Some(rule), _) => format!("`{rule}`"),
         (None, Cause::Unreadable(reason)) => format!("unreadable ({reason})"),
         (None, Cause::NotNamed(verb)) => format!("no allow rule names `{verb}`"),
-        (None, Cause::Default | Cause::Rule(_) | Cause::Stale) => "the default".to_owned(),
+        (None, Cause::Default | Cause::Rule(_) | Cause::Blocked | Cause::Stale) => {
+            "the default".to_owned()
+        }
     }
 }
 

@@ -38,12 +38,13 @@ impl Bench<'_> {
         } else {
             ("connection", protocol_request(Verb::Empty, "connection"))
         };
-        if decision.judged == Action::Allow && !replication {
+        let filing = Filing::new(IntentKind::Startup, Text::whole(text.as_bytes()));
+        let silent = decision.judged == Action::Allow && self.kept_out(&filing).is_none();
+        if silent && !replication {
             // The session's own records tell of it.
             let run = Run::new(IntentKind::Startup, known, None, self.now.mono_ns);
             return enforce::verdict(decision, None, run, self.dialect());
         }
-        let filing = Filing::new(IntentKind::Startup, Text::whole(text.as_bytes()));
         self.conclude(known, decision, filing, None)
     }
 
