@@ -6,15 +6,19 @@
 pub mod check;
 pub mod compile;
 pub mod decision;
+pub mod diff;
 pub mod explain;
 pub mod file;
 pub mod judge;
+pub mod learn;
+pub mod lint;
 pub mod policy;
 pub mod problem;
 pub mod replay;
 pub mod rule;
 pub mod show;
 pub mod statement;
+pub mod status;
 pub mod test_table;
 pub mod vocabulary;
 

@@ -22,6 +22,7 @@ mod session;
 pub mod shared;
 pub mod tls;
 pub mod upstream;
+pub mod versions;
 mod witness;
 pub mod worker;
 

@@ -19,7 +19,7 @@ use sqlward_policy::{
 use crate::source::Source;
 
 /// Show the statements of a span of time, a batch at a time.
-pub(super) fn each_batch(
+pub(crate) fn each_batch(
     source: &Source,
     query: &SeenQuery,
     mut visit: impl FnMut(Vec<Recorded>) -> Result<()>,
@@ -39,7 +39,7 @@ pub(super) fn each_batch(
 }
 
 /// `None`: the record has no client address, so that no session ever sent it.
-fn recorded(seen: Seen) -> Option<Recorded> {
+pub(crate) fn recorded(seen: Seen) -> Option<Recorded> {
     let facts = seen.shape.as_deref().map(facts);
     let verb = facts
         .as_ref()
