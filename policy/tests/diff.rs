@@ -1,4 +1,10 @@
 //! Policies compared by what they say, not by how they are written.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use jiff::Timestamp;
 use sqlward_policy::diff::{Report, diff};

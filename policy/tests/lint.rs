@@ -1,4 +1,11 @@
 //! What is legal and hardly meant is found, with its place; what is meant is not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use sqlward_policy::lint::{Hits, lint};
 use sqlward_policy::{Policy, compile};

@@ -202,7 +202,7 @@ impl<'p> Comparison<'p> {
             .examples
             .iter()
             .position(|known| known.sql.is_none());
-        if difference.examples.iter().any(|known| *known == example) {
+        if difference.examples.contains(&example) {
         } else if difference.examples.len() < MOST_EXAMPLES {
             difference.examples.push(example);
         } else if let (true, Some(known)) = (
