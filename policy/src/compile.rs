@@ -2,6 +2,7 @@
 
 mod lint;
 mod load;
+mod redact;
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use crate::rule::index::Index;
 use crate::rule::window::Window;
 use crate::rule::{Rule, When};
 use crate::test_table::Case;
-use crate::vocabulary::{Action, Mode, Unreadable};
+use crate::vocabulary::{Action, Mode, RecordDetail, Unreadable};
 
 /// Compiles sources, each a name and a text.
 ///
@@ -104,6 +105,13 @@ impl Compiler {
         let (rules, clauses) = self.rules(&files, &windows, &defaults);
         let tests = self.tests(&files, &rules);
         let listener_modes = self.listeners(&files);
+        let redactions = self.redactions(&files);
+        let less = |rule: &Rule| rule.record > Some(RecordDetail::Full);
+        let reduces = rules.iter().any(less);
+        let redact_tests = files
+            .iter()
+            .flat_map(|file| file.redact_tests.clone())
+            .collect();
         let name = self.once("name", files.iter().filter_map(|file| file.name.clone()));
         let version = self.once(
             "version",
@@ -141,6 +149,9 @@ impl Compiler {
             clauses,
             by_rank,
             answers: answers(),
+            reduces,
+            redactions,
+            redact_tests,
         }
     }
 
@@ -295,6 +306,7 @@ impl Compiler {
                 }
             }
             self.suspicions(raw, &when, defaults);
+            self.recorded_less(raw);
             rules.push(rule(raw, when));
         }
         self.shadowed(&rules, files);
@@ -366,6 +378,7 @@ fn rule(raw: &RawRule, when: When) -> Rule {
         action: raw.action,
         mode: raw.mode,
         message: raw.message.clone(),
+        record: raw.record.as_ref().map(|record| record.value),
         rank: 0,
         span: raw.id.span.clone(),
         refusal: Arc::new(RefusalText {

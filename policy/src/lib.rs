@@ -11,6 +11,7 @@ pub mod file;
 pub mod judge;
 pub mod policy;
 pub mod problem;
+pub mod redact;
 pub mod rule;
 pub mod statement;
 pub mod test_table;

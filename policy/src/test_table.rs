@@ -109,7 +109,7 @@ impl fmt::Display for Results {
 }
 
 impl Policy {
-    /// Runs every `[[test]]`, on a thread with the stack that the analysis needs.
+    /// Runs every `[[test]]` and `[[redact_test]]`, on a thread with the stack that the analysis needs.
     ///
     /// # Errors
     /// The system gives no thread.
@@ -122,6 +122,7 @@ impl Policy {
                     self.run_case(case, reading, &mut results, &mut proved);
                 }
             }
+            self.run_redact_cases(&mut results);
             let unproved = self
                 .rules
                 .iter()
@@ -130,6 +131,25 @@ impl Policy {
             results.unproved = unproved.map(|(rule, _)| rule.id.to_string()).collect();
             results
         })
+    }
+
+    fn run_redact_cases(&self, results: &mut Results) {
+        for case in &self.redact_tests {
+            for (dialect, lex) in &case.readings {
+                results.run += 1;
+                let Some((expected, found)) = case.failure(self.redactions.as_ref(), lex) else {
+                    continue;
+                };
+                results.failures.push(Failure {
+                    place: self.place(&case.sql.span),
+                    title: case.title.clone(),
+                    sql: shorten(&case.sql.value),
+                    dialect: *dialect,
+                    expected,
+                    found,
+                });
+            }
+        }
     }
 
     fn run_case(

@@ -63,7 +63,7 @@ action = "deny"
             p.toml:10:10: `refuse` is no `action`; expected one of allow, alert, deny, terminate
             p.toml:13:6: `b c` is no rule name; expected 1 to 128 letters, digits, `-`, `_` or `.`
             p.toml:14:8: a `when` without conditions matches everything; expected a condition, or `everything = true`
-            p.toml:17:3: unknown field `rul` in a policy file; expected one of schema, policy, defaults, time, listener, rule, test; did you mean `rule`?"#]],
+            p.toml:17:3: unknown field `rul` in a policy file; expected one of schema, policy, defaults, time, listener, rule, test, redact, redact_test; did you mean `rule`?"#]],
     );
 }
 

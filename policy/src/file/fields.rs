@@ -2,8 +2,8 @@
 
 use crate::rule::words::Word;
 use crate::vocabulary::{
-    Access, Action, Class, ColumnUse, Dialect, Egress, LimitShape, Mode, ObjectKind, Severity,
-    Unreadable, Verb, WhereShape,
+    Access, Action, Class, ColumnUse, Dialect, Egress, LimitShape, Mode, ObjectKind, RecordDetail,
+    Severity, Unreadable, Verb, WhereShape,
 };
 
 /// A field of a section.
@@ -54,7 +54,7 @@ pub enum Form {
     Section,
 }
 
-fn words<T: Word>() -> Vec<&'static str> {
+pub(super) fn words<T: Word>() -> Vec<&'static str> {
     T::WORDS.iter().map(|word| word.text()).collect()
 }
 
@@ -84,7 +84,7 @@ fn days() -> Vec<&'static str> {
     crate::rule::window::DAYS.to_vec()
 }
 
-const fn field(name: &'static str, form: Form, doc: &'static str) -> Field {
+pub(super) const fn field(name: &'static str, form: Form, doc: &'static str) -> Field {
     Field { name, form, doc }
 }
 
@@ -104,6 +104,12 @@ pub const TOP: &[Field] = &[
         "test",
         Form::Section,
         "Statements with the decision that they must get.",
+    ),
+    field("redact", Form::Section, "Values that must not be recorded."),
+    field(
+        "redact_test",
+        Form::Section,
+        "Statements with what must not be recorded of them.",
     ),
 ];
 
@@ -191,6 +197,11 @@ pub const RULE: &[Field] = &[
         "Whether that is carried out.",
     ),
     field("message", Form::Text, "What the client is told."),
+    field(
+        "record",
+        Form::Word(words::<RecordDetail>),
+        "How much of what it allows is recorded; DDL, DCL and failures always are in full.",
+    ),
 ];
 
 /// `title`, as a table.

@@ -3,22 +3,25 @@
 mod case;
 pub mod fields;
 mod reader;
+mod redact;
 mod sections;
 mod when;
 
 pub use self::reader::At;
+pub use self::redact::{REDACT, REDACT_TEST, RawRedact};
 pub use self::when::{RawCondition, RawWhen};
 
 use jiff::Timestamp;
 
 use crate::policy::AuditFailure;
 use crate::problem::{Problem, Source, Span};
+use crate::redact::case::RedactCase;
 use crate::rule::Title;
 use crate::rule::subject::Subject;
 use crate::rule::window::Window;
 use crate::statement::LexState;
 use crate::test_table::Channel;
-use crate::vocabulary::{Action, Mode, Severity};
+use crate::vocabulary::{Action, Mode, RecordDetail, Severity};
 
 /// One policy file.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +40,10 @@ pub struct File {
     pub rules: Vec<RawRule>,
     /// `[[test]]`.
     pub tests: Vec<RawCase>,
+    /// `[[redact]]`.
+    pub redactions: Vec<RawRedact>,
+    /// `[[redact_test]]`.
+    pub redact_tests: Vec<RedactCase>,
 }
 
 /// `[defaults]`, as far as this file says something.
@@ -73,6 +80,8 @@ pub struct RawRule {
     pub mode: Option<Mode>,
     /// `message`.
     pub message: Option<Box<str>>,
+    /// `record`.
+    pub record: Option<At<RecordDetail>>,
 }
 
 /// `[[test]]`.

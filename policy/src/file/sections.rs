@@ -14,7 +14,7 @@ use crate::policy::AuditFailure;
 use crate::problem::{Problem, Source};
 use crate::rule::Title;
 use crate::rule::window::{DAYS, END_OF_DAY, Window, minute_of_day};
-use crate::vocabulary::{Action, Mode, Severity};
+use crate::vocabulary::{Action, Mode, RecordDetail, Severity};
 
 /// The most bytes that one policy file may have.
 pub(crate) const MAX_SOURCE_BYTES: usize = 4 << 20;
@@ -66,6 +66,8 @@ impl Reader<'_> {
         file.listeners = self.named("listener", table, Self::listener);
         file.rules = self.array("rule", table, Self::rule);
         file.tests = self.array("test", table, Self::case);
+        file.redactions = self.array("redact", table, Self::redact);
+        file.redact_tests = self.array("redact_test", table, Self::redact_case);
     }
 
     fn schema(&mut self, table: &DeTable<'_>) {
@@ -123,7 +125,7 @@ impl Reader<'_> {
     }
 
     /// One of some words that are not a whole vocabulary.
-    fn choice<T>(
+    pub(super) fn choice<T>(
         &mut self,
         field: &str,
         table: &DeTable<'_>,
@@ -321,6 +323,9 @@ impl Reader<'_> {
         let message = table
             .get("message")
             .and_then(|value| self.line("message", value));
+        let record = table
+            .get("record")
+            .and_then(|value| self.word::<RecordDetail>("record", value));
         Some(RawRule {
             id: id?,
             severity: severity.map_or(Some(Severity::Medium), |word| Some(word?.value))?,
@@ -330,6 +335,7 @@ impl Reader<'_> {
             action: action?.value,
             mode: mode.map(|mode| mode.value),
             message,
+            record,
         })
     }
 
@@ -348,7 +354,7 @@ impl Reader<'_> {
         value
     }
 
-    fn is_name(&mut self, id: &At<String>) -> bool {
+    pub(super) fn is_name(&mut self, id: &At<String>) -> bool {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let good = !id.value.is_empty() && id.value.len() <= 128 && id.value.chars().all(fits);
         if !good {
