@@ -3,7 +3,8 @@ use std::time::Instant;
 
 use sqlward_audit_store::journal::{Journal, JournalError, JournalSettings};
 use sqlward_audit_store::record::{
-    Completion, Entry, Intent, IntentKind, Judgement, List, Outcome, SessionId, Text, TxStatus,
+    Completion, Entry, Intent, IntentKind, Judgement, List, Outcome, Reduction, SessionId, Text,
+    TxStatus,
 };
 use sqlward_policy::vocabulary::{Action, Mode};
 
@@ -38,6 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         end_user: None,
         role: None,
         trace: None,
+        reduction: Reduction::NONE,
     });
     let outcome = |seq| {
         Entry::Outcome(Outcome {

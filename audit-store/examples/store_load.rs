@@ -12,7 +12,7 @@ use sqlward_audit_store::journal::{JournalError, Lane};
 use sqlward_audit_store::query::{Archive, AuditQuery, Dimension, Measure, SqlRange};
 use sqlward_audit_store::record::{
     Completion, Entry, Intent, IntentKind, Judgement, List, Outcome, Parameter, ParameterFormat,
-    Seq, SessionAuthenticated, SessionId, SessionStart, Shape, Subject, Text, TxStatus,
+    Reduction, Seq, SessionAuthenticated, SessionId, SessionStart, Shape, Subject, Text, TxStatus,
 };
 use sqlward_audit_store::{Audit, AuditSettings, STORE};
 use sqlward_policy::vocabulary::{
@@ -236,6 +236,7 @@ impl Clients {
             end_user: None,
             role: None,
             trace: None,
+            reduction: Reduction::NONE,
         }
     }
 }

@@ -8,11 +8,11 @@ use clap::Args;
 use sqlward_audit_store::STORE;
 use sqlward_audit_store::clickhouse::{ClickHouse, Target};
 use sqlward_audit_store::query::{
-    Archive, AuditQuery, Dimension, Measure, Row, SessionEntry, SqlRange, Table, TopEntry,
+    Archive, AuditQuery, Coverage, Dimension, Measure, Row, SessionEntry, SqlRange, Table, TopEntry,
 };
 use sqlward_audit_store::record::{EventId, SessionId};
 
-use crate::store::target;
+use crate::{asking, store::target};
 
 /// Which store is asked.
 #[derive(Debug, Args)]
@@ -35,6 +35,14 @@ pub(crate) enum Source {
 }
 
 impl Place {
+    /// Notes that it was asked, before the answer is shown. What a ClickHouse store is asked, its own log has.
+    pub(crate) fn note(&self, rows: usize) -> Result<()> {
+        match &self.data {
+            Some(data) => asking::note(data, rows),
+            None => Ok(()),
+        }
+    }
+
     /// Opens it.
     pub(crate) fn open(&self) -> Result<Source> {
         match (&self.data, &self.store) {
@@ -92,6 +100,13 @@ impl Source {
         Ok(match self {
             Self::Embedded(archive) => archive.top(by, measure, filter, most)?,
             Self::ClickHouse(store) => store.top(by, measure, filter, most)?,
+        })
+    }
+
+    pub(crate) fn coverage(&self, from: Option<u64>, to: Option<u64>) -> Result<Coverage> {
+        Ok(match self {
+            Self::Embedded(archive) => archive.coverage(from, to)?,
+            Self::ClickHouse(store) => store.coverage(from, to)?,
         })
     }
 

@@ -5,6 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 use sqlward_audit_store::{
     CHECKPOINTS,
     embedded::{Store, StoreError, StoreSettings},
+    inbox,
     journal::{Durability, Journal, JournalError, JournalSettings, Recovery},
     proof::ProofSettings,
     ship::{Drained, ShipError, Shipper, ShipperSettings},
@@ -15,11 +16,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     admin,
+    administration::Administration,
     analysts::Analysts,
     config::Config,
     listener::{self, Listener},
     metrics::Metrics,
-    record::Administration,
+    redaction,
     reload::{Reload, Watch},
     shared::Shared,
     tls::TlsError,
@@ -30,6 +32,9 @@ use crate::{
 
 /// How long sessions may take to write their last bytes once they are told to end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How often auditors' questions are taken into the record.
+const QUESTIONS: Duration = Duration::from_secs(1);
 
 /// How long the journal's last records may take into the store.
 const LAST_RECORDS: Duration = Duration::from_secs(60);
@@ -60,6 +65,9 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// The policy needs what the configuration does not have.
+    #[error("{0}")]
+    Redaction(String),
     /// Metrics can't be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -81,6 +89,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
 
 async fn serve(config: Config) -> Result<(), StartError> {
     let policy = sqlward_policy::load(&config.policy)?.with_generation(1);
+    redaction::check(&policy, config.redaction_key.as_ref()).map_err(StartError::Redaction)?;
     let settings = JournalSettings {
         node: config.node,
         max_journal_bytes: config.max_journal_bytes,
@@ -120,6 +129,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let analysts = Analysts::start(shared.config.workers)?;
     let administration = Administration::new(journal.lane(0)?);
     administration.started(&shared.config, &shared.policy.load());
+    inbox::open(&shared.config.data_dir)?;
     match &shared.config.proof.signer {
         Some(signer) => administration.signs(signer, signed_before.as_deref()),
         None => tracing::warn!("no signing_key in [audit]: the audit trail is not signed"),
@@ -162,6 +172,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
     until_told_to_stop(&shared, &reload).await?;
     tell_systemd(sd_notify::NotifyState::Stopping);
     drain(&shared, threads).await;
+    reload.take_questions();
     administration.stopped();
     drop(reload);
     drop(administration);
@@ -226,12 +237,15 @@ async fn until_told_to_stop(shared: &Shared, reload: &Reload) -> io::Result<()> 
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut watch = Watch::start(shared);
+    let mut questions = tokio::time::interval(QUESTIONS);
+    questions.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             _ = hangup.recv() => reload.reload("SIGHUP"),
             () = watch.changed() => reload.reload("file change"),
+            _ = questions.tick() => reload.take_questions(),
         }
     }
 }

@@ -26,10 +26,11 @@ use tokio::{
 
 use crate::{
     analysts::Analysts,
-    audit::{self, Shapes},
+    audit,
     config::Protocol,
     listener::Accepted,
     session::{self, Mysql, Pg},
+    shapes::Shapes,
     shared::Shared,
 };
 

@@ -94,7 +94,43 @@ pub(crate) fn migrations(
             name: "sums per minute",
             statements: sums(database, layout, retention_days),
         },
+        Migration {
+            version: 3,
+            name: "what is left out of records",
+            statements: added(&STATEMENTS, &["detail", "redacted"], database, layout),
+        },
     ]
+}
+
+/// Columns that stores of an older version lack.
+fn added(
+    table: &TableDefinition,
+    columns: &[&str],
+    database: &str,
+    layout: Layout<'_>,
+) -> Vec<String> {
+    let (name, place) = (table.name, identifier(database));
+    let tables = match layout {
+        Layout::Single => vec![format!("{place}.{name}")],
+        Layout::Cluster(cluster) => {
+            let cluster = identifier(cluster);
+            vec![
+                format!("{place}.{name}_local ON CLUSTER {cluster}"),
+                format!("{place}.{name} ON CLUSTER {cluster}"),
+            ]
+        }
+    };
+    let new: Vec<&Column> = (table.columns.iter())
+        .filter(|column| columns.contains(&column.0))
+        .collect();
+    let alter = |place: &String| {
+        let adds: Vec<String> = new
+            .iter()
+            .map(|Column(name, kind, _)| format!("ADD COLUMN IF NOT EXISTS {name} {kind}"))
+            .collect();
+        format!("ALTER TABLE {place} {}", adds.join(", "))
+    };
+    tables.iter().map(alter).collect()
 }
 
 fn create(
@@ -234,6 +270,8 @@ pub(crate) const STATEMENTS: TableDefinition = TableDefinition {
         Column("normal", WORD_OR_NONE, TEXT),
         Column("fingerprint", WORD_OR_NONE, PLAIN),
         Column("parameters", "Nullable(String)", TEXT),
+        Column("detail", "LowCardinality(String) DEFAULT 'full'", PLAIN),
+        Column("redacted", "Int64 DEFAULT 0", SMALL),
         Column("statements", NUMBER_OR_NONE, PLAIN),
         Column("verbs", WORD_OR_NONE, PLAIN),
         Column("objects", WORD_OR_NONE, PLAIN),

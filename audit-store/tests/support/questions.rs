@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use sqlward_audit_store::query::{AuditQuery, Order, Row};
 use sqlward_audit_store::record::{
-    Completion, EndUser, EndUserSource, Entry, Intent, IntentKind, Judgement, Outcome, SessionId,
-    SessionStart, Trust,
+    Completion, Detail, EndUser, EndUserSource, Entry, Intent, IntentKind, Judgement, Outcome,
+    Reduction, SessionId, SessionStart, Trust,
 };
 use sqlward_policy::vocabulary::{Action, Class, Dialect, Mode, Severity, Verb};
 
@@ -109,6 +109,12 @@ pub fn build(data: &std::path::Path, count: u32) {
                     unreadable: None,
                 },
                 end_user,
+                reduction: match number % 11 {
+                    3 => reduced(Detail::NoParameters, 0),
+                    5 => reduced(Detail::Digest, 1),
+                    7 => reduced(Detail::Full, number % 5),
+                    _ => Reduction::NONE,
+                },
                 ..intent(
                     session,
                     number,
@@ -136,6 +142,10 @@ pub fn build(data: &std::path::Path, count: u32) {
     }
     drop(lanes);
     stop(audit);
+}
+
+fn reduced(detail: Detail, redacted: u32) -> Reduction {
+    Reduction { detail, redacted }
 }
 
 fn glob(pattern: &str, name: &str) -> bool {

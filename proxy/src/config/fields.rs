@@ -61,6 +61,7 @@ const TABLES: [Table; 9] = [
             "signing_key",
             "checkpoint_interval_secs",
             "witness_file",
+            "redaction_key",
         ],
     },
     Table {

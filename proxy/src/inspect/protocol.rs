@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use sqlward_audit_store::{
-    record::{IntentKind, Judgement, List, Text},
+    record::{Detail, IntentKind, Judgement, List, Text},
     redact,
 };
 use sqlward_policy::{
@@ -55,9 +55,14 @@ impl Bench<'_> {
     ) -> Verdict {
         let glance = prefix.get(..GLANCE_BYTES).unwrap_or(prefix);
         let known = fresh(analyse(glance, &self.lex, &Limits::default()));
-        let glance = redact::redact(glance, &known.analysis.secrets);
+        let clean = redact::redact(glance, &known.analysis.secrets);
+        // What stands behind the glance may say that something in it must not be recorded.
+        let shown: &[u8] = match &self.policy.redactions {
+            Some(_) => &[],
+            None => &clean,
+        };
         let text = Text::Sent {
-            bytes: &glance,
+            bytes: shown,
             full_len: length,
             full_hash: None,
         };
@@ -70,7 +75,8 @@ impl Bench<'_> {
             generation: self.policy.generation,
             unreadable: Some(Unreadable::TooComplex),
         };
-        let filed = self.file(&known, judgement, &Filing::new(kind, text));
+        let filing = Filing::new(kind, text);
+        let filed = self.file(&known, judgement, &filing, Detail::Full);
         let limit = self.worker.shared.config.limits.max_statement_bytes;
         let refusal = wire::Refusal {
             code: enforce::code(
@@ -82,7 +88,7 @@ impl Bench<'_> {
             hint: "raise limits.max_statement_bytes in sqlward's configuration".to_owned(),
             then: wire::AfterRefusal::Continue,
         };
-        let intent = filed.ok().map(|(seq, _)| seq);
+        let intent = filed.ok().map(|filed| filed.seq);
         let mut run = Run::new(kind, known, intent, self.now.mono_ns);
         run.refusal = Some(Rc::new(refusal.clone()));
         Verdict::Refuse {
