@@ -221,5 +221,11 @@ coded! {
         AuditQuery = 11 "audit-query",
         /// The configuration in force; `detail` has its values without secrets.
         Configuration = 12 "configuration",
+        /// Somebody is kept out; `detail` says whom and until when.
+        Block = 13 "block",
+        /// Somebody is no longer kept out.
+        Unblock = 14 "unblock",
+        /// Refusals have led to an escalation of the policy; `detail` says whose, `count` how many.
+        Escalation = 15 "escalation",
     }
 }

@@ -1,5 +1,6 @@
 //! Files → policy, or everything that is wrong with them.
 
+mod escalations;
 mod lint;
 mod load;
 mod redact;
@@ -103,6 +104,7 @@ impl Compiler {
         let defaults = self.defaults(&files);
         let windows = self.windows(&files);
         let (rules, clauses) = self.rules(&files, &windows, &defaults);
+        let escalations = self.escalations(&files, &rules);
         let tests = self.tests(&files, &rules);
         let listener_modes = self.listeners(&files);
         let redactions = self.redactions(&files);
@@ -142,6 +144,7 @@ impl Compiler {
             defaults,
             rules,
             windows,
+            escalations,
             tests,
             warnings: Vec::new(),
             sources: Vec::new(),

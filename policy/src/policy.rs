@@ -8,6 +8,7 @@ use crate::redact::Redactions;
 use crate::redact::case::RedactCase;
 use crate::rule::Rule;
 use crate::rule::clause::Clause;
+use crate::rule::escalation::Escalation;
 use crate::rule::index::Index;
 use crate::rule::subject::Subject;
 use crate::rule::window::Window;
@@ -67,6 +68,8 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// The time windows.
     pub windows: Vec<Window>,
+    /// What repeated refusals lead to.
+    pub escalations: Vec<Escalation>,
     /// The cases of `[[test]]`.
     pub tests: Vec<Case>,
     /// What is suspicious but no error.

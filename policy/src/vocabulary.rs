@@ -351,6 +351,30 @@ words! {
 }
 
 words! {
+    /// What escalations count.
+    Refused {
+        /// Statements and sessions that were denied.
+        Denied = "denied",
+        /// Logins that the server refused.
+        FailedLogin = "failed-login",
+    }
+}
+
+words! {
+    /// What sessions may have in common.
+    Trait {
+        /// The database user.
+        User = "user",
+        /// The client's address.
+        Client = "client",
+        /// The end user.
+        EndUser = "end-user",
+        /// The application's name.
+        Application = "application",
+    }
+}
+
+words! {
     /// How bad a match of a rule is; ordered.
     Severity {
         /// For information.

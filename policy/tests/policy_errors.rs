@@ -63,7 +63,7 @@ action = "deny"
             p.toml:10:10: `refuse` is no `action`; expected one of allow, alert, deny, terminate
             p.toml:13:6: `b c` is no rule name; expected 1 to 128 letters, digits, `-`, `_` or `.`
             p.toml:14:8: a `when` without conditions matches everything; expected a condition, or `everything = true`
-            p.toml:17:3: unknown field `rul` in a policy file; expected one of schema, policy, defaults, time, listener, rule, test, redact, redact_test; did you mean `rule`?"#]],
+            p.toml:17:3: unknown field `rul` in a policy file; expected one of schema, policy, defaults, time, listener, rule, escalation, test, redact, redact_test; did you mean `rule`?"#]],
     );
 }
 
@@ -404,4 +404,97 @@ fn allow_rules_beside_an_allowing_default_are_warned_of() {
         ]],
     );
     check(&text("replication = true, user = \"a\""), expect![[""]]);
+}
+
+#[test]
+fn escalations_that_cannot_happen() {
+    let head = rule("when = { verb = [\"drop\"] }");
+    let watch = "[[rule]]\nid = \"watch\"\naction = \"alert\"\nwhen = { verb = [\"select\"] }\n";
+    check(
+        &format!(
+            "{head}{watch}{}",
+            r#"
+[[escalation]]
+id = "a"
+after = "denied"
+rules = ["r", "watch", "rr"]
+count = 0
+within = "5"
+per = ["user"]
+then = "block"
+
+[[escalation]]
+id = "b"
+after = "failed-login"
+rules = ["r"]
+count = 3
+within = "5m"
+per = ["end-user"]
+then = "terminate"
+
+[[escalation]]
+id = "b"
+after = "denied"
+count = 3
+within = "5m"
+per = ["host"]
+then = "alert"
+
+[[escalation]]
+id = "c"
+after = "denied"
+rules = ["watch"]
+count = 3
+within = "5m"
+per = ["user", "client"]
+then = "block"
+
+[[escalation]]
+id = "c"
+after = "denied"
+count = 3
+within = "5m"
+per = ["user"]
+then = "alert"
+block_for = "1h"
+"#
+        ),
+        expect![[r#"
+            p.toml:16:9: this is no `count`; expected a whole number from 1 to 10000
+            p.toml:17:10: `5` is no time for `within`; expected `30s`, `5m`, `1h`, `7d` and the like, from 1s to 365d
+            p.toml:24:10: no rule makes a login fail; expected `rules` only with `after = "denied"`
+            p.toml:27:7: nobody knows the end user of a failed login; expected `user`, `client` or `application`
+            p.toml:28:8: a failed login ends its session anyway; expected `alert` or `block`
+            p.toml:35:8: `host` is no `per`; expected one of user, client, end-user, application
+            p.toml:41:10: the rule `watch` never denies; expected rules with the action deny or terminate
+            p.toml:45:8: `block_for` is missing; expected `block_for = "15m"` and the like
+            p.toml:48:6: the escalation `c` is defined twice, first at p.toml:39:6"#]],
+    );
+}
+
+#[test]
+fn escalations_that_can() {
+    let head = rule("when = { verb = [\"drop\"] }");
+    let text = format!(
+        "{head}{}",
+        r#"
+[[escalation]]
+id = "guessing"
+after = "failed-login"
+count = 5
+within = "10m"
+per = ["client", "user"]
+then = "block"
+block_for = "1h"
+"#
+    );
+    let policy = compile(vec![("p.toml".into(), text)]).unwrap();
+    let [one] = policy.escalations.as_slice() else {
+        panic!("{:?}", policy.escalations)
+    };
+    assert_eq!(
+        (&*one.id, one.count, one.within.as_secs()),
+        ("guessing", 5, 600)
+    );
+    assert_eq!(one.per.len(), 2);
 }

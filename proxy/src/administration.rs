@@ -16,7 +16,7 @@ use sqlward_audit_store::{
 };
 use sqlward_policy::Policy;
 
-use crate::{config::Config, record::hex, redaction, shared::wall_us};
+use crate::{blocks::Block, config::Config, record::hex, redaction, shared::wall_us};
 
 /// How many questions are taken in at once.
 const MOST_QUESTIONS: usize = 1_000;
@@ -98,6 +98,16 @@ impl Administration {
     /// A reload was refused.
     pub(crate) fn reload_refused(&self, trigger: &str, problems: &str) {
         self.write(&admin(AdminAction::ReloadFailed, trigger, problems));
+    }
+
+    /// Somebody is kept out.
+    pub(crate) fn blocked(&self, block: &Block) {
+        self.write(&admin(AdminAction::Block, &block.by, &block.to_string()));
+    }
+
+    /// Somebody is no longer kept out, by `actor`.
+    pub(crate) fn unblocked(&self, block: &Block, actor: &str) {
+        self.write(&admin(AdminAction::Unblock, actor, &block.to_string()));
     }
 
     /// Take in what auditors have asked since.

@@ -7,6 +7,7 @@ pub mod admin;
 mod administration;
 mod analysts;
 mod audit;
+pub mod blocks;
 pub mod cancel;
 pub mod config;
 mod end_user;

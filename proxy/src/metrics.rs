@@ -52,6 +52,8 @@ pub struct Metrics {
     pub audit_dropped_total: IntCounter,
     /// Statements passed before their record was on the disk because the policy says audit_failure = "allow".
     pub audit_unsynced_total: IntCounter,
+    /// Escalations that refusals have led to.
+    pub escalations_total: IntCounter,
     /// Policy and certificate reloads that took effect.
     pub reloads_total: IntCounter,
     /// Reloads that were refused because something in them is wrong.
@@ -162,6 +164,7 @@ impl Metrics {
                 "audit_unsynced_total",
                 "Statements passed though their record could not be brought to the disk, because the policy allows it.",
             )?,
+            escalations_total: counter("escalations_total", "Escalations reached.")?,
             reloads_total: counter("reloads_total", "Reloads that took effect.")?,
             reload_failures_total: counter(
                 "reload_failures_total",

@@ -1,14 +1,16 @@
 //! What the user typed: one policy file, read field by field, every value with its place.
 
 mod case;
+mod escalations;
 pub mod fields;
 mod reader;
 mod redact;
 mod sections;
 mod when;
 
+pub use self::escalations::{RawEscalation, Then};
 pub use self::reader::At;
-pub use self::redact::{REDACT, REDACT_TEST, RawRedact};
+pub use self::redact::RawRedact;
 pub use self::when::{RawCondition, RawWhen};
 
 use jiff::Timestamp;
@@ -38,6 +40,8 @@ pub struct File {
     pub listeners: Vec<At<(Box<str>, Mode)>>,
     /// `[[rule]]`.
     pub rules: Vec<RawRule>,
+    /// `[[escalation]]`.
+    pub escalations: Vec<RawEscalation>,
     /// `[[test]]`.
     pub tests: Vec<RawCase>,
     /// `[[redact]]`.

@@ -1,9 +1,7 @@
 //! Reads `[[redact]]` and `[[redact_test]]`.
 
-use toml::de::DeTable;
-
-use super::fields::{Field, Form, field, words};
-use super::reader::{At, Reader, Value};
+use super::fields::{fates, hows};
+use super::reader::{At, Fields, Reader, Value};
 use crate::redact::case::RedactCase;
 use crate::redact::{Fate, How};
 use crate::rule::words::Words;
@@ -27,79 +25,12 @@ pub struct RawRedact {
     pub pattern: Option<At<String>>,
 }
 
-/// `[[redact]]`.
-pub const REDACT: &[Field] = &[
-    field("id", Form::Text, "The entry's name."),
-    field(
-        "columns",
-        Form::Patterns,
-        "`column` or `table.column`: what is compared with it or assigned to it.",
-    ),
-    field(
-        "tables",
-        Form::Patterns,
-        "Tables: every value of the statements that name them.",
-    ),
-    field(
-        "functions",
-        Form::Patterns,
-        "Functions: every value among their arguments.",
-    ),
-    field(
-        "pattern",
-        Form::Text,
-        "A regular expression: values, names and comments that match.",
-    ),
-    field(
-        "how",
-        Form::Word(hows),
-        "`mask`, or `hash` for a keyed hash that keeps equal values equal.",
-    ),
-];
-
-/// `[[redact_test]]`.
-pub const REDACT_TEST: &[Field] = &[
-    field("title", Form::Text, "What the test shows."),
-    field("sql", Form::Text, "The statement."),
-    field(
-        "dialect",
-        Form::Words(words::<Dialect>),
-        "The dialects to read it in; postgres without it.",
-    ),
-    field(
-        "sql_mode",
-        Form::Text,
-        "The sql_mode to read it in; MySQL and MariaDB only.",
-    ),
-    field(
-        "hides",
-        Form::Texts,
-        "Pieces of the text that must not be recorded.",
-    ),
-    field("keeps", Form::Texts, "Pieces of the text that must be."),
-    field(
-        "parameters",
-        Form::Words(fates),
-        "What happens to each parameter: keep, mask or hash.",
-    ),
-];
-
-fn hows() -> Vec<&'static str> {
-    vec!["mask", "hash"]
-}
-
-fn fates() -> Vec<&'static str> {
-    vec!["keep", "mask", "hash"]
-}
-
 impl Reader<'_> {
-    pub(super) fn redact(&mut self, item: &Value<'_>, table: &DeTable<'_>) -> Option<RawRedact> {
-        self.known_fields("`[[redact]]`", table, REDACT);
-        let id = self.required("id", "`[[redact]]`", item, table);
-        let id = id
+    pub(super) fn redact(&mut self, item: &Value<'_>, table: Fields<'_, '_>) -> Option<RawRedact> {
+        let id = table
+            .get("id")
             .and_then(|value| self.text("id", value))
             .filter(|id| self.is_name(id));
-        self.required("how", "`[[redact]]`", item, table)?;
         let how = self.choice("how", table, &hows(), |word| match word {
             "mask" => Some(How::Mask),
             "hash" => Some(How::Hash),
@@ -136,11 +67,10 @@ impl Reader<'_> {
     pub(super) fn redact_case(
         &mut self,
         item: &Value<'_>,
-        table: &DeTable<'_>,
+        table: Fields<'_, '_>,
     ) -> Option<RedactCase> {
-        self.known_fields("`[[redact_test]]`", table, REDACT_TEST);
         let before = self.problem_count();
-        let sql = self.required("sql", "`[[redact_test]]`", item, table)?;
+        let sql = table.get("sql")?;
         let sql = self.text("sql", sql)?;
         let title = table
             .get("title")

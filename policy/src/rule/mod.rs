@@ -6,6 +6,7 @@
 
 pub mod clause;
 mod contradiction;
+pub mod escalation;
 pub mod glob;
 pub mod index;
 pub mod object;

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use crate::vocabulary::{
     Access, Action, Class, ColumnUse, Dialect, Egress, LimitShape, Mode, ObjectKind, RecordDetail,
-    Severity, Unreadable, Verb, WhereShape,
+    Refused, Severity, Trait, Unreadable, Verb, WhereShape,
 };
 
 /// A vocabulary enum of at most 64 words.
@@ -57,7 +57,9 @@ impl_word!(
     Mode,
     ObjectKind,
     RecordDetail,
+    Refused,
     Severity,
+    Trait,
     Unreadable,
     Verb,
     WhereShape,

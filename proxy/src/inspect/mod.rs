@@ -2,6 +2,7 @@
 //!
 //! Which text or request a message stands for is the protocol's business ([`pg`], [`mysql`]); the way from there is one.
 
+mod blocks;
 mod mysql;
 mod pg;
 mod protocol;
@@ -15,7 +16,7 @@ use sqlward_audit_store::{
     journal::JournalError,
     record::{
         Detail, Entry, EventId, Intent, IntentKind, Judgement, KeptIntent, List, Parameter,
-        Reduction, Seq, SessionId, Text, TxStatus,
+        Reduction, Seq, SessionId, Text, TxStatus, UNKNOWN_ROLE,
     },
     redact::RedactionKey,
 };
@@ -75,6 +76,31 @@ struct Filing<'a> {
     redacted: u32,
     /// What happens to the parameters of what it prepares.
     fates: Option<Rc<ParameterFates>>,
+}
+
+/// A decision, and what was not known when it was made.
+struct Considered {
+    decision: Decision,
+    /// Why the text can't be read exactly, where only the session knows.
+    doubt: Option<Unreadable>,
+    role: Role,
+}
+
+/// Whether the effective role was known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Known,
+    Unknown,
+}
+
+impl From<Decision> for Considered {
+    fn from(decision: Decision) -> Self {
+        Self {
+            decision,
+            doubt: None,
+            role: Role::Known,
+        }
+    }
 }
 
 impl<'a> Filing<'a> {
@@ -166,33 +192,53 @@ impl Bench<'_> {
         Some((reader.remember(text, &self.lex, analysis), recall.comment))
     }
 
-    fn decide(&mut self, known: &Rc<Known>, doubt: Option<Unreadable>) -> Decision {
+    fn decide(&mut self, known: &Rc<Known>, doubt: Option<Unreadable>) -> Considered {
         let referred = self.context.names.referred(effects(known));
         let before = self.context.doubt_role(known, &referred);
         let bodies: Vec<&Facts> = referred.bodies.iter().map(|body| &**body).collect();
         let unknown = referred.unknown.then_some(Unreadable::UnknownPrepared);
+        let doubt = doubt.or(unknown);
+        let role = match self.context.subject.role {
+            Some(_) => Role::Known,
+            None => Role::Unknown,
+        };
         let request = Request {
             statement: known,
             standing: self.context.standing(self.policy),
             now: self.now.timestamp(),
             also: &bodies,
-            unreadable_override: doubt.or(unknown),
+            unreadable_override: doubt,
         };
         let decision = sqlward_policy::decide(self.policy, &request);
         if decision.refusal().is_some() && before.is_some() {
             self.context.role(before);
         }
-        decision
+        Considered {
+            decision,
+            doubt,
+            role,
+        }
     }
 
     /// Write the intent, and turn the decision into a verdict.
     fn conclude(
         &mut self,
         known: Rc<Known>,
-        decision: Decision,
+        considered: impl Into<Considered>,
         filing: Filing<'_>,
         prepare: Option<&Tag>,
     ) -> Verdict {
+        let Considered {
+            mut decision,
+            doubt,
+            mut role,
+        } = considered.into();
+        if let Some(refusal) = self.kept_out(&filing) {
+            decision = Decision::blocked(refusal);
+        }
+        if self.context.subject.role.is_none() {
+            role = Role::Unknown;
+        }
         let policy = self.policy;
         let metrics = &self.worker.shared.metrics;
         let rules: SmallVec<[&str; 4]> = decision
@@ -201,6 +247,10 @@ impl Bench<'_> {
             .filter_map(|index| policy.rule(*index))
             .map(|rule| &*rule.id)
             .collect();
+        let reached = self.escalate(&decision, &rules, &filing);
+        if reached.ends_session() {
+            decision = decision.ending_session();
+        }
         let judgement = Judgement {
             action: decision.action,
             judged: decision.judged,
@@ -210,18 +260,21 @@ impl Bench<'_> {
             generation: policy.generation,
             unreadable: match decision.cause {
                 Cause::Unreadable(reason) => Some(reason),
-                Cause::Rule(_) | Cause::Default | Cause::NotNamed(_) | Cause::Stale => {
-                    known.analysis.facts.unreadable
-                }
+                Cause::Rule(_)
+                | Cause::Default
+                | Cause::NotNamed(_)
+                | Cause::Blocked
+                | Cause::Stale => known.analysis.facts.unreadable.or(doubt),
             },
         };
         let unknown = decision.cause == Cause::Unreadable(Unreadable::UnknownPrepared);
         metrics.decided(decision.action);
+        reached.follow(self.worker, policy, self.now);
         if judgement.unreadable.is_some() {
             metrics.unreadable_total.inc();
         }
         let detail = self.detail(&known, &decision);
-        let (intent, event, kept) = match self.file(&known, judgement, &filing, detail) {
+        let (intent, event, kept) = match self.file(&known, judgement, &filing, (role, detail)) {
             Ok(filed) => (Some(filed.seq), Some(filed.event), filed.kept),
             Err(error) if enforce::may_go_unrecorded(policy, self.worker, &error) => {
                 (None, None, None)
@@ -280,7 +333,7 @@ impl Bench<'_> {
         known: &Known,
         judgement: Judgement<'_>,
         filing: &Filing<'_>,
-        detail: Detail,
+        (role, detail): (Role, Detail),
     ) -> Result<Filed, JournalError> {
         let (worker, policy) = (self.worker, self.policy);
         let mut lane = worker.lane.borrow_mut();
@@ -320,7 +373,7 @@ impl Bench<'_> {
             status,
             judgement,
             end_user: (end_user.as_deref()).map(|name| end_user::claimed(name, claims.source)),
-            role: None,
+            role: (role == Role::Unknown).then_some(UNKNOWN_ROLE),
             trace: trace.as_deref(),
             reduction: Reduction {
                 detail: Detail::Full,
