@@ -1,6 +1,6 @@
 //! From a configuration to a running proxy, and from SIGTERM to an empty one.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use sqlward_audit_store::{
     CHECKPOINTS,
@@ -247,8 +247,8 @@ async fn until_told_to_stop(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut watch = Watch::start(shared);
-    let mut questions = tokio::time::interval(QUESTIONS);
-    questions.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // Never done, so that it does not cut short what settles beside it.
+    let mut questions = std::pin::pin!(take_questions(reload));
     let mut keeping = std::pin::pin!(shared.blocks.keep(administration));
     loop {
         tokio::select! {
@@ -256,9 +256,19 @@ async fn until_told_to_stop(
             _ = interrupt.recv() => return Ok(()),
             _ = hangup.recv() => reload.reload("SIGHUP"),
             () = watch.changed() => reload.reload("file change"),
-            _ = questions.tick() => reload.take_questions(),
+            never = &mut questions => match never {},
             never = &mut keeping => match never {},
         }
+    }
+}
+
+/// Take in what auditors ask, for ever.
+async fn take_questions(reload: &Reload) -> Infallible {
+    let mut ticks = tokio::time::interval(QUESTIONS);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        reload.take_questions();
     }
 }
 

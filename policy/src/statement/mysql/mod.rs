@@ -9,7 +9,7 @@ mod literal;
 mod net;
 mod normal;
 mod parse;
-mod pieces;
+mod redaction;
 mod secrets;
 mod state;
 mod token;
@@ -24,7 +24,7 @@ use crate::vocabulary::{Class, Unreadable, Verb};
 
 pub use charset::{ClientCharset, MultiByte};
 use parse::{Fault, Parser};
-pub(crate) use pieces::pieces;
+pub(crate) use redaction::pieces;
 pub use state::{Flavour, MysqlLex, SqlMode};
 use token::{LexError, Token};
 

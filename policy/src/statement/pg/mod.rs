@@ -11,7 +11,7 @@ mod lex;
 mod lists;
 mod normal;
 mod parse;
-mod pieces;
+mod redaction;
 mod replication;
 mod secrets;
 mod token;
@@ -26,7 +26,7 @@ use super::{Analysis, Encoding, Fingerprint, Limits, PostgresLex};
 use crate::vocabulary::{Class, Unreadable, Verb};
 
 pub(crate) use normal::Sketch;
-pub(crate) use pieces::pieces;
+pub(crate) use redaction::pieces;
 pub(crate) use replication::analyse_replication;
 pub(crate) use secrets::speaks_of_secrets;
 
