@@ -58,12 +58,12 @@ action = "deny"
             p.toml:4:1: unknown field `unreadble` in `[defaults]`; expected one of action, unreadable, audit_failure, mode, search_path; did you mean `unreadable`?
             p.toml:8:12: `hihg` is no `severity`; expected one of info, low, medium, high, critical; did you mean `high`?
             p.toml:9:18: `selct` is no `verb`; expected one of select, insert, update, delete, merge, truncate, copy, load, create, alter, drop, comment, security-label, grant, revoke, reassign, begin, commit, rollback, savepoint, prepare-transaction, lock, set, reset, show, use, explain, prepare, execute, deallocate, declare, fetch, close, do, call, function-call, listen, notify, vacuum, analyze, cluster, reindex, refresh, checkpoint, import, alter-system, kill, flush, handler, install, shutdown, purge, change-replication, check, binlog, clone, replication, empty, unknown; did you mean `select`?
-            p.toml:9:38: unknown field `clas` in `when`; expected one of everything, not, any, user, role, database, application, listener, client, end_user, end_user_trust, tls_identity, time, dialect, verb, class, object, access, object_kind, column, column_use, function, where, limit, egress, multi_statement, dynamic, fingerprint, unreadable, setting, replication; did you mean `class`?
+            p.toml:9:38: unknown field `clas` in `when`; expected one of everything, not, any, user, role, database, application, listener, client, end_user, end_user_trust, tls_identity, time, dialect, verb, class, object, access, object_kind, column, column_use, function, where, limit, egress, multi_statement, dynamic, fingerprint, unreadable, setting, replication, risk, transaction, transaction_access, isolation, parameter, literal, history; did you mean `class`?
             p.toml:9:65: `10.0.0.1/8` is no network for `client`; expected `10.0.0.0/8`, the network's first address
             p.toml:10:10: `refuse` is no `action`; expected one of allow, alert, deny, terminate
             p.toml:13:6: `b c` is no rule name; expected 1 to 128 letters, digits, `-`, `_` or `.`
             p.toml:14:8: a `when` without conditions matches everything; expected a condition, or `everything = true`
-            p.toml:17:3: unknown field `rul` in a policy file; expected one of schema, policy, defaults, time, listener, rule, escalation, test, redact, redact_test; did you mean `rule`?"#]],
+            p.toml:17:3: unknown field `rul` in a policy file; expected one of schema, policy, include, pack, overlay, change, defaults, sets, calendar, time, listener, rule, escalation, test, redact, redact_test; did you mean `rule`?"#]],
     );
 }
 
@@ -271,7 +271,7 @@ expect = { action = "deny" }
             p.toml:3:10: `alert` is no `action`; expected one of allow, deny
             p.toml:4:15: `search_path` is an empty list; expected at least one value, or no such field
             p.toml:5:7: `[time.always]` says nothing
-            p.toml:7:9: `monday` is no `days`; expected one of mon, tue, wed, thu, fri, sat, sun, mon-fri; did you mean `mon`?
+            p.toml:7:9: `monday` is no `days`; expected one of mon, tue, wed, thu, fri, sat, sun, mon-fri, workday, holiday; did you mean `mon`?
             p.toml:8:8: `25:00` is no time of day; expected `HH:MM` from 00:00 to 24:00
             p.toml:9:8: `Europe/Berln` is no time zone; expected a name such as `Europe/Berlin`, `Asia/Shanghai` or `UTC`
             p.toml:12:6: the window closes when it opens; expected `to` other than `from`; for the whole day, neither
@@ -460,8 +460,8 @@ block_for = "1h"
 "#
         ),
         expect![[r#"
-            p.toml:16:9: this is no `count`; expected a whole number from 1 to 10000
-            p.toml:17:10: `5` is no time for `within`; expected `30s`, `5m`, `1h`, `7d` and the like, from 1s to 365d
+            p.toml:16:9: this is no `count`; expected a whole number from 1 to 65535
+            p.toml:17:10: `5` is no time for `within`; expected `30s`, `5m`, `1h` and the like, from 1s to 365d
             p.toml:24:10: no rule makes a login fail; expected `rules` only with `after = "denied"`
             p.toml:27:7: nobody knows the end user of a failed login; expected `user`, `client` or `application`
             p.toml:28:8: a failed login ends its session anyway; expected `alert` or `block`

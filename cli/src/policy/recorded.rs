@@ -11,7 +11,7 @@ use sqlward_audit_store::{
 use sqlward_policy::{
     Subject,
     replay::{Entry, Recorded, RecordedFacts, Unknown},
-    rule::subject::EndUser,
+    rule::subject::{EndUser, SessionPath},
     statement::{ColumnAccess, Name, ObjectAccess, StatementFacts},
     vocabulary::{Dialect, Verb},
 };
@@ -105,6 +105,7 @@ fn subject(by: &SeenSubject) -> Option<Subject> {
             name: name.clone(),
             trust: source.as_str().to_owned(),
         }),
+        search_path: SessionPath::Policy,
         tls_identity: by.tls_identity.clone(),
     })
 }

@@ -31,7 +31,7 @@ impl Compiler {
                     .iter()
                     .map(|rule| rule.value.as_str().into())
                     .collect(),
-                count: usize::from(raw.count),
+                count: usize::from(raw.count.value),
                 within: raw.within,
                 per: raw.per.value.as_slice().into(),
                 then,
@@ -42,6 +42,12 @@ impl Compiler {
 
     /// What is counted must be able to happen.
     fn counted(&mut self, raw: &RawEscalation, rules: &[Rule]) {
+        if raw.count.value > MOST {
+            let problem = self
+                .problem(&raw.count.span, "so many are not remembered")
+                .expected(format!("at most {MOST}"));
+            self.report(problem);
+        }
         for named in &raw.rules {
             let found = rules.iter().find(|rule| *rule.id == *named.value);
             let problem = match (found, raw.after.value) {
@@ -97,3 +103,6 @@ impl Compiler {
         Consequence::Alert
     }
 }
+
+/// The most refusals that an escalation may wait for: each is remembered.
+const MOST: u16 = 1000;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fields::consequences;
-use super::reader::{At, Fields, Reader, Value};
+use super::reader::{At, Fields, Reader};
 use crate::rule::words::Word;
 use crate::vocabulary::{Refused, Trait};
 
@@ -17,7 +17,7 @@ pub struct RawEscalation {
     /// `rules`.
     pub rules: Vec<At<String>>,
     /// `count`.
-    pub count: u16,
+    pub count: At<u16>,
     /// `within`.
     pub within: Duration,
     /// `per`.
@@ -52,12 +52,13 @@ impl Reader<'_> {
             .get("rules")
             .map(|value| self.texts("rules", value))
             .unwrap_or_default();
-        let count = table
-            .get("count")
-            .and_then(|value| self.number("count", value));
+        let count = table.get("count").and_then(|value| {
+            let count = self.number("count", value)?;
+            Some(self.at(value.span(), count))
+        });
         let within = table
             .get("within")
-            .and_then(|value| self.duration("within", value));
+            .and_then(|value| self.duration("within", value, LONGEST));
         let per = table.get("per").and_then(|value| {
             let words = self.words::<Trait>("per", value)?;
             let all = Trait::WORDS.iter().copied();
@@ -71,7 +72,7 @@ impl Reader<'_> {
             _ => None,
         });
         let block_for = table.get("block_for").map(|value| {
-            let lasts = self.duration("block_for", value)?;
+            let lasts = self.duration("block_for", value, LONGEST)?;
             Some(self.at(value.span(), lasts))
         });
         Some(RawEscalation {
@@ -88,50 +89,7 @@ impl Reader<'_> {
             },
         })
     }
-
-    /// A whole number from 1 to 10,000.
-    fn number(&mut self, field: &str, value: &Value<'_>) -> Option<u16> {
-        let number = value.get_ref().as_integer();
-        let number = number.and_then(|number| number.as_str().parse::<u16>().ok());
-        let number = number.filter(|number| (1..=MOST).contains(number));
-        if number.is_none() {
-            let problem = self
-                .problem(value.span(), format!("this is no `{field}`"))
-                .expected(format!("a whole number from 1 to {MOST}"));
-            self.report(problem);
-        }
-        number
-    }
-
-    fn duration(&mut self, field: &str, value: &Value<'_>) -> Option<Duration> {
-        let text = self.text(field, value)?;
-        let read = text.value.char_indices().last().and_then(|(at, unit)| {
-            let seconds = match unit {
-                's' => 1,
-                'm' => 60,
-                'h' => 3600,
-                'd' => 86_400,
-                _ => return None,
-            };
-            let number: u64 = text.value.get(..at)?.parse().ok()?;
-            number.checked_mul(seconds)
-        });
-        let read = read.filter(|seconds| (1..=LONGEST).contains(seconds));
-        if read.is_none() {
-            let problem = self
-                .problem(
-                    text.span.bytes,
-                    format!("`{}` is no time for `{field}`", text.value),
-                )
-                .expected("`30s`, `5m`, `1h`, `7d` and the like, from 1s to 365d");
-            self.report(problem);
-        }
-        read.map(Duration::from_secs)
-    }
 }
 
-/// The most refusals that an escalation may wait for: each is remembered.
-const MOST: u16 = 10_000;
-
-/// The longest time, in seconds.
-const LONGEST: u64 = 365 * 86_400;
+/// The longest time.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);

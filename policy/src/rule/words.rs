@@ -4,8 +4,9 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::vocabulary::{
-    Access, Action, Class, ColumnUse, Dialect, Egress, LimitShape, Mode, ObjectKind, RecordDetail,
-    Refused, Severity, Trait, Unreadable, Verb, WhereShape,
+    Access, Action, Class, ColumnUse, Dialect, Egress, EndUserTrust, Isolation, LimitShape, Mode,
+    ObjectKind, RecordDetail, Refused, Severity, Trait, TransactionAccess, TransactionState,
+    Unreadable, Verb, WhereShape,
 };
 
 /// A vocabulary enum of at most 64 words.
@@ -53,6 +54,8 @@ impl_word!(
     ColumnUse,
     Dialect,
     Egress,
+    EndUserTrust,
+    Isolation,
     LimitShape,
     Mode,
     ObjectKind,
@@ -60,6 +63,8 @@ impl_word!(
     Refused,
     Severity,
     Trait,
+    TransactionAccess,
+    TransactionState,
     Unreadable,
     Verb,
     WhereShape,

@@ -9,6 +9,7 @@ pub mod facts;
 mod fingerprint;
 #[doc(hidden)]
 pub mod fuzzing;
+mod literals;
 mod mysql;
 mod pg;
 mod reader;
@@ -20,6 +21,7 @@ use crate::vocabulary::Dialect;
 pub use encoding::{Charset, Encoding};
 pub use facts::{ColumnAccess, Facts, Name, ObjectAccess, SessionEffect, StatementFacts};
 pub use fingerprint::Fingerprint;
+pub use literals::{MAX_LITERALS, literals};
 pub use mysql::{ClientCharset, Flavour, MultiByte, MysqlLex, SqlMode};
 pub use reader::{Known, Reader, Recall, Slot, SlotEntry};
 
@@ -133,11 +135,11 @@ pub(crate) fn pieces(
 ) -> Option<crate::redact::piece::Pieces> {
     match lex {
         LexState::Postgres(lex) => (text.is_ascii() || lex.encoding.is_ascii_safe())
-            .then(|| pg::pieces(text, lex.standard_conforming_strings, limits)),
+            .then(|| pg::tokens(text, lex.standard_conforming_strings, limits)),
         LexState::Mysql(lex) => match lex.charset {
             Some(ClientCharset::Refused) => None,
             None if !text.is_ascii() => None,
-            _ => Some(mysql::pieces(text, lex)),
+            _ => Some(mysql::tokens(text, lex)),
         },
     }
 }

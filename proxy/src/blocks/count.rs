@@ -11,7 +11,7 @@ use super::Whom;
 
 /// The most that are counted at once; beyond, those whose time is over make room, and if there are none, nobody new is
 /// counted.
-const MOST: usize = 50_000;
+const MOST: usize = 10_000;
 
 /// Refusals that are not over yet.
 #[derive(Debug, Default)]

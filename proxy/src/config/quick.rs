@@ -42,6 +42,7 @@ impl Config {
                 witness_file: None,
             },
             redaction_key: None,
+            store: None,
             end_user: file::EndUser::default(),
             listeners: vec![Listener {
                 name: protocol.as_str().into(),

@@ -3,6 +3,7 @@
 //! Which text or request a message stands for is the protocol's business ([`pg`], [`mysql`]); the way from there is one.
 
 mod blocks;
+mod given;
 mod mysql;
 mod pg;
 mod protocol;
@@ -22,11 +23,16 @@ use sqlward_audit_store::{
 };
 use sqlward_policy::{
     Cause, Decision, Policy, Request,
+    rule::{
+        moment::{Bound, Circumstances, Counting, Transaction, Wording},
+        subject::EndUser,
+    },
     statement::{Analysis, Facts, Known, LexState, Limits, MysqlLex, Slot, analyse},
     vocabulary::{Dialect, RecordDetail, Unreadable},
 };
 use sqlward_wire as wire;
 
+use self::given::Given;
 use crate::{
     analysts::INLINE_BYTES,
     audit::{self, Run},
@@ -58,6 +64,9 @@ pub(crate) struct Bench<'a> {
     pub(crate) record: &'a mut SessionRecord,
     pub(crate) lex: LexState,
     pub(crate) status: Option<wire::TxStatus>,
+    pub(crate) transaction: Transaction,
+    /// The types that the Parse at hand fixes for its parameters, if a rule asks for parameters.
+    pub(crate) types: Box<[u32]>,
     pub(crate) now: Moment,
 }
 
@@ -147,6 +156,7 @@ impl Bench<'_> {
             LexState::Mysql(lex) if kind == IntentKind::Prepare => Some(lex.relevant_to(text)),
             LexState::Mysql(_) | LexState::Postgres(_) => None,
         };
+        let sent = text;
         let rules = (self.policy, self.redaction_key());
         let clean = redaction::text(text, &known, &self.lex, rules);
         let screen = Screen::new(rules, &known, clean.fates.as_deref(), 0);
@@ -159,6 +169,15 @@ impl Bench<'_> {
         };
         let screened = screened(parameters, &hidden);
         let limit = self.worker.shared.config.max_text_bytes;
+        let given = Given {
+            parameters: match kind {
+                IntentKind::Prepare => Bound::Later,
+                _ => Bound::Given(given::NONE),
+            },
+            text: Wording::Text(sent, self.lex),
+            end_user: self.claimed(&claims, comment),
+            counting: Counting::Anew,
+        };
         let filing = Filing {
             comment,
             claims,
@@ -169,7 +188,7 @@ impl Bench<'_> {
             fates: clean.fates.clone(),
             ..Filing::new(kind, Text::cut(&clean.text, limit))
         };
-        let decision = self.decide(&known, doubt);
+        let decision = self.decide(&known, doubt, &given);
         self.conclude(known, decision, filing, None)
     }
 
@@ -192,9 +211,29 @@ impl Bench<'_> {
         Some((reader.remember(text, &self.lex, analysis), recall.comment))
     }
 
-    fn decide(&mut self, known: &Rc<Known>, doubt: Option<Unreadable>) -> Considered {
+    /// The end user that a statement claims, if a rule asks for end users.
+    fn claimed(&self, claims: &Claims<'_>, comment: Option<&[u8]>) -> Option<EndUser> {
+        if !self.policy.asks().end_users {
+            return None;
+        }
+        let keys = &self.worker.shared.config.end_user.comment_keys;
+        let claims = claims.clone().or_comment(comment.unwrap_or_default(), keys);
+        let source = claims.source;
+        claims.end_user.map(|name| EndUser {
+            name: name.into_owned(),
+            trust: source.as_str().to_owned(),
+        })
+    }
+
+    fn decide(
+        &mut self,
+        known: &Rc<Known>,
+        doubt: Option<Unreadable>,
+        given: &Given<'_>,
+    ) -> Considered {
         let referred = self.context.names.referred(effects(known));
         let before = self.context.doubt_role(known, &referred);
+        let path = self.context.doubt_path(known, &referred);
         let bodies: Vec<&Facts> = referred.bodies.iter().map(|body| &**body).collect();
         let unknown = referred.unknown.then_some(Unreadable::UnknownPrepared);
         let doubt = doubt.or(unknown);
@@ -202,16 +241,28 @@ impl Bench<'_> {
             Some(_) => Role::Known,
             None => Role::Unknown,
         };
+        let (standing, history) = self.context.standing(self.policy);
         let request = Request {
             statement: known,
-            standing: self.context.standing(self.policy),
+            standing,
             now: self.now.timestamp(),
+            circumstances: Circumstances {
+                transaction: self.transaction,
+                end_user: given.end_user.as_ref(),
+                parameters: given.parameters,
+                text: given.text,
+                history: Some(history),
+                counting: given.counting,
+            },
             also: &bodies,
             unreadable_override: doubt,
         };
         let decision = sqlward_policy::decide(self.policy, &request);
         if decision.refusal().is_some() && before.is_some() {
             self.context.role(before);
+        }
+        if let (Some(_), Some(path)) = (decision.refusal(), path) {
+            self.context.path(path);
         }
         Considered {
             decision,
@@ -288,7 +339,24 @@ impl Bench<'_> {
             let referred = self.context.names.referred(effects(&known));
             self.context.announce(&known, &referred);
         }
+        let runs = match filing.kind {
+            IntentKind::Simple | IntentKind::Execute | IntentKind::Command => true,
+            IntentKind::Prepare
+            | IntentKind::Fetch
+            | IntentKind::FunctionCall
+            | IntentKind::Startup => false,
+        };
+        if runs {
+            let now = self.now.timestamp();
+            self.context.history.note(policy, &decision.counted, now);
+        }
         let mut run = Run::new(filing.kind, known, intent, self.now.mono_ns);
+        run.generation = policy.generation;
+        run.types = std::mem::take(&mut self.types);
+        run.literals = decision
+            .literals
+            .clone()
+            .map(|kept| (policy.generation, kept));
         if filing.kind == IntentKind::Prepare && self.dialect() != Dialect::Postgres {
             run.database = self.context.subject.database.as_str().into();
         }

@@ -13,6 +13,7 @@ mod names;
 mod pg;
 mod protocol;
 mod pump;
+mod transaction;
 
 use std::{
     net::SocketAddr,

@@ -5,6 +5,8 @@
 
 mod case;
 mod escalation;
+mod nested;
+mod overlay;
 mod redact;
 mod rule;
 mod top;
@@ -17,9 +19,11 @@ use toml::de::DeTable;
 
 pub use self::case::{EXPECT, TEST};
 pub use self::escalation::ESCALATION;
+pub use self::nested::{HISTORY, LITERAL, PARAMETER};
+pub use self::overlay::{CHANGE, OVERLAY, PACK};
 pub use self::redact::{REDACT, REDACT_TEST};
 pub use self::rule::{RULE, TITLE};
-pub use self::top::{DEFAULTS, LISTENER, POLICY, TOP, WINDOW};
+pub use self::top::{CALENDAR, DEFAULTS, LISTENER, POLICY, TOP, WINDOW};
 pub use self::when::WHEN;
 pub(super) use self::words::{
     access_words, audit_failures, consequences, default_actions, fates, hows, unreadable_actions,
@@ -81,10 +85,18 @@ pub enum Form {
     FlagOrWords(fn() -> Vec<&'static str>),
     /// Days of the week and ranges of them.
     Days,
+    /// A list of these words, or `>= word`: it and those behind it.
+    AtLeast(fn() -> Vec<&'static str>),
+    /// Dates, and ranges of them.
+    Dates,
+    /// Ranges of numbers or dates: `>= 70`, `10..20`.
+    Ranges,
     /// A length of time: `90s`, `15m`, `1h`.
     Duration,
     /// A whole number, from 1.
     Number,
+    /// Texts and numbers that stand for values.
+    Values,
     /// Patterns with `*` and `?`.
     Patterns,
     /// Addresses and networks.
@@ -99,6 +111,8 @@ pub enum Form {
     Condition,
     /// A list of at least two of them.
     Conditions,
+    /// Lists of texts by names that people choose.
+    Sets,
     /// A text, or a table.
     TextOr(&'static Section),
     /// A table: `[field]`.

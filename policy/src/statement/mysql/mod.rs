@@ -9,6 +9,7 @@ mod literal;
 mod net;
 mod normal;
 mod parse;
+mod pieces;
 mod redaction;
 mod secrets;
 mod state;
@@ -24,7 +25,8 @@ use crate::vocabulary::{Class, Unreadable, Verb};
 
 pub use charset::{ClientCharset, MultiByte};
 use parse::{Fault, Parser};
-pub(crate) use redaction::pieces;
+pub(super) use pieces::pieces;
+pub(crate) use redaction::pieces as tokens;
 pub use state::{Flavour, MysqlLex, SqlMode};
 use token::{LexError, Token};
 

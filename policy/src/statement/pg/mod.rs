@@ -11,6 +11,7 @@ mod lex;
 mod lists;
 mod normal;
 mod parse;
+mod pieces;
 mod redaction;
 mod replication;
 mod secrets;
@@ -26,7 +27,8 @@ use super::{Analysis, Encoding, Fingerprint, Limits, PostgresLex};
 use crate::vocabulary::{Class, Unreadable, Verb};
 
 pub(crate) use normal::Sketch;
-pub(crate) use redaction::pieces;
+pub(super) use pieces::pieces;
+pub(crate) use redaction::pieces as tokens;
 pub(crate) use replication::analyse_replication;
 pub(crate) use secrets::speaks_of_secrets;
 

@@ -7,12 +7,16 @@ use std::rc::Rc;
 use sqlward_audit_store::record::{EndUserSource, IntentKind, Text};
 use sqlward_policy::{
     decide_startup,
+    rule::{
+        moment::{Bound, Counting},
+        subject::SessionPath,
+    },
     statement::{ClientCharset, Known, LexState},
     vocabulary::{Unreadable, Verb},
 };
 use sqlward_wire::{mysql, mysql::Command};
 
-use super::{Bench, Filing, Judged, protocol::protocol_request, text_of};
+use super::{Bench, Filing, Judged, given::Given, protocol::protocol_request, text_of};
 use crate::{
     audit::Secrecy,
     end_user::{self, Claims},
@@ -146,7 +150,7 @@ impl Bench<'_> {
                     _ => "COM_SET_OPTION",
                 };
                 let known = protocol_request(Verb::Set, text);
-                let decision = self.decide(&known, None);
+                let decision = self.decide(&known, None, &Given::NOTHING);
                 self.conclude(known, decision, request(text), None)
             }
             mysql::Held::Admin { command, .. } => self.privileged(Verb::FunctionCall, command),
@@ -226,11 +230,14 @@ impl Bench<'_> {
         let rules = (self.policy, self.redaction_key());
         let screen = Screen::new(rules, &known, prepare.fates.as_deref(), row);
         let mut rendered = values::render(values, limit, &screen);
+        let own_count = rendered.len();
         let left = limit.saturating_sub(rendered.iter().map(values::Rendered::recorded).sum());
         let mut beside = values::render_attributes(attributes, left);
         values::screen_attributes(&mut beside, &screen);
         rendered.extend(beside);
         let parameters = values::parameters(&rendered, Secrecy::of(&known));
+        let own = values::Sent(rendered.get(..own_count).unwrap_or_default());
+        let end_user = self.claimed(&claims, None);
         let name = statement.to_string();
         let filing = Filing {
             parameters: &parameters,
@@ -239,7 +246,19 @@ impl Bench<'_> {
             ..Filing::new(kind, text_of(prepare))
         };
         let here = self.context.put_in_database(&prepare.database);
-        let decision = self.decide(&known, unreadable);
+        let given = Given {
+            parameters: match kind {
+                IntentKind::Fetch => Bound::Later,
+                _ => Bound::Given(&own),
+            },
+            end_user,
+            counting: match kind {
+                IntentKind::Fetch => Counting::Already,
+                _ => Counting::Anew,
+            },
+            ..self.kept(prepare)
+        };
+        let decision = self.decide(&known, unreadable, &given);
         if let Some(here) = here {
             self.context.put_in_database(&here);
         }
@@ -279,7 +298,7 @@ impl Bench<'_> {
     /// A command that no SQL says, and that no rule allows unless it names the verb.
     fn privileged(&mut self, verb: Verb, command: Command) -> Verdict {
         let known = protocol_request(verb, command.name());
-        let decision = self.decide(&known, None);
+        let decision = self.decide(&known, None, &Given::NOTHING);
         self.conclude(known, decision, request(command.name()), None)
     }
 
@@ -332,6 +351,7 @@ impl Bench<'_> {
                 .map_or(String::new(), text),
             role: FirstRole::User,
             end_user,
+            path: SessionPath::Policy,
         }
     }
 
