@@ -20,7 +20,7 @@ fn a_store_is_made_once_and_keeps_what_its_operator_says() -> Result<()> {
         ClickHouse::open(target.clone()),
         Err(ClickHouseError::Version {
             found: 0,
-            known: 3,
+            known: 4,
             ..
         })
     ));
