@@ -10,6 +10,7 @@ pub mod clickhouse;
 pub mod embedded;
 mod event;
 mod files;
+pub mod inbox;
 pub mod journal;
 pub mod proof;
 pub mod query;

@@ -7,8 +7,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use ipnet::IpNet;
 use sqlward_audit_store::{
     query::{
-        Archive, AuditQuery, Dimension, Measure, Order, Row, SessionEntry, SessionRow, SqlRange,
-        Table,
+        Archive, AuditQuery, Cell, Dimension, Extent, Measure, Order, Row, SessionEntry,
+        SessionRow, SqlRange, Table,
     },
     record::{IntentKind, SessionId},
 };
@@ -56,6 +56,24 @@ Examples:
   sqlward audit top --data ./data --by user
   sqlward audit top --data ./data --by object --measure rows --from 7d --limit 20")]
     Top(Box<Top>),
+    /// How many statements are recorded in full, and why others are not.
+    #[command(after_help = "\
+Example:
+  sqlward audit coverage --data ./data --from 24h
+
+A statement that is not recorded in full counts under the first reason that holds: lost-outcome (its end is not
+known), digest or no-parameters (`record` of its rule), redaction (secrets and `[[redact]]`), truncation (longer than
+what a record keeps), gap (it passed without a record, as audit_failure = \"allow\" lets it).")]
+    Coverage {
+        /// Begun at or after this time.
+        #[arg(long, value_parser = time)]
+        from: Option<u64>,
+        /// Begun before this time.
+        #[arg(long, value_parser = time)]
+        to: Option<u64>,
+        #[command(flatten)]
+        answer: Answer,
+    },
     /// Verify the store: the hash chain, every row against its journal entry, the tree, and signed checkpoints.
     Verify(crate::proof::Verify),
     /// Make the key that signs checkpoints.
@@ -204,12 +222,26 @@ impl Audit {
             Self::Search(search) => search.run()?,
             Self::Session { id, answer } => {
                 let entries = answer.source()?.session(id)?;
+                answer.place.note(entries.len())?;
                 if entries.is_empty() {
                     bail!("no session {id} in `{}`", answer.place);
                 }
                 story(&entries, answer.format)?;
             }
             Self::Top(top) => top.run()?,
+            Self::Coverage { from, to, answer } => {
+                let coverage = answer.source()?.coverage(from, to)?;
+                let mut table = Table::new(&["extent", "statements", "percent"]);
+                for extent in Extent::ALL {
+                    table.rows.push(vec![
+                        extent.as_str().to_owned().into(),
+                        i64::try_from(coverage.count(extent))?.into(),
+                        Cell::Real((coverage.percent(extent) * 1000.0).round() / 1000.0),
+                    ]);
+                }
+                answer.place.note(table.rows.len())?;
+                output::table(&table, answer.format)?;
+            }
             Self::Verify(verify) => return verify.run(),
             Self::Keygen(keygen) => return keygen.run(),
             Self::Sql {
@@ -224,6 +256,7 @@ impl Audit {
                     limit: answer.limit(),
                 };
                 let table = answer.source()?.sql(&query, range)?;
+                answer.place.note(table.rows.len())?;
                 output::table(&table, answer.format)?;
             }
         }
@@ -240,6 +273,7 @@ impl Top {
         };
         let source = self.answer.source()?;
         let ranking = source.top(self.by, self.measure, &self.filter.query(), most)?;
+        self.answer.place.note(ranking.len())?;
         let mut table = Table::new(&["value", "measure"]);
         table.rows = ranking
             .into_iter()
@@ -262,6 +296,7 @@ impl Search {
             ..self.filter.query()
         };
         let rows = self.answer.source()?.search(&query)?;
+        self.answer.place.note(rows.len())?;
         let mut table = Table::new(Row::COLUMNS);
         table.rows = rows.iter().map(Row::cells).collect();
         let table = match self.columns.as_slice() {

@@ -48,7 +48,9 @@ impl Explain {
     /// Carry it out.
     pub(crate) fn run(self) -> Result<ExitCode> {
         let source = self.place.open()?;
-        let Some(row) = source.event(self.event)? else {
+        let found = source.event(self.event)?;
+        self.place.note(usize::from(found.is_some()))?;
+        let Some(row) = found else {
             bail!("no event {} in `{}`", self.event, self.place);
         };
         let policy = match self.policy(&source, &row)? {

@@ -1,5 +1,6 @@
 //! The `sqlward` binary: one subcommand per verb, no logic of its own.
 
+mod asking;
 mod audit;
 mod block;
 mod config;

@@ -9,12 +9,12 @@ use clap::Args;
 use sqlward_audit_store::STORE;
 use sqlward_audit_store::clickhouse::{ClickHouse, Target};
 use sqlward_audit_store::query::{
-    AdminRow, Archive, AuditQuery, Dimension, Measure, Row, Seen, SeenQuery, SessionEntry,
-    SqlRange, Table, TopEntry,
+    AdminRow, Archive, AuditQuery, Coverage, Dimension, Measure, Row, Seen, SeenQuery,
+    SessionEntry, SqlRange, Table, TopEntry,
 };
 use sqlward_audit_store::record::{EventId, SessionId};
 
-use crate::store::target;
+use crate::{asking, store::target};
 
 /// Which store is asked.
 #[derive(Debug, Args)]
@@ -67,6 +67,14 @@ impl Place {
     /// The proxy's data folder, where it is that.
     pub(crate) fn data(&self) -> Option<&Path> {
         self.data.as_deref()
+    }
+
+    /// Notes that it was asked, before the answer is shown. What a ClickHouse store is asked, its own log has.
+    pub(crate) fn note(&self, rows: usize) -> Result<()> {
+        match &self.data {
+            Some(data) => asking::note(data, rows),
+            None => Ok(()),
+        }
     }
 
     /// Opens it.
@@ -169,6 +177,13 @@ impl Source {
         Ok(match self {
             Self::Embedded(archive) => archive.top(by, measure, filter, most)?,
             Self::ClickHouse(store) => store.top(by, measure, filter, most)?,
+        })
+    }
+
+    pub(crate) fn coverage(&self, from: Option<u64>, to: Option<u64>) -> Result<Coverage> {
+        Ok(match self {
+            Self::Embedded(archive) => archive.coverage(from, to)?,
+            Self::ClickHouse(store) => store.coverage(from, to)?,
         })
     }
 

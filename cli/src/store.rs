@@ -8,6 +8,8 @@ use clap::{Args, Subcommand};
 use sqlward_audit_store::clickhouse::{self, Layout, Plan, Target};
 use sqlward_audit_store::{STORE, query::Archive};
 
+use crate::asking;
+
 /// Make a ClickHouse store, and move an embedded one into it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Store {
@@ -113,9 +115,12 @@ impl Store {
                         finding.what
                     );
                 }
+                // An export is noted when it begins, and with its size when it has ended.
+                asking::note(&data, 0)?;
                 let done = clickhouse::import(&archive, &target, |day, done| {
                     println!("{day}: {} new, {} known so far", done.new, done.known);
                 })?;
+                asking::note(&data, usize::try_from(done.new)?)?;
                 println!(
                     "{} days, {} records new, {} known, {} entries chained in {target}",
                     done.days, done.new, done.known, done.entries

@@ -4,6 +4,7 @@ mod escalations;
 mod lint;
 mod load;
 mod packs;
+mod redact;
 mod rules;
 mod windows;
 
@@ -20,7 +21,7 @@ use crate::problem::{Problem, Problems, Source, Span};
 use crate::rule::Rule;
 use crate::rule::index::Index;
 use crate::test_table::Case;
-use crate::vocabulary::{Action, Mode, Unreadable};
+use crate::vocabulary::{Action, Mode, RecordDetail, Unreadable};
 
 /// Compiles sources, each a name and a text.
 ///
@@ -106,6 +107,13 @@ impl Compiler {
         let escalations = self.escalations(&files, &rules);
         let tests = self.tests(&files, &rules);
         let listener_modes = self.listeners(&files);
+        let redactions = self.redactions(&files);
+        let less = |rule: &Rule| rule.record > Some(RecordDetail::Full);
+        let reduces = rules.iter().any(less);
+        let redact_tests = files
+            .iter()
+            .flat_map(|file| file.redact_tests.clone())
+            .collect();
         let name = self.once("name", files.iter().filter_map(|file| file.name.clone()));
         let version = self.once(
             "version",
@@ -148,6 +156,9 @@ impl Compiler {
             counters,
             by_rank,
             answers: answers(),
+            reduces,
+            redactions,
+            redact_tests,
         }
     }
 

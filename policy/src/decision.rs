@@ -6,6 +6,7 @@
 //! `unreadable` condition answers for it; allow rules never match it. Replication and function calls pass only if an
 //! allow rule names them. Rules in observe mode count for `judged`, not for `action`.
 
+mod detail;
 mod tally;
 
 use std::sync::Arc;

@@ -14,6 +14,7 @@ pub mod learn;
 pub mod lint;
 pub mod policy;
 pub mod problem;
+pub mod redact;
 pub mod replay;
 pub mod rule;
 pub mod show;

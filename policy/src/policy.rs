@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::decision::RefusalText;
 use crate::problem::{Problem, Source};
+use crate::redact::Redactions;
+use crate::redact::case::RedactCase;
 use crate::rule::clause::{Clause, Owner};
 use crate::rule::escalation::Escalation;
 use crate::rule::history::Counter;
@@ -121,6 +123,12 @@ pub struct Policy {
     pub warnings: Vec<Problem>,
     /// The files.
     pub sources: Vec<Source>,
+    /// Whether some rule has less than all recorded.
+    pub reduces: bool,
+    /// `[[redact]]`: what must not be recorded.
+    pub redactions: Option<Redactions>,
+    /// The cases of `[[redact_test]]`.
+    pub redact_tests: Vec<RedactCase>,
     pub(crate) listener_modes: Vec<(Box<str>, Mode)>,
     pub(crate) clauses: Vec<Clause>,
     pub(crate) counters: Vec<Counter>,

@@ -118,7 +118,7 @@ impl fmt::Display for Results {
 }
 
 impl Policy {
-    /// Runs every `[[test]]`, on a thread with the stack that the analysis needs.
+    /// Runs every `[[test]]` and `[[redact_test]]`, on a thread with the stack that the analysis needs.
     ///
     /// # Errors
     /// The system gives no thread.
@@ -131,6 +131,7 @@ impl Policy {
                     self.run_case(case, reading, &mut results, &mut proved);
                 }
             }
+            self.run_redact_cases(&mut results);
             let unproved = self
                 .rules
                 .iter()
@@ -147,6 +148,25 @@ impl Policy {
             results.unproved = ids;
             results
         })
+    }
+
+    fn run_redact_cases(&self, results: &mut Results) {
+        for case in &self.redact_tests {
+            for (dialect, lex) in &case.readings {
+                results.run += 1;
+                let Some((expected, found)) = case.failure(self.redactions.as_ref(), lex) else {
+                    continue;
+                };
+                results.failures.push(Failure {
+                    place: self.place(&case.sql.span),
+                    title: case.title.clone(),
+                    sql: shorten(&case.sql.value),
+                    dialect: *dialect,
+                    expected,
+                    found,
+                });
+            }
+        }
     }
 
     fn run_case(

@@ -41,6 +41,18 @@ macro_rules! words {
 }
 
 words! {
+    /// How much of a statement is recorded; the first is the most.
+    RecordDetail {
+        /// All of it.
+        Full = "full",
+        /// All but the values of its parameters.
+        NoParameters = "no-parameters",
+        /// Length and hash of its text, and its normal form.
+        Digest = "digest",
+    }
+}
+
+words! {
     /// The SQL language and protocol family of a statement.
     Dialect {
         /// PostgreSQL.

@@ -4,6 +4,7 @@
 //! `session` → [`inspect`] → [`enforce`] and, on both ways, [`audit`].
 
 pub mod admin;
+mod administration;
 mod analysts;
 mod audit;
 pub mod blocks;
@@ -16,9 +17,11 @@ mod inspect;
 pub mod listener;
 pub mod metrics;
 mod record;
+pub mod redaction;
 pub mod reload;
 mod run;
 mod session;
+mod shapes;
 pub mod shared;
 pub mod tls;
 pub mod upstream;

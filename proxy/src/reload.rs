@@ -11,8 +11,10 @@ use sqlward_policy::Policy;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::{
+    administration::Administration,
     listener::Listener,
-    record::{Administration, hex},
+    record::hex,
+    redaction,
     shared::Shared,
     versions::{self, Activation, Versions},
 };
@@ -63,14 +65,23 @@ impl Reload {
         *known = version;
     }
 
+    /// Take in what auditors have asked since.
+    pub(crate) fn take_questions(&self) {
+        let policy = self.shared.policy.load();
+        self.administration
+            .take_questions(&self.shared.config.data_dir, &policy);
+    }
+
     /// Read policy and certificates again and put them in force if all of them are good.
     pub(crate) fn reload(&self, trigger: &str) {
         match self.load() {
             Ok(policy) => {
                 let generation = policy.generation;
                 let hash = hex(&policy.hash);
-                let changed = policy.hash != self.shared.policy.load().hash;
-                self.shared.policy.store(Arc::new(policy));
+                let before = self.shared.policy.load_full();
+                let changed = policy.hash != before.hash;
+                let policy = Arc::new(policy);
+                self.shared.policy.store(Arc::clone(&policy));
                 self.shared
                     .metrics
                     .policy_generation
@@ -78,7 +89,7 @@ impl Reload {
                 self.shared.metrics.reloads_total.inc();
                 tracing::info!(trigger, generation, hash, changed, "policy in force");
                 self.tell_version(generation);
-                self.administration.reloaded(trigger, generation, &hash);
+                self.administration.reloaded(trigger, &before, &policy);
             }
             Err(problems) => {
                 self.shared.metrics.reload_failures_total.inc();
@@ -93,6 +104,7 @@ impl Reload {
         let policy = sqlward_policy::load(&versions::resolved(&self.shared.config.policy))
             .map_err(|problems| problems.to_string())?
             .with_generation(self.shared.policy.load().generation + 1);
+        redaction::check(&policy, self.shared.config.redaction_key.as_ref())?;
         let mut material = Vec::with_capacity(self.listeners.len());
         for listener in &self.listeners {
             let ours = listener.load_tls().map_err(|error| error.to_string())?;

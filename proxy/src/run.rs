@@ -1,11 +1,12 @@
 //! From a configuration to a running proxy, and from SIGTERM to an empty one.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use sqlward_audit_store::{
     CHECKPOINTS,
     clickhouse::DeliverySettings,
     embedded::{Store, StoreError, StoreSettings},
+    inbox,
     journal::{Durability, Journal, JournalError, JournalSettings, Recovery},
     proof::ProofSettings,
     ship::{Drained, ShipError, Shipper, ShipperSettings},
@@ -16,12 +17,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     admin,
+    administration::Administration,
     analysts::Analysts,
     blocks::{BlockError, Blocks},
     config::Config,
     listener::{self, Listener},
     metrics::Metrics,
-    record::Administration,
+    redaction,
     reload::{Reload, Watch},
     shared::Shared,
     tls::TlsError,
@@ -32,6 +34,9 @@ use crate::{
 
 /// How long sessions may take to write their last bytes once they are told to end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How often auditors' questions are taken into the record.
+const QUESTIONS: Duration = Duration::from_secs(1);
 
 /// How long the journal's last records may take into the store.
 const LAST_RECORDS: Duration = Duration::from_secs(60);
@@ -62,6 +67,9 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// The policy needs what the configuration does not have.
+    #[error("{0}")]
+    Redaction(String),
     /// Metrics can't be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -86,6 +94,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
 
 async fn serve(config: Config) -> Result<(), StartError> {
     let policy = sqlward_policy::load(&versions::resolved(&config.policy))?.with_generation(1);
+    redaction::check(&policy, config.redaction_key.as_ref()).map_err(StartError::Redaction)?;
     let settings = JournalSettings {
         node: config.node,
         max_journal_bytes: config.max_journal_bytes,
@@ -144,6 +153,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let analysts = Analysts::start(shared.config.workers)?;
     let administration = Administration::new(journal.lane(0)?);
     administration.started(&shared.config, &shared.policy.load());
+    inbox::open(&shared.config.data_dir)?;
     match &shared.config.proof.signer {
         Some(signer) => administration.signs(signer, signed_before.as_deref()),
         None => tracing::warn!("no signing_key in [audit]: the audit trail is not signed"),
@@ -186,6 +196,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
     until_told_to_stop(&shared, &reload, &administration).await?;
     tell_systemd(sd_notify::NotifyState::Stopping);
     drain(&shared, threads).await;
+    reload.take_questions();
     administration.stopped();
     drop(reload);
     drop(administration);
@@ -254,6 +265,8 @@ async fn until_told_to_stop(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut watch = Watch::start(shared);
+    // Never done, so that it does not cut short what settles beside it.
+    let mut questions = std::pin::pin!(take_questions(reload));
     let mut keeping = std::pin::pin!(shared.blocks.keep(administration));
     loop {
         tokio::select! {
@@ -261,8 +274,19 @@ async fn until_told_to_stop(
             _ = interrupt.recv() => return Ok(()),
             _ = hangup.recv() => reload.reload("SIGHUP"),
             () = watch.changed() => reload.reload("file change"),
+            never = &mut questions => match never {},
             never = &mut keeping => match never {},
         }
+    }
+}
+
+/// Take in what auditors ask, for ever.
+async fn take_questions(reload: &Reload) -> Infallible {
+    let mut ticks = tokio::time::interval(QUESTIONS);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        reload.take_questions();
     }
 }
 

@@ -26,11 +26,11 @@ use tokio::{
 
 use crate::{
     analysts::Analysts,
-    audit::Shapes,
     config::Protocol,
     gaps::{self, Gaps},
     listener::Accepted,
     session::{self, Mysql, Pg},
+    shapes::Shapes,
     shared::Shared,
 };
 

@@ -11,7 +11,7 @@ use super::schema::{ADMINISTRATION, Column, SESSIONS, STATEMENTS, TableDefinitio
 use super::target::{Target, identifier};
 use crate::event::{EventId, SessionId};
 use crate::query::{
-    AdminRow, AuditQuery, Cell, Dimension, Measure, Order, Row, Seen, SeenQuery, SeenRows,
+    AdminRow, AuditQuery, Cell, Dimension, EXTENT, Measure, Order, Row, Seen, SeenQuery, SeenRows,
     SessionEntry, SessionQuery, SessionRow, Table, TopEntry,
 };
 
@@ -214,6 +214,29 @@ impl ClickHouse {
             asked.join(" AND "),
         );
         self.rows(&question, AdminRow::from_json)
+    }
+
+    /// How many statements of a span of time are recorded to which extent.
+    pub(crate) fn extents(
+        &self,
+        from: Option<u64>,
+        to: Option<u64>,
+    ) -> Result<Vec<(String, u64)>, ClickHouseError> {
+        let mut question = Question::default();
+        let filter = AuditQuery {
+            from,
+            to,
+            ..AuditQuery::default()
+        };
+        let asked = filter.clickhouse(&mut question);
+        question.sql = format!(
+            "SELECT {EXTENT} AS extent, toInt64(count()) FROM {} WHERE {asked} GROUP BY extent",
+            self.table(&STATEMENTS),
+        );
+        self.rows(&question, |row| {
+            let [extent, count] = <[Value; 2]>::try_from(row).ok()?;
+            Some((extent.as_str()?.to_owned(), count.as_u64()?))
+        })
     }
 
     /// The `n` largest values of `dimension` by `measure`, among the statements that `filter` selects.

@@ -99,7 +99,43 @@ pub(crate) fn migrations(
             name: "batches, the tree and its checkpoints",
             statements: shipping(database, layout, retention_days),
         },
+        Migration {
+            version: 4,
+            name: "what is left out of records",
+            statements: added(&STATEMENTS, &["detail", "redacted"], database, layout),
+        },
     ]
+}
+
+/// Columns that stores of an older version lack.
+fn added(
+    table: &TableDefinition,
+    columns: &[&str],
+    database: &str,
+    layout: Layout<'_>,
+) -> Vec<String> {
+    let (name, place) = (table.name, identifier(database));
+    let tables = match layout {
+        Layout::Single => vec![format!("{place}.{name}")],
+        Layout::Cluster(cluster) => {
+            let cluster = identifier(cluster);
+            vec![
+                format!("{place}.{name}_local ON CLUSTER {cluster}"),
+                format!("{place}.{name} ON CLUSTER {cluster}"),
+            ]
+        }
+    };
+    let new: Vec<&Column> = (table.columns.iter())
+        .filter(|column| columns.contains(&column.0))
+        .collect();
+    let alter = |place: &String| {
+        let adds: Vec<String> = new
+            .iter()
+            .map(|Column(name, kind, _)| format!("ADD COLUMN IF NOT EXISTS {name} {kind}"))
+            .collect();
+        format!("ALTER TABLE {place} {}", adds.join(", "))
+    };
+    tables.iter().map(alter).collect()
 }
 
 /// What proxies need that ship by themselves: the batch of each row, the tree, and who ships.
@@ -270,6 +306,8 @@ pub(crate) const STATEMENTS: TableDefinition = TableDefinition {
         Column("normal", WORD_OR_NONE, TEXT),
         Column("fingerprint", WORD_OR_NONE, PLAIN),
         Column("parameters", "Nullable(String)", TEXT),
+        Column("detail", "LowCardinality(String) DEFAULT 'full'", PLAIN),
+        Column("redacted", "Int64 DEFAULT 0", SMALL),
         Column("statements", NUMBER_OR_NONE, PLAIN),
         Column("verbs", WORD_OR_NONE, PLAIN),
         Column("objects", WORD_OR_NONE, PLAIN),

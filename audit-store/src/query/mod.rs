@@ -3,6 +3,7 @@
 //! [`Archive`] reads what [`crate::embedded::Store`] writes, at the same time and from any process.
 
 mod by_time;
+mod coverage;
 mod filter;
 mod row;
 mod seen;
@@ -19,6 +20,8 @@ use std::time::Duration;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
+pub(crate) use self::coverage::EXTENT;
+pub use self::coverage::{Coverage, Extent, UNRECORDED};
 pub use self::filter::{AuditQuery, Order};
 pub use self::row::{AdminRow, Json, Row, SessionRow, StoredText};
 pub(crate) use self::seen::Rows as SeenRows;

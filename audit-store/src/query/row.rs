@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::query::table::Cell;
-use crate::record::{AdminAction, Completion, EndUserSource, IntentKind, Trust, TxStatus};
+use crate::record::{AdminAction, Completion, Detail, EndUserSource, IntentKind, Trust, TxStatus};
 
 /// JSON text that is already well-formed; output as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,6 +183,10 @@ row! {
         fingerprint: Option<String> = "nullif(lower(hex(h.fingerprint)), '')";
         /// Parameter values.
         parameters: Option<Json> = "s.parameters";
+        /// How much of it is recorded by its rules: full, no-parameters or digest.
+        detail: String = words("s.detail", Detail::ALL);
+        /// How many values and comments were taken out, as secrets or by redaction.
+        redacted: i64 = "s.redacted";
         /// How many statements the text holds.
         statements: Option<i64> = "h.statements";
         /// Every verb in it.
@@ -416,7 +420,14 @@ macro_rules! coded {
     )+};
 }
 
-coded!(Completion, EndUserSource, IntentKind, Trust, TxStatus);
+coded!(
+    Completion,
+    Detail,
+    EndUserSource,
+    IntentKind,
+    Trust,
+    TxStatus
+);
 
 /// The tables behind [`Row`]: the statements that table `statements` shows, and what they refer to in schema `schema`.
 /// The order of the joins is the order of the visit.

@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use sqlward_audit_store::query::{AuditQuery, Order, Row};
 use sqlward_audit_store::record::{
-    Completion, EndUser, EndUserSource, Entry, Intent, IntentKind, Judgement, Outcome, SessionId,
-    SessionStart, Trust,
+    Completion, Detail, EndUser, EndUserSource, Entry, Intent, IntentKind, Judgement, Outcome,
+    Reduction, SessionId, SessionStart, Trust,
 };
 use sqlward_audit_store::{Audit, AuditSettings};
 use sqlward_policy::vocabulary::{Action, Class, Dialect, Mode, Severity, Verb};
@@ -116,6 +116,12 @@ pub fn build_with(data: &std::path::Path, count: u32, mut settings: AuditSetting
                     unreadable: None,
                 },
                 end_user,
+                reduction: match number % 11 {
+                    3 => reduced(Detail::NoParameters, 0),
+                    5 => reduced(Detail::Digest, 1),
+                    7 => reduced(Detail::Full, number % 5),
+                    _ => Reduction::NONE,
+                },
                 ..intent(
                     session,
                     number,
@@ -143,6 +149,10 @@ pub fn build_with(data: &std::path::Path, count: u32, mut settings: AuditSetting
     }
     drop(lanes);
     stop(audit);
+}
+
+fn reduced(detail: Detail, redacted: u32) -> Reduction {
+    Reduction { detail, redacted }
 }
 
 fn glob(pattern: &str, name: &str) -> bool {

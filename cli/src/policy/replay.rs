@@ -74,6 +74,8 @@ impl Replay {
                     report.add(candidate, &batch, &compared);
                     Ok(())
                 })?;
+                self.place
+                    .note(usize::try_from(report.statements).unwrap_or(usize::MAX))?;
                 let text = if self.json {
                     format!("{:#}\n", report.json(self.limit))
                 } else {

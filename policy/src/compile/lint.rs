@@ -15,6 +15,20 @@ use crate::rule::{Condition, Rule, Test, When};
 use crate::vocabulary::{Action, Dialect};
 
 impl Compiler {
+    /// `record` where everything is recorded in full anyway.
+    pub(super) fn recorded_less(&mut self, raw: &RawRule) {
+        let Some(record) = &raw.record else { return };
+        if raw.action != Action::Allow {
+            let problem = self
+                .problem(
+                    &record.span,
+                    "what is denied or alerts is recorded in full: `record` can't change that",
+                )
+                .expected("`record` in rules with `action = \"allow\"` only");
+            self.report(problem);
+        }
+    }
+
     /// Warns of what is legal and rarely meant.
     pub(super) fn suspicions(&mut self, raw: &RawRule, when: &When, defaults: &Defaults) {
         let mut warn = |message: &str, expected: &str| {
@@ -32,6 +46,7 @@ impl Compiler {
         }
         if defaults.action == Action::Allow
             && raw.action == Action::Allow
+            && raw.record.is_none()
             && !names_privileged(when)
         {
             warn(

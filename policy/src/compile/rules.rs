@@ -75,6 +75,7 @@ impl Compiler {
                 let when = self.when(raw, windows, &mut counted);
                 mark_windows(&when, &mut used);
                 self.suspicions(raw, &when, defaults);
+                self.recorded_less(raw);
                 self.idle_changes(raw, &changes);
                 for version in versions(raw, own, &changes) {
                     let built = build(raw, when.clone(), &version);
@@ -315,6 +316,7 @@ fn build(raw: &RawRule, when: When, version: &Version<'_>) -> Rule {
         action,
         mode: change.and_then(|change| change.mode).or(raw.mode),
         message: raw.message.clone(),
+        record: raw.record.as_ref().map(|record| record.value),
         rank: 0,
         overlay: version.overlay,
         periods: version.periods.clone(),

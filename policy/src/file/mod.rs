@@ -6,6 +6,7 @@ mod escalations;
 pub mod fields;
 mod overlays;
 mod reader;
+mod redact;
 pub mod schema;
 mod sections;
 mod sets;
@@ -15,6 +16,7 @@ mod windows;
 pub use self::conditions::RawHistory;
 pub use self::escalations::{RawEscalation, Then};
 pub use self::reader::At;
+pub use self::redact::RawRedact;
 pub(crate) use self::when::{Counted, Resolver};
 pub use self::when::{RawCondition, RawWhen};
 
@@ -22,6 +24,7 @@ use jiff::Timestamp;
 
 use crate::policy::{AuditFailure, Version};
 use crate::problem::{Problem, Source, Span};
+use crate::redact::case::RedactCase;
 use crate::rule::Title;
 use crate::rule::calendar::Calendar;
 use crate::rule::moment::Transaction;
@@ -30,7 +33,7 @@ use crate::rule::subject::Subject;
 use crate::rule::window::Window;
 use crate::statement::LexState;
 use crate::test_table::Channel;
-use crate::vocabulary::{Action, Mode, Severity};
+use crate::vocabulary::{Action, Mode, RecordDetail, Severity};
 
 /// One policy file.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +64,10 @@ pub struct File {
     pub escalations: Vec<RawEscalation>,
     /// `[[test]]`.
     pub tests: Vec<RawCase>,
+    /// `[[redact]]`.
+    pub redactions: Vec<RawRedact>,
+    /// `[[redact_test]]`.
+    pub redact_tests: Vec<RedactCase>,
 }
 
 /// `[time.NAME]`: the calendar is not yet looked up.
@@ -156,6 +163,8 @@ pub struct RawRule {
     pub mode: Option<Mode>,
     /// `message`.
     pub message: Option<Box<str>>,
+    /// `record`.
+    pub record: Option<At<RecordDetail>>,
 }
 
 /// `[[test]]`.

@@ -4,8 +4,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fields::{
-    CALENDAR, DEFAULTS, ESCALATION, LISTENER, POLICY, RULE, Section, TEST, TITLE, TOP, WINDOW,
-    audit_failures, default_actions, unreadable_actions,
+    CALENDAR, DEFAULTS, ESCALATION, LISTENER, POLICY, REDACT, REDACT_TEST, RULE, Section, TEST,
+    TITLE, TOP, WINDOW, audit_failures, default_actions, unreadable_actions,
 };
 use super::reader::{At, Fields, Reader, Value};
 use super::sets::Sets;
@@ -14,7 +14,7 @@ use super::{File, RawDefaults, RawRule};
 use crate::policy::AuditFailure;
 use crate::problem::{Problem, Source};
 use crate::rule::Title;
-use crate::vocabulary::{Action, Mode, Severity};
+use crate::vocabulary::{Action, Mode, RecordDetail, Severity};
 
 /// The most bytes that one policy file may have.
 pub(crate) const MAX_SOURCE_BYTES: usize = 4 << 20;
@@ -107,6 +107,10 @@ impl Reader<'_> {
             reader.escalation(one)
         });
         file.tests = self.array("test", &TEST, top, Self::case);
+        file.redactions = self.array("redact", &REDACT, top, |reader, item, one| {
+            reader.redact(item, one)
+        });
+        file.redact_tests = self.array("redact_test", &REDACT_TEST, top, Self::redact_case);
     }
 
     /// Looks at the sets of this file; `Sets` has their items.
@@ -294,6 +298,9 @@ impl Reader<'_> {
         let message = table
             .get("message")
             .and_then(|value| self.line("message", value));
+        let record = table
+            .get("record")
+            .and_then(|value| self.word::<RecordDetail>("record", value));
         Some(RawRule {
             id: id?,
             severity: severity.map_or(Some(Severity::Medium), |word| Some(word?.value))?,
@@ -303,6 +310,7 @@ impl Reader<'_> {
             action: action?.value,
             mode: mode.map(|mode| mode.value),
             message,
+            record,
         })
     }
 

@@ -29,7 +29,7 @@ use self::statement::StatementTest;
 use self::subject::SubjectTest;
 use crate::decision::RefusalText;
 use crate::problem::Span;
-use crate::vocabulary::{Action, Mode, Severity};
+use crate::vocabulary::{Action, Mode, RecordDetail, Severity};
 
 /// One rule of a policy.
 #[derive(Clone, Debug)]
@@ -50,6 +50,8 @@ pub struct Rule {
     pub mode: Option<Mode>,
     /// What the client is told.
     pub message: Option<Box<str>>,
+    /// How much of the statements that it allows is recorded.
+    pub record: Option<RecordDetail>,
     /// How many conditions it has.
     pub specificity: u32,
     /// Its place among all rules, the one that is shown first being 0.

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 
 use crate::vocabulary::{
     Access, Action, Class, ColumnUse, Dialect, Egress, EndUserTrust, Isolation, LimitShape, Mode,
-    ObjectKind, Refused, Severity, Trait, TransactionAccess, TransactionState, Unreadable, Verb,
-    WhereShape,
+    ObjectKind, RecordDetail, Refused, Severity, Trait, TransactionAccess, TransactionState,
+    Unreadable, Verb, WhereShape,
 };
 
 /// A vocabulary enum of at most 64 words.
@@ -59,6 +59,7 @@ impl_word!(
     LimitShape,
     Mode,
     ObjectKind,
+    RecordDetail,
     Refused,
     Severity,
     Trait,

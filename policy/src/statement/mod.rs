@@ -127,6 +127,23 @@ pub fn analyse(text: &[u8], lex: &LexState, limits: &Limits) -> Analysis {
     }
 }
 
+/// The tokens of a text for redaction; `None` where they can't be told apart without decoding it.
+pub(crate) fn pieces(
+    text: &[u8],
+    lex: &LexState,
+    limits: &Limits,
+) -> Option<crate::redact::piece::Pieces> {
+    match lex {
+        LexState::Postgres(lex) => (text.is_ascii() || lex.encoding.is_ascii_safe())
+            .then(|| pg::tokens(text, lex.standard_conforming_strings, limits)),
+        LexState::Mysql(lex) => match lex.charset {
+            Some(ClientCharset::Refused) => None,
+            None if !text.is_ascii() => None,
+            _ => Some(mysql::tokens(text, lex)),
+        },
+    }
+}
+
 /// Reads a text that came over a replication connection of PostgreSQL: its commands first, SQL otherwise.
 #[must_use]
 pub fn analyse_replication(text: &[u8], lex: &LexState, limits: &Limits) -> Analysis {

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use sqlward_policy::file::fields::{
     CALENDAR, CHANGE, DEFAULTS, ESCALATION, EXPECT, Form, HISTORY, LISTENER, LITERAL, Need,
-    OVERLAY, PACK, PARAMETER, POLICY, RULE, Section, TEST, TITLE, TOP, WHEN, WINDOW,
+    OVERLAY, PACK, PARAMETER, POLICY, REDACT, REDACT_TEST, RULE, Section, TEST, TITLE, TOP, WHEN,
+    WINDOW,
 };
 use sqlward_policy::{compile, load, rule::risk};
 
@@ -27,6 +28,8 @@ fn sections() -> Vec<(&'static str, &'static Section)> {
         ("literal", &LITERAL),
         ("history", &HISTORY),
         ("escalation", &ESCALATION),
+        ("redact", &REDACT),
+        ("redact_test", &REDACT_TEST),
         ("pack", &PACK),
         ("overlay", &OVERLAY),
         ("change", &CHANGE),

@@ -26,7 +26,7 @@ pub use self::block::{Block, Whom};
 use self::count::Counts;
 use self::file::Stamp;
 pub use self::file::{BlockError, BlockFile, List, MAX_BLOCKS};
-use crate::record::Administration;
+use crate::administration::Administration;
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_millis(500);

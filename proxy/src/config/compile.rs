@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use sqlward_audit_store::journal::Durability;
+use sqlward_audit_store::{journal::Durability, redact::RedactionKey};
 use sqlward_policy::{Problem, Problems, problem::Source};
 use toml::{Spanned, de::DeTable};
 
@@ -51,6 +51,8 @@ pub struct Config {
     pub max_text_bytes: usize,
     /// Checkpoints.
     pub proof: Proof,
+    /// The key of redaction by hash.
+    pub redaction_key: Option<RedactionKey>,
     /// The ClickHouse store, if it is one.
     pub store: Option<Store>,
     /// Sources of the end user.
@@ -244,6 +246,7 @@ impl Checker<'_> {
         let worker_priority = self.worker_priority(file.worker_priority);
         let max_journal_bytes = self.max_journal_bytes(&file.audit, workers);
         let durability = self.durability(&file.audit);
+        let redaction_key = self.redaction_key(file.audit.redaction_key);
         let proof = self.proof(
             file.audit.signing_key,
             &file.audit.checkpoint_interval_secs,
@@ -264,6 +267,7 @@ impl Checker<'_> {
             durability,
             max_text_bytes: file.audit.max_text_bytes,
             proof,
+            redaction_key,
             store,
             end_user: file.end_user,
             listeners,

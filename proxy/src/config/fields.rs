@@ -61,6 +61,7 @@ const TABLES: [Table; 10] = [
             "signing_key",
             "checkpoint_interval_secs",
             "witness_file",
+            "redaction_key",
             "store",
         ],
     },

@@ -129,6 +129,8 @@ pub struct Audit {
     pub checkpoint_interval_secs: Spanned<u64>,
     /// A further file that checkpoints are appended to, for a witness.
     pub witness_file: Option<PathBuf>,
+    /// The key of redaction by hash; needed where a policy has some.
+    pub redaction_key: Option<Spanned<PathBuf>>,
     /// A ClickHouse store; files in `data_dir` if absent.
     pub store: Option<Store>,
 }
@@ -167,6 +169,7 @@ impl Default for Audit {
             signing_key: None,
             checkpoint_interval_secs: Spanned::new(0..0, 60),
             witness_file: None,
+            redaction_key: None,
             store: None,
         }
     }

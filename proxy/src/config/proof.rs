@@ -1,8 +1,8 @@
-//! How checkpoints are made and handed out.
+//! How checkpoints are made and handed out, and the keys of the record.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use sqlward_audit_store::proof::Signer;
+use sqlward_audit_store::{proof::Signer, redact::RedactionKey};
 use toml::Spanned;
 
 use super::compile::Checker;
@@ -44,6 +44,22 @@ impl Checker<'_> {
             signer,
             interval: Duration::from_secs(seconds),
             witness_file: witness_file.map(|path| self.base.join(path)),
+        }
+    }
+
+    /// Reads the key of redaction by hash.
+    pub(super) fn redaction_key(&mut self, file: Option<Spanned<PathBuf>>) -> Option<RedactionKey> {
+        let file = file?;
+        let path = self.base.join(file.get_ref());
+        let key = std::fs::read(&path)
+            .map_err(|error| format!("`{}` can't be read: {error}", path.display()))
+            .and_then(|content| RedactionKey::new(&content).map_err(|error| error.to_string()));
+        match key {
+            Ok(key) => Some(key),
+            Err(error) => {
+                self.problem(file.span(), error);
+                None
+            }
         }
     }
 }

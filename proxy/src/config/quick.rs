@@ -41,6 +41,7 @@ impl Config {
                 interval: Duration::from_secs(*audit.checkpoint_interval_secs.get_ref()),
                 witness_file: None,
             },
+            redaction_key: None,
             store: None,
             end_user: file::EndUser::default(),
             listeners: vec![Listener {

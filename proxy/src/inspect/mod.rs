@@ -16,10 +16,10 @@ use smallvec::SmallVec;
 use sqlward_audit_store::{
     journal::JournalError,
     record::{
-        Entry, EventId, Intent, IntentKind, Judgement, List, Parameter, Seq, SessionId, Text,
-        TxStatus, UNKNOWN_ROLE,
+        Detail, Entry, EventId, Intent, IntentKind, Judgement, KeptIntent, List, Parameter,
+        Reduction, Seq, SessionId, Text, TxStatus, UNKNOWN_ROLE,
     },
-    redact,
+    redact::RedactionKey,
 };
 use sqlward_policy::{
     Cause, Decision, Policy, Request,
@@ -28,7 +28,7 @@ use sqlward_policy::{
         subject::EndUser,
     },
     statement::{Analysis, Facts, Known, LexState, Limits, MysqlLex, Slot, analyse},
-    vocabulary::{Dialect, Unreadable},
+    vocabulary::{Dialect, RecordDetail, Unreadable},
 };
 use sqlward_wire as wire;
 
@@ -39,6 +39,7 @@ use crate::{
     end_user::{self, Claims},
     enforce::{self, Verdict},
     record::SessionRecord,
+    redaction::{self, ParameterFates, Screen, StandIns},
     session::{Context, Tag, effects},
     shared::Moment,
     worker::Worker,
@@ -80,6 +81,10 @@ struct Filing<'a> {
     prepared_name: &'a [u8],
     portal: &'a [u8],
     reading: Option<MysqlLex>,
+    /// How much of its text was replaced.
+    redacted: u32,
+    /// What happens to the parameters of what it prepares.
+    fates: Option<Rc<ParameterFates>>,
 }
 
 /// A decision, and what was not known when it was made.
@@ -119,6 +124,8 @@ impl<'a> Filing<'a> {
             prepared_name: b"",
             portal: b"",
             reading: None,
+            redacted: 0,
+            fates: None,
         }
     }
 }
@@ -150,7 +157,17 @@ impl Bench<'_> {
             LexState::Mysql(_) | LexState::Postgres(_) => None,
         };
         let sent = text;
-        let text = redact::redact(text, &known.analysis.secrets);
+        let rules = (self.policy, self.redaction_key());
+        let clean = redaction::text(text, &known, &self.lex, rules);
+        let screen = Screen::new(rules, &known, clean.fates.as_deref(), 0);
+        let hidden: StandIns = match screen.is_clear() {
+            true => StandIns::new(),
+            false => parameters
+                .iter()
+                .map(|one| screen.beside(one.value?))
+                .collect(),
+        };
+        let screened = screened(parameters, &hidden);
         let limit = self.worker.shared.config.max_text_bytes;
         let given = Given {
             parameters: match kind {
@@ -164,10 +181,12 @@ impl Bench<'_> {
         let filing = Filing {
             comment,
             claims,
-            parameters,
+            parameters: screened.as_deref().unwrap_or(parameters),
             prepared_name: name,
             reading,
-            ..Filing::new(kind, Text::cut(&text, limit))
+            redacted: clean.redacted,
+            fates: clean.fates.clone(),
+            ..Filing::new(kind, Text::cut(&clean.text, limit))
         };
         let decision = self.decide(&known, doubt, &given);
         self.conclude(known, decision, filing, None)
@@ -305,9 +324,12 @@ impl Bench<'_> {
         if judgement.unreadable.is_some() {
             metrics.unreadable_total.inc();
         }
-        let (intent, event) = match self.file(&known, judgement, &filing, role) {
-            Ok((seq, event)) => (Some(seq), Some(event)),
-            Err(error) if enforce::may_go_unrecorded(policy, self.worker, &error) => (None, None),
+        let detail = self.detail(&known, &decision);
+        let (intent, event, kept) = match self.file(&known, judgement, &filing, (role, detail)) {
+            Ok(filed) => (Some(filed.seq), Some(filed.event), filed.kept),
+            Err(error) if enforce::may_go_unrecorded(policy, self.worker, &error) => {
+                (None, None, None)
+            }
             Err(_) => {
                 let run = Run::new(filing.kind, known, None, self.now.mono_ns);
                 return enforce::unrecordable(run, self.dialect());
@@ -342,10 +364,32 @@ impl Bench<'_> {
         run.reading = filing.reading;
         run.event = event;
         run.prepare = prepare.cloned();
+        run.fates = filing.fates;
+        run.kept = kept;
         if unknown {
             return enforce::unknown_prepared(decision, event, run, self.dialect());
         }
         enforce::verdict(decision, event, run, self.dialect())
+    }
+
+    /// How much of a statement is recorded.
+    fn detail(&self, known: &Known, decision: &Decision) -> Detail {
+        if !self.policy.reduces {
+            return Detail::Full;
+        }
+        let referred = self.context.names.referred(effects(known));
+        if referred.unknown || !referred.bodies.is_empty() {
+            return Detail::Full;
+        }
+        match self.policy.detail(decision, &known.analysis.facts) {
+            RecordDetail::Full => Detail::Full,
+            RecordDetail::NoParameters => Detail::NoParameters,
+            RecordDetail::Digest => Detail::Digest,
+        }
+    }
+
+    fn redaction_key(&self) -> Option<&'_ RedactionKey> {
+        self.worker.shared.config.redaction_key.as_ref()
     }
 
     fn dialect(&self) -> Dialect {
@@ -357,12 +401,12 @@ impl Bench<'_> {
         known: &Known,
         judgement: Judgement<'_>,
         filing: &Filing<'_>,
-        role: Role,
-    ) -> Result<(Seq, EventId), JournalError> {
-        let worker = self.worker;
+        (role, detail): (Role, Detail),
+    ) -> Result<Filed, JournalError> {
+        let (worker, policy) = (self.worker, self.policy);
         let mut lane = worker.lane.borrow_mut();
         worker.gaps.tell(&mut lane, self.policy.generation)?;
-        let shape = worker.shapes.borrow_mut().write(&mut lane, known)?;
+        let shape = worker.shapes.borrow_mut().write(&mut lane, known, policy)?;
         let wall_us = self.now.wall_us;
         let event = lane.next_event_id(wall_us / 1_000);
         self.record.statements = self.record.statements.saturating_add(1);
@@ -377,7 +421,11 @@ impl Bench<'_> {
             .claims
             .clone()
             .or_comment(comment, &sources.comment_keys);
-        let intent = Intent {
+        let trace = claims.trace.map(|trace| redaction::name(policy, trace));
+        let end_user = claims.end_user.as_deref();
+        let end_user = end_user.map(|name| redaction::name(policy, name));
+        let redacted = redaction::replaced(filing.parameters);
+        let mut intent = Intent {
             session: self.session,
             number: self.record.statements,
             kind: filing.kind,
@@ -385,24 +433,64 @@ impl Bench<'_> {
             text: filing.text,
             shape: Some(shape),
             parameters: List::Lent(filing.parameters),
-            prepared_name: filing.prepared_name,
-            portal: filing.portal,
+            prepared_name: redaction::bytes(policy, filing.prepared_name),
+            portal: redaction::bytes(policy, filing.portal),
             wall_us,
             mono_ns: self.now.mono_ns,
             transaction: self.record.transactions,
             status,
             judgement,
-            end_user: claims
-                .end_user
-                .as_deref()
-                .map(|name| end_user::claimed(name, claims.source)),
+            end_user: (end_user.as_deref()).map(|name| end_user::claimed(name, claims.source)),
             role: (role == Role::Unknown).then_some(UNKNOWN_ROLE),
-            trace: claims.trace,
+            trace: trace.as_deref(),
+            reduction: Reduction {
+                detail: Detail::Full,
+                redacted: filing.redacted.saturating_add(redacted),
+            },
         };
+        // What can't be kept for a failure is recorded in full at once.
+        let kept = match detail {
+            Detail::Full => None,
+            Detail::NoParameters | Detail::Digest => KeptIntent::new(&intent),
+        };
+        if kept.is_some() {
+            intent.reduction.detail = detail;
+            intent.parameters = List::empty();
+        }
+        if kept.is_some() && detail == Detail::Digest {
+            intent.text = intent.text.digest();
+        }
         let seq = lane.append(&Entry::Intent(intent))?;
         self.record.last_intent = seq;
-        Ok((seq, event))
+        Ok(Filed { seq, event, kept })
     }
+}
+
+/// An intent that is in the journal.
+struct Filed {
+    seq: Seq,
+    event: EventId,
+    /// All of it, where less is recorded.
+    kept: Option<KeptIntent>,
+}
+
+/// Parameters with what stands in for some of them; `None` if there is nothing to replace.
+fn screened<'p>(
+    parameters: &'p [Parameter<'_>],
+    hidden: &'p StandIns,
+) -> Option<SmallVec<[Parameter<'p>; 8]>> {
+    if hidden.is_empty() {
+        return None;
+    }
+    let replaced = |(one, stand_in): (&Parameter<'p>, &'p Option<Vec<u8>>)| match stand_in {
+        Some(stand_in) => Parameter {
+            value: Some(stand_in),
+            redacted: true,
+            ..*one
+        },
+        None => *one,
+    };
+    Some(parameters.iter().zip(hidden).map(replaced).collect())
 }
 
 /// An analysis that no cache holds.

@@ -25,6 +25,7 @@ use crate::{
     audit::{self, Run, Secrecy},
     end_user::Claims,
     enforce::{self, Verdict},
+    redaction::{self, Screen, StandIns},
     session::{FirstRole, Introduction, Tag},
 };
 
@@ -146,6 +147,9 @@ impl Bench<'_> {
             .limits
             .max_recorded_parameter_bytes;
         let secrecy = Secrecy::of(&known);
+        let rules = (self.policy, self.redaction_key());
+        let screen = Screen::new(rules, &known, prepare.fates.as_deref(), 0);
+        let stand_ins = audit::stand_ins(parameters.clone(), &screen);
         let given = Given {
             parameters: Bound::Given(&BoundPg {
                 parameters: parameters.clone(),
@@ -155,7 +159,7 @@ impl Bench<'_> {
             ..self.kept(prepare)
         };
         let decision = self.decide(&known, None, &given);
-        let parameters = audit::parameters(parameters, limit, secrecy);
+        let parameters = audit::parameters(parameters, limit, secrecy, &stand_ins);
         let continues = prepare.takeable();
         let filing = Filing {
             continues,
@@ -233,13 +237,17 @@ impl Bench<'_> {
             .limits
             .max_recorded_parameter_bytes;
         // What runs under the name is in its own record; whether it takes secrets is not known here.
-        let parameters =
-            parameters.map(|parameters| audit::parameters(parameters, limit, Secrecy::Secret));
+        let none = StandIns::new();
+        let parameters = parameters
+            .map(|parameters| audit::parameters(parameters, limit, Secrecy::Secret, &none));
         let filing = Filing {
             prepared_name: name,
             portal,
             parameters: parameters.as_deref().unwrap_or_default(),
-            ..Filing::new(IntentKind::Execute, Text::whole(text.as_bytes()))
+            ..Filing::new(
+                IntentKind::Execute,
+                Text::whole(redaction::bytes(self.policy, text.as_bytes())),
+            )
         };
         let given = Given {
             text: Wording::Text(text.as_bytes(), LexState::default()),
@@ -293,7 +301,8 @@ impl Bench<'_> {
             .limits
             .max_recorded_parameter_bytes;
         // Which function it is only the server knows.
-        let parameters = audit::parameters(arguments, limit, Secrecy::Secret);
+        let none = StandIns::new();
+        let parameters = audit::parameters(arguments, limit, Secrecy::Secret, &none);
         let filing = Filing {
             parameters: &parameters,
             ..Filing::new(IntentKind::FunctionCall, Text::whole(text.as_bytes()))

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use sqlward_audit_store::{
     journal::JournalError,
-    record::{Completion, Entry, IntentKind, Judgement, List, Outcome, Text},
+    record::{Completion, Detail, Entry, IntentKind, Judgement, List, Outcome, Text},
     redact,
 };
 use sqlward_policy::{
@@ -57,14 +57,21 @@ impl Bench<'_> {
     ) -> Verdict {
         let glance = prefix.get(..GLANCE_BYTES).unwrap_or(prefix);
         let known = fresh(analyse(glance, &self.lex, &Limits::default()));
-        let glance = redact::redact(glance, &known.analysis.secrets);
+        let clean = redact::redact(glance, &known.analysis.secrets);
+        // What stands behind the glance may say that something in it must not be recorded.
+        let shown: &[u8] = match &self.policy.redactions {
+            Some(_) => &[],
+            None => &clean,
+        };
         let text = Text::Sent {
-            bytes: &glance,
+            bytes: shown,
             full_len: length,
             full_hash: None,
         };
         let judgement = self.denied(Unreadable::TooComplex);
-        let filed = self.file(&known, judgement, &Filing::new(kind, text), Role::Known);
+        let filing = Filing::new(kind, text);
+        let how = (Role::Known, Detail::Full);
+        let filed = self.file(&known, judgement, &filing, how);
         let limit = self.worker.shared.config.limits.max_statement_bytes;
         let refusal = wire::Refusal {
             code: enforce::code(
@@ -76,7 +83,7 @@ impl Bench<'_> {
             hint: "raise limits.max_statement_bytes in sqlward's configuration".to_owned(),
             then: wire::AfterRefusal::Continue,
         };
-        let intent = filed.ok().map(|(seq, _)| seq);
+        let intent = filed.ok().map(|filed| filed.seq);
         let mut run = Run::new(kind, known, intent, self.now.mono_ns);
         run.refusal = Some(Rc::new(refusal.clone()));
         Verdict::Refuse {
@@ -101,7 +108,8 @@ impl Bench<'_> {
         let filing = Filing::new(IntentKind::Command, Text::whole(text.as_bytes()));
         let judgement = self.denied(Unreadable::Syntax);
         self.worker.shared.metrics.decided(judgement.action);
-        let (intent, _) = self.file(&known, judgement, &filing, Role::Known)?;
+        let how = (Role::Known, Detail::Full);
+        let intent = self.file(&known, judgement, &filing, how)?.seq;
         let entry = Entry::Outcome(Outcome {
             intent,
             completion: Completion::Refused,

@@ -11,7 +11,8 @@ use sqlward_wire::{CloseReason, Completion, Outcome, SqlState};
 
 use super::{Context, Session, Tag, Timing, context::EndUserSources, protocol::Protocol};
 use crate::{
-    analysts::Channel, audit, gaps::Gap, inspect::fresh, record::SessionRecord, worker::Worker,
+    analysts::Channel, audit, gaps::Gap, inspect::fresh, record::SessionRecord, redaction,
+    worker::Worker,
 };
 
 impl<P: Protocol> Session<P> {
@@ -59,9 +60,9 @@ impl<P: Protocol> Session<P> {
 
     pub(super) fn established(&mut self) {
         let written = {
-            let subject = &self.context.subject;
+            let subject = redaction::subject(&self.worker.policy(), &self.context.subject);
             self.record
-                .authenticated(&mut self.worker.lane.borrow_mut(), subject)
+                .authenticated(&mut self.worker.lane.borrow_mut(), &subject)
         };
         self.unrecorded(written);
         // From authenticating on, only idleness is timed.
@@ -103,10 +104,10 @@ impl<P: Protocol> Session<P> {
 
     pub(super) fn ended(&mut self, reason: &CloseReason) {
         self.started();
-        let subject = &self.context.subject;
+        let subject = redaction::subject(&self.worker.policy(), &self.context.subject);
         let written = self
             .record
-            .ended(&mut self.worker.lane.borrow_mut(), subject, reason);
+            .ended(&mut self.worker.lane.borrow_mut(), &subject, reason);
         self.unrecorded(written);
     }
 
@@ -134,7 +135,12 @@ fn tell_context(worker: &Worker, context: &Context, record: &SessionRecord, timi
     }
     let written = {
         let mut lane = worker.lane.borrow_mut();
-        record.context(&mut lane, &context.subject, context.acts_for())
+        let policy = worker.policy();
+        let subject = redaction::subject(&policy, &context.subject);
+        let acts_for = context.acts_for();
+        let acts_for = acts_for.map(|(name, source)| (redaction::name(&policy, name), source));
+        let acts_for = acts_for.as_ref().map(|(name, source)| (&**name, *source));
+        record.context(&mut lane, &subject, acts_for)
     };
     unrecorded(worker, record.session(), written);
 }

@@ -329,9 +329,14 @@ impl Pairing {
             return;
         }
         let failed = self.take_failure(&mut open);
-        if let Some(prepare) = open.continues {
-            self.take_over(prepare, open.row.day, out);
-            self.close_taken(prepare, outcome.intent);
+        // What is continued may continue something itself: a failure that is told in full, the execution, its prepare.
+        let (mut taker, mut next) = (outcome.intent, open.continues);
+        for _ in 0..LONGEST_CONTINUATION {
+            let Some(taken) = next else { break };
+            next = self.open.get(&taken).and_then(|taken| taken.continues);
+            self.take_over(taken, open.row.day, out);
+            self.close_taken(taken, taker);
+            taker = taken;
         }
         let (outcome, told) = match (outcome.completion, failed) {
             (Completion::Skipped | Completion::Unexecuted | Completion::Lost, Some(failed)) => {
@@ -436,3 +441,6 @@ fn wall_us(entry: &Entry<'_>) -> Option<u64> {
 
 /// The kind of intents in the journal.
 const INTENT: u8 = 7;
+
+/// How many intents may stand behind one row.
+const LONGEST_CONTINUATION: usize = 3;

@@ -11,7 +11,8 @@ use anyhow::{Context, Result};
 use sqlward_audit_store::journal::{JournalError, Lane};
 use sqlward_audit_store::record::{
     Column, Completion, Entry, Intent, IntentKind, Judgement, List, Object, Outcome, Parameter,
-    ParameterFormat, SessionAuthenticated, SessionId, SessionStart, Shape, Subject, Text, TxStatus,
+    ParameterFormat, Reduction, SessionAuthenticated, SessionId, SessionStart, Shape, Subject,
+    Text, TxStatus,
 };
 use sqlward_audit_store::{Audit, STORE};
 use sqlward_policy::vocabulary::{
@@ -198,6 +199,7 @@ impl Clients {
                 unreadable: None,
             },
             end_user: None,
+            reduction: Reduction::NONE,
             role: None,
             trace: None,
         }))?;

@@ -7,6 +7,7 @@ mod case;
 mod escalation;
 mod nested;
 mod overlay;
+mod redact;
 mod rule;
 mod top;
 mod when;
@@ -20,11 +21,12 @@ pub use self::case::{EXPECT, TEST};
 pub use self::escalation::ESCALATION;
 pub use self::nested::{HISTORY, LITERAL, PARAMETER};
 pub use self::overlay::{CHANGE, OVERLAY, PACK};
+pub use self::redact::{REDACT, REDACT_TEST};
 pub use self::rule::{RULE, TITLE};
 pub use self::top::{CALENDAR, DEFAULTS, LISTENER, POLICY, TOP, WINDOW};
 pub use self::when::WHEN;
 pub(super) use self::words::{
-    access_words, audit_failures, consequences, default_actions, unreadable_actions,
+    access_words, audit_failures, consequences, default_actions, fates, hows, unreadable_actions,
 };
 
 /// A kind of table in a policy file.

@@ -2,7 +2,7 @@
 
 use super::words::words;
 use super::{Field, Form, Section};
-use crate::vocabulary::{Action, Mode, Severity};
+use crate::vocabulary::{Action, Mode, RecordDetail, Severity};
 
 /// `[[rule]]`.
 pub static RULE: Section = Section {
@@ -28,6 +28,11 @@ pub static RULE: Section = Section {
             "Whether that is carried out.",
         ),
         Field::optional("message", Form::Text, "What the client is told."),
+        Field::optional(
+            "record",
+            Form::Word(words::<RecordDetail>),
+            "How much of what it allows is recorded; DDL, DCL and failures always are in full.",
+        ),
     ],
 };
 

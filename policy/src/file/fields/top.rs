@@ -1,7 +1,9 @@
 //! The top level of a policy file, and its sections that are no rules.
 
 use super::words::{audit_failures, default_actions, unreadable_actions, words};
-use super::{CHANGE, ESCALATION, Field, Form, OVERLAY, PACK, RULE, Section, TEST};
+use super::{
+    CHANGE, ESCALATION, Field, Form, OVERLAY, PACK, REDACT, REDACT_TEST, RULE, Section, TEST,
+};
 use crate::vocabulary::Mode;
 
 /// The top level.
@@ -69,6 +71,16 @@ pub static TOP: Section = Section {
             "test",
             Form::Tables(&TEST),
             "Statements with the decision that they must get.",
+        ),
+        Field::optional(
+            "redact",
+            Form::Tables(&REDACT),
+            "Values that must not be recorded.",
+        ),
+        Field::optional(
+            "redact_test",
+            Form::Tables(&REDACT_TEST),
+            "Statements with what must not be recorded of them.",
         ),
     ],
 };

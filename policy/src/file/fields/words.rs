@@ -34,3 +34,13 @@ pub(in crate::file) fn audit_failures() -> Vec<&'static str> {
 pub(in crate::file) fn consequences() -> Vec<&'static str> {
     vec!["alert", "terminate", "block"]
 }
+
+/// What stands in for what is redacted.
+pub(in crate::file) fn hows() -> Vec<&'static str> {
+    vec!["mask", "hash"]
+}
+
+/// What redaction does to a parameter.
+pub(in crate::file) fn fates() -> Vec<&'static str> {
+    vec!["keep", "mask", "hash"]
+}

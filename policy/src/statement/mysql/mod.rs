@@ -10,6 +10,7 @@ mod net;
 mod normal;
 mod parse;
 mod pieces;
+mod redaction;
 mod secrets;
 mod state;
 mod token;
@@ -25,6 +26,7 @@ use crate::vocabulary::{Class, Unreadable, Verb};
 pub use charset::{ClientCharset, MultiByte};
 use parse::{Fault, Parser};
 pub(super) use pieces::pieces;
+pub(crate) use redaction::pieces as tokens;
 pub use state::{Flavour, MysqlLex, SqlMode};
 use token::{LexError, Token};
 

@@ -12,6 +12,7 @@ mod lists;
 mod normal;
 mod parse;
 mod pieces;
+mod redaction;
 mod replication;
 mod secrets;
 mod token;
@@ -27,6 +28,7 @@ use crate::vocabulary::{Class, Unreadable, Verb};
 
 pub(crate) use normal::Sketch;
 pub(super) use pieces::pieces;
+pub(crate) use redaction::pieces as tokens;
 pub(crate) use replication::analyse_replication;
 pub(crate) use secrets::speaks_of_secrets;
 

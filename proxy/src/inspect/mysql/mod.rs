@@ -21,6 +21,7 @@ use crate::{
     audit::Secrecy,
     end_user::{self, Claims},
     enforce::Verdict,
+    redaction::{self, Screen},
     session::{FirstRole, Introduction, Tag},
 };
 
@@ -103,7 +104,7 @@ impl Bench<'_> {
             } => {
                 let attributes = parameters.clone().skip(own.into());
                 let own = parameters.take(own.into()).map(|one| (one.kind, one.value));
-                let given = (own, attributes);
+                let given = (own, 0, attributes);
                 return self.execution((IntentKind::Execute, statement), prepared, given, doubt);
             }
             mysql::Held::BulkExecute {
@@ -113,7 +114,8 @@ impl Bench<'_> {
             } => {
                 let kinds = rows.types().iter().copied().cycle();
                 let values = kinds.zip(rows.clone()).take(values::MAX_BULK_VALUES);
-                let given = (values, mysql::Parameters::default());
+                let row = rows.types().len();
+                let given = (values, row, mysql::Parameters::default());
                 return self.execution((IntentKind::Execute, statement), prepared, given, doubt);
             }
             mysql::Held::Fetch {
@@ -121,7 +123,7 @@ impl Bench<'_> {
                 prepared,
                 ..
             } => {
-                let given = (std::iter::empty(), mysql::Parameters::default());
+                let given = (std::iter::empty(), 0, mysql::Parameters::default());
                 return self.execution((IntentKind::Fetch, statement), prepared, given, doubt);
             }
             mysql::Held::InitDb { database } => {
@@ -210,8 +212,9 @@ impl Bench<'_> {
         &mut self,
         (kind, statement): (IntentKind, u32),
         prepare: &Tag,
-        (values, attributes): (
+        (values, row, attributes): (
             impl Iterator<Item = (mysql::Type, mysql::Value<'v>)>,
+            usize,
             impl Iterator<Item = mysql::Parameter<'v>> + Clone,
         ),
         doubt: Doubt,
@@ -224,10 +227,14 @@ impl Bench<'_> {
         let known = Rc::clone(&prepare.known);
         let limit = self.parameter_limit();
         let claims = self.attribute_claims(attributes.clone());
-        let mut rendered = values::render(values, limit);
+        let rules = (self.policy, self.redaction_key());
+        let screen = Screen::new(rules, &known, prepare.fates.as_deref(), row);
+        let mut rendered = values::render(values, limit, &screen);
         let own_count = rendered.len();
         let left = limit.saturating_sub(rendered.iter().map(values::Rendered::recorded).sum());
-        rendered.extend(values::render_attributes(attributes, left));
+        let mut beside = values::render_attributes(attributes, left);
+        values::screen_attributes(&mut beside, &screen);
+        rendered.extend(beside);
         let parameters = values::parameters(&rendered, Secrecy::of(&known));
         let own = values::Sent(rendered.get(..own_count).unwrap_or_default());
         let end_user = self.claimed(&claims, None);
@@ -284,6 +291,7 @@ impl Bench<'_> {
         let text = format!("COM_CHANGE_USER {}", introduction.user);
         let known = protocol_request(Verb::Empty, "COM_CHANGE_USER");
         *next = Some(introduction);
+        let text = redaction::name(self.policy, &text);
         self.conclude(known, decision, request(&text), None)
     }
 
