@@ -56,7 +56,9 @@ Examples:
   sqlward audit top --data ./data --by user
   sqlward audit top --data ./data --by object --measure rows --from 7d --limit 20")]
     Top(Box<Top>),
-    /// Verify the store: the hash chain, every row against its journal entry, the tree, and signed checkpoints.
+    /// Write a time range, or a session, into a file that anyone can verify with the public key alone.
+    Export(crate::proof::Export),
+    /// Verify a store or a bundle: the hash chain, every row against its journal entry, the tree, and signed checkpoints.
     Verify(crate::proof::Verify),
     /// Make the key that signs checkpoints.
     Keygen(crate::proof::Keygen),
@@ -220,6 +222,7 @@ impl Audit {
                 story(&entries, answer.format)?;
             }
             Self::Top(top) => top.run()?,
+            Self::Export(export) => return export.run(),
             Self::Verify(verify) => return verify.run(),
             Self::Keygen(keygen) => return keygen.run(),
             Self::Sql {
