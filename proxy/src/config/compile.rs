@@ -241,11 +241,7 @@ impl Checker<'_> {
         let worker_priority = self.worker_priority(file.worker_priority);
         let max_journal_bytes = self.max_journal_bytes(&file.audit, workers);
         let durability = self.durability(&file.audit);
-        let proof = self.proof(
-            file.audit.signing_key,
-            &file.audit.checkpoint_interval_secs,
-            file.audit.witness_file,
-        );
+        let proof = self.proof(&file.audit);
         Config {
             data_dir: self.base.join(file.data_dir),
             policy,

@@ -61,6 +61,8 @@ const TABLES: [Table; 9] = [
             "signing_key",
             "checkpoint_interval_secs",
             "witness_file",
+            "witness_url",
+            "witness_syslog",
         ],
     },
     Table {

@@ -129,6 +129,10 @@ pub struct Audit {
     pub checkpoint_interval_secs: Spanned<u64>,
     /// A further file that checkpoints are appended to, for a witness.
     pub witness_file: Option<PathBuf>,
+    /// A server that checkpoints are sent to by POST, for a witness.
+    pub witness_url: Option<Spanned<String>>,
+    /// A system log that checkpoints are sent to, for a witness.
+    pub witness_syslog: Option<Spanned<String>>,
 }
 
 impl Default for Audit {
@@ -142,6 +146,8 @@ impl Default for Audit {
             signing_key: None,
             checkpoint_interval_secs: Spanned::new(0..0, 60),
             witness_file: None,
+            witness_url: None,
+            witness_syslog: None,
         }
     }
 }

@@ -39,7 +39,7 @@ impl Config {
             proof: Proof {
                 signer: None,
                 interval: Duration::from_secs(*audit.checkpoint_interval_secs.get_ref()),
-                witness_file: None,
+                witnesses: Vec::new(),
             },
             end_user: file::EndUser::default(),
             listeners: vec![Listener {
