@@ -1,6 +1,7 @@
 //! Where answers come from: an embedded store or one on ClickHouse.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -8,7 +9,8 @@ use clap::Args;
 use sqlward_audit_store::STORE;
 use sqlward_audit_store::clickhouse::{ClickHouse, Target};
 use sqlward_audit_store::query::{
-    Archive, AuditQuery, Dimension, Measure, Row, SessionEntry, SqlRange, Table, TopEntry,
+    Archive, AuditQuery, Dimension, Measure, Row, Seen, SeenQuery, SessionEntry, SqlRange, Table,
+    TopEntry,
 };
 use sqlward_audit_store::record::{EventId, SessionId};
 
@@ -21,7 +23,8 @@ pub(crate) struct Place {
     /// The proxy's data folder.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// A ClickHouse store: clickhouse://[user@]host[:port]/database; the password is in SQLWARD_STORE_PASSWORD.
+    /// A ClickHouse store: clickhouse://[user@]host[:port]/database, or clickhouses:// for HTTPS; the password is in
+    /// SQLWARD_STORE_PASSWORD, the file with its authorities in SQLWARD_STORE_CA.
     #[arg(long, value_name = "URL")]
     store: Option<Target>,
 }
@@ -42,7 +45,8 @@ impl Place {
                 .map(Source::Embedded)
                 .with_context(|| format!("`{}` holds no audit store of sqlward", data.display())),
             (None, Some(store)) => {
-                let store = target(store.clone(), None)?;
+                let authorities = std::env::var_os("SQLWARD_STORE_CA").map(PathBuf::from);
+                let store = target(store.clone(), None)?.with_authorities(authorities);
                 Ok(Source::ClickHouse(Box::new(ClickHouse::open(store)?)))
             }
             (None, None) | (Some(_), Some(_)) => bail!("say either --data or --store"),
@@ -80,6 +84,18 @@ impl Source {
             Self::Embedded(archive) => archive.event(id)?,
             Self::ClickHouse(store) => store.event(id)?,
         })
+    }
+
+    pub(crate) fn seen(
+        &self,
+        query: &SeenQuery,
+        visit: &mut dyn FnMut(Vec<Seen>) -> ControlFlow<()>,
+    ) -> Result<()> {
+        match self {
+            Self::Embedded(archive) => archive.seen(query, visit)?,
+            Self::ClickHouse(store) => store.seen(query, visit)?,
+        }
+        Ok(())
     }
 
     pub(crate) fn top(

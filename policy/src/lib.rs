@@ -11,15 +11,17 @@ pub mod file;
 pub mod judge;
 pub mod policy;
 pub mod problem;
+pub mod replay;
 pub mod rule;
+pub mod show;
 pub mod statement;
 pub mod test_table;
 pub mod vocabulary;
 
 pub use compile::{compile, load};
 pub use decision::{
-    Cause, Decision, Note, Outcome, Permit, RefusalText, Request, RuleIndex, decide,
-    decide_function_call, decide_startup,
+    Cause, Decision, Note, Outcome, Permit, RefusalText, Request, RuleIndex, SQLSTATE_REFUSED,
+    decide, decide_function_call, decide_startup,
 };
 pub use policy::{AuditFailure, Defaults, Policy, Standing};
 pub use problem::{Problem, Problems};

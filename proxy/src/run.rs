@@ -4,6 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use sqlward_audit_store::{
     CHECKPOINTS,
+    clickhouse::DeliverySettings,
     embedded::{Store, StoreError, StoreSettings},
     journal::{Durability, Journal, JournalError, JournalSettings, Recovery},
     proof::ProofSettings,
@@ -16,6 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::{
     admin,
     analysts::Analysts,
+    blocks::{BlockError, Blocks},
     config::Config,
     listener::{self, Listener},
     metrics::Metrics,
@@ -63,6 +65,9 @@ pub enum StartError {
     /// Metrics can't be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// Whom to keep out is not known.
+    #[error(transparent)]
+    Blocks(#[from] BlockError),
     /// A thread or a runtime can't be made.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -92,13 +97,14 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let keeping = StoreSettings {
         retention_days: config.retention_days,
         // A segment of the journal goes once its records are committed to the store.
-        synced: config.durability != Durability::Process,
+        // What is on its way to a server is noted before it goes, and must not be forgotten.
+        synced: config.durability != Durability::Process || config.store.is_some(),
         ..StoreSettings::default()
     };
     let store = Store::open(&config.data_dir.join("store"), keeping)?;
     let signed_before = store.last_signers()?;
     let (hand_out, hand_out_from) = witness::channel(&config.proof.witnesses);
-    let shipping = ShipperSettings {
+    let mut shipping = ShipperSettings {
         proof: ProofSettings {
             signer: config.proof.signer.clone(),
             interval: config.proof.interval,
@@ -107,12 +113,30 @@ async fn serve(config: Config) -> Result<(), StartError> {
         },
         ..ShipperSettings::default()
     };
-    let shipper = Shipper::start(&journal, store, shipping)?;
+    let shipper = match &config.store {
+        None => Shipper::start(&journal, store, shipping)?,
+        Some(remote) => {
+            shipping.batch_entries = remote.batch_entries;
+            shipping.batch_bytes = remote.batch_bytes;
+            let delivery = DeliverySettings {
+                targets: remote.targets.clone(),
+                timeout: remote.timeout,
+                node: config.node,
+                retention_days: config.retention_days,
+            };
+            // It waits for servers, and must not hold up this runtime.
+            let start = || Shipper::start_delivery(&journal, store, &delivery, shipping);
+            std::thread::scope(|scope| scope.spawn(start).join())
+                .map_err(|_| io::Error::other("the shipper could not be started"))??
+        }
+    };
     let witnesses = witness::start(hand_out_from, &config.proof.witnesses, &shipper.metrics())?;
+    let blocks = Blocks::open(&config.data_dir)?;
     let (workers, seats) = Workers::new(config.workers);
     let shared = Arc::new(Shared::new(
         config,
         policy,
+        blocks,
         Metrics::new()?,
         workers,
         shipper.metrics(),
@@ -159,7 +183,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
     tell_systemd(sd_notify::NotifyState::Ready);
 
     let reload = Reload::new(Arc::clone(&shared), listeners, administration.clone());
-    until_told_to_stop(&shared, &reload).await?;
+    until_told_to_stop(&shared, &reload, &administration).await?;
     tell_systemd(sd_notify::NotifyState::Stopping);
     drain(&shared, threads).await;
     administration.stopped();
@@ -221,17 +245,23 @@ fn listeners(config: &Config) -> Result<Vec<Arc<Listener>>, TlsError> {
     Ok(listeners)
 }
 
-async fn until_told_to_stop(shared: &Shared, reload: &Reload) -> io::Result<()> {
+async fn until_told_to_stop(
+    shared: &Shared,
+    reload: &Reload,
+    administration: &Administration,
+) -> io::Result<()> {
     let mut terminate: Signal = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut watch = Watch::start(shared);
+    let mut keeping = std::pin::pin!(shared.blocks.keep(administration));
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             _ = hangup.recv() => reload.reload("SIGHUP"),
             () = watch.changed() => reload.reload("file change"),
+            never = &mut keeping => match never {},
         }
     }
 }

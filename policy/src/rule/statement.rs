@@ -4,6 +4,8 @@ use super::Sense;
 use super::object::{
     ColumnTest, NamePattern, ObjectTest, SettingPattern, functions_hold, settings_hold, settings_of,
 };
+use super::range::Range;
+use super::risk::risk;
 use super::subject::join;
 use super::words::Words;
 use crate::policy::SearchPath;
@@ -80,6 +82,8 @@ pub enum StatementTest {
     Setting(Vec<SettingPattern>),
     /// Whether it is a replication command.
     Replication(bool),
+    /// The estimated risk.
+    Risk(Range),
 }
 
 impl StatementTest {
@@ -106,6 +110,7 @@ impl StatementTest {
             Self::Unreadable { .. } => "unreadable",
             Self::Setting(_) => "setting",
             Self::Replication(_) => "replication",
+            Self::Risk(_) => "risk",
         }
     }
 
@@ -139,6 +144,7 @@ impl StatementTest {
                     == *wanted
             }
             Self::Setting(patterns) => settings_hold(patterns, view, sense),
+            Self::Risk(range) => range.holds(risk(view)),
             Self::Replication(wanted) => {
                 statement.verbs_all().any(|verb| verb == Verb::Replication) == *wanted
             }
@@ -167,6 +173,7 @@ impl StatementTest {
             Self::Unreadable { reasons, .. } if *reasons == Words::all() => "true".into(),
             Self::Unreadable { reasons, .. } => reasons.to_string(),
             Self::Setting(patterns) => join(patterns),
+            Self::Risk(range) => range.to_string(),
         }
     }
 
@@ -207,6 +214,7 @@ impl StatementTest {
             Self::Setting(_) => list(distinct(settings_of(view).map(|(name, value)| {
                 value.map_or_else(|| name.to_owned(), |value| format!("{name}={value}"))
             }))),
+            Self::Risk(_) => risk(view).to_string(),
             Self::Replication(_) => statement
                 .verbs_all()
                 .any(|verb| verb == Verb::Replication)

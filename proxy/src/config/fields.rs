@@ -11,7 +11,7 @@ struct Table {
     fields: &'static [&'static str],
 }
 
-const TABLES: [Table; 9] = [
+const TABLES: [Table; 10] = [
     Table {
         path: "",
         fields: &[
@@ -63,6 +63,20 @@ const TABLES: [Table; 9] = [
             "witness_file",
             "witness_url",
             "witness_syslog",
+            "store",
+        ],
+    },
+    Table {
+        path: "store",
+        fields: &[
+            "urls",
+            "user",
+            "password_file",
+            "password_env",
+            "ca",
+            "timeout_secs",
+            "batch_entries",
+            "batch_bytes",
         ],
     },
     Table {

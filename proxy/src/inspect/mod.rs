@@ -2,6 +2,8 @@
 //!
 //! Which text or request a message stands for is the protocol's business ([`pg`], [`mysql`]); the way from there is one.
 
+mod blocks;
+mod given;
 mod mysql;
 mod pg;
 mod protocol;
@@ -15,17 +17,22 @@ use sqlward_audit_store::{
     journal::JournalError,
     record::{
         Entry, EventId, Intent, IntentKind, Judgement, List, Parameter, Seq, SessionId, Text,
-        TxStatus,
+        TxStatus, UNKNOWN_ROLE,
     },
     redact,
 };
 use sqlward_policy::{
     Cause, Decision, Policy, Request,
+    rule::{
+        moment::{Bound, Circumstances, Counting, Transaction, Wording},
+        subject::EndUser,
+    },
     statement::{Analysis, Facts, Known, LexState, Limits, MysqlLex, Slot, analyse},
     vocabulary::{Dialect, Unreadable},
 };
 use sqlward_wire as wire;
 
+use self::given::Given;
 use crate::{
     analysts::INLINE_BYTES,
     audit::{self, Run},
@@ -56,6 +63,9 @@ pub(crate) struct Bench<'a> {
     pub(crate) record: &'a mut SessionRecord,
     pub(crate) lex: LexState,
     pub(crate) status: Option<wire::TxStatus>,
+    pub(crate) transaction: Transaction,
+    /// The types that the Parse at hand fixes for its parameters, if a rule asks for parameters.
+    pub(crate) types: Box<[u32]>,
     pub(crate) now: Moment,
 }
 
@@ -70,6 +80,31 @@ struct Filing<'a> {
     prepared_name: &'a [u8],
     portal: &'a [u8],
     reading: Option<MysqlLex>,
+}
+
+/// A decision, and what was not known when it was made.
+struct Considered {
+    decision: Decision,
+    /// Why the text can't be read exactly, where only the session knows.
+    doubt: Option<Unreadable>,
+    role: Role,
+}
+
+/// Whether the effective role was known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Known,
+    Unknown,
+}
+
+impl From<Decision> for Considered {
+    fn from(decision: Decision) -> Self {
+        Self {
+            decision,
+            doubt: None,
+            role: Role::Known,
+        }
+    }
 }
 
 impl<'a> Filing<'a> {
@@ -114,8 +149,18 @@ impl Bench<'_> {
             LexState::Mysql(lex) if kind == IntentKind::Prepare => Some(lex.relevant_to(text)),
             LexState::Mysql(_) | LexState::Postgres(_) => None,
         };
+        let sent = text;
         let text = redact::redact(text, &known.analysis.secrets);
         let limit = self.worker.shared.config.max_text_bytes;
+        let given = Given {
+            parameters: match kind {
+                IntentKind::Prepare => Bound::Later,
+                _ => Bound::Given(given::NONE),
+            },
+            text: Wording::Text(sent, self.lex),
+            end_user: self.claimed(&claims, comment),
+            counting: Counting::Anew,
+        };
         let filing = Filing {
             comment,
             claims,
@@ -124,7 +169,7 @@ impl Bench<'_> {
             reading,
             ..Filing::new(kind, Text::cut(&text, limit))
         };
-        let decision = self.decide(&known, doubt);
+        let decision = self.decide(&known, doubt, &given);
         self.conclude(known, decision, filing, None)
     }
 
@@ -147,33 +192,85 @@ impl Bench<'_> {
         Some((reader.remember(text, &self.lex, analysis), recall.comment))
     }
 
-    fn decide(&mut self, known: &Rc<Known>, doubt: Option<Unreadable>) -> Decision {
+    /// The end user that a statement claims, if a rule asks for end users.
+    fn claimed(&self, claims: &Claims<'_>, comment: Option<&[u8]>) -> Option<EndUser> {
+        if !self.policy.asks().end_users {
+            return None;
+        }
+        let keys = &self.worker.shared.config.end_user.comment_keys;
+        let claims = claims.clone().or_comment(comment.unwrap_or_default(), keys);
+        let source = claims.source;
+        claims.end_user.map(|name| EndUser {
+            name: name.into_owned(),
+            trust: source.as_str().to_owned(),
+        })
+    }
+
+    fn decide(
+        &mut self,
+        known: &Rc<Known>,
+        doubt: Option<Unreadable>,
+        given: &Given<'_>,
+    ) -> Considered {
         let referred = self.context.names.referred(effects(known));
         let before = self.context.doubt_role(known, &referred);
+        let path = self.context.doubt_path(known, &referred);
         let bodies: Vec<&Facts> = referred.bodies.iter().map(|body| &**body).collect();
         let unknown = referred.unknown.then_some(Unreadable::UnknownPrepared);
+        let doubt = doubt.or(unknown);
+        let role = match self.context.subject.role {
+            Some(_) => Role::Known,
+            None => Role::Unknown,
+        };
+        let (standing, history) = self.context.standing(self.policy);
         let request = Request {
             statement: known,
-            standing: self.context.standing(self.policy),
+            standing,
             now: self.now.timestamp(),
+            circumstances: Circumstances {
+                transaction: self.transaction,
+                end_user: given.end_user.as_ref(),
+                parameters: given.parameters,
+                text: given.text,
+                history: Some(history),
+                counting: given.counting,
+            },
             also: &bodies,
-            unreadable_override: doubt.or(unknown),
+            unreadable_override: doubt,
         };
         let decision = sqlward_policy::decide(self.policy, &request);
         if decision.refusal().is_some() && before.is_some() {
             self.context.role(before);
         }
-        decision
+        if let (Some(_), Some(path)) = (decision.refusal(), path) {
+            self.context.path(path);
+        }
+        Considered {
+            decision,
+            doubt,
+            role,
+        }
     }
 
     /// Write the intent, and turn the decision into a verdict.
     fn conclude(
         &mut self,
         known: Rc<Known>,
-        decision: Decision,
+        considered: impl Into<Considered>,
         filing: Filing<'_>,
         prepare: Option<&Tag>,
     ) -> Verdict {
+        let Considered {
+            mut decision,
+            doubt,
+            mut role,
+        } = considered.into();
+        if let Some(refusal) = self.kept_out(&filing) {
+            decision = Decision::blocked(refusal);
+        }
+        if self.context.subject.role.is_none() {
+            role = Role::Unknown;
+        }
         let policy = self.policy;
         let metrics = &self.worker.shared.metrics;
         let rules: SmallVec<[&str; 4]> = decision
@@ -182,6 +279,10 @@ impl Bench<'_> {
             .filter_map(|index| policy.rule(*index))
             .map(|rule| &*rule.id)
             .collect();
+        let reached = self.escalate(&decision, &rules, &filing);
+        if reached.ends_session() {
+            decision = decision.ending_session();
+        }
         let judgement = Judgement {
             action: decision.action,
             judged: decision.judged,
@@ -191,17 +292,20 @@ impl Bench<'_> {
             generation: policy.generation,
             unreadable: match decision.cause {
                 Cause::Unreadable(reason) => Some(reason),
-                Cause::Rule(_) | Cause::Default | Cause::NotNamed(_) | Cause::Stale => {
-                    known.analysis.facts.unreadable
-                }
+                Cause::Rule(_)
+                | Cause::Default
+                | Cause::NotNamed(_)
+                | Cause::Blocked
+                | Cause::Stale => known.analysis.facts.unreadable.or(doubt),
             },
         };
         let unknown = decision.cause == Cause::Unreadable(Unreadable::UnknownPrepared);
         metrics.decided(decision.action);
+        reached.follow(self.worker, policy, self.now);
         if judgement.unreadable.is_some() {
             metrics.unreadable_total.inc();
         }
-        let (intent, event) = match self.file(&known, judgement, &filing) {
+        let (intent, event) = match self.file(&known, judgement, &filing, role) {
             Ok((seq, event)) => (Some(seq), Some(event)),
             Err(error) if enforce::may_go_unrecorded(policy, self.worker, &error) => (None, None),
             Err(_) => {
@@ -213,7 +317,24 @@ impl Bench<'_> {
             let referred = self.context.names.referred(effects(&known));
             self.context.announce(&known, &referred);
         }
+        let runs = match filing.kind {
+            IntentKind::Simple | IntentKind::Execute | IntentKind::Command => true,
+            IntentKind::Prepare
+            | IntentKind::Fetch
+            | IntentKind::FunctionCall
+            | IntentKind::Startup => false,
+        };
+        if runs {
+            let now = self.now.timestamp();
+            self.context.history.note(policy, &decision.counted, now);
+        }
         let mut run = Run::new(filing.kind, known, intent, self.now.mono_ns);
+        run.generation = policy.generation;
+        run.types = std::mem::take(&mut self.types);
+        run.literals = decision
+            .literals
+            .clone()
+            .map(|kept| (policy.generation, kept));
         if filing.kind == IntentKind::Prepare && self.dialect() != Dialect::Postgres {
             run.database = self.context.subject.database.as_str().into();
         }
@@ -236,6 +357,7 @@ impl Bench<'_> {
         known: &Known,
         judgement: Judgement<'_>,
         filing: &Filing<'_>,
+        role: Role,
     ) -> Result<(Seq, EventId), JournalError> {
         let worker = self.worker;
         let mut lane = worker.lane.borrow_mut();
@@ -274,7 +396,7 @@ impl Bench<'_> {
                 .end_user
                 .as_deref()
                 .map(|name| end_user::claimed(name, claims.source)),
-            role: None,
+            role: (role == Role::Unknown).then_some(UNKNOWN_ROLE),
             trace: claims.trace,
         };
         let seq = lane.append(&Entry::Intent(intent))?;

@@ -11,6 +11,7 @@ mod lex;
 mod lists;
 mod normal;
 mod parse;
+mod pieces;
 mod replication;
 mod secrets;
 mod token;
@@ -25,6 +26,7 @@ use super::{Analysis, Encoding, Fingerprint, Limits, PostgresLex};
 use crate::vocabulary::{Class, Unreadable, Verb};
 
 pub(crate) use normal::Sketch;
+pub(super) use pieces::pieces;
 pub(crate) use replication::analyse_replication;
 pub(crate) use secrets::speaks_of_secrets;
 
