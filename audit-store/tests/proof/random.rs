@@ -64,6 +64,8 @@ fn take(audit: &Audit) -> Vec<Lane> {
 #[derive(Default)]
 struct Writer {
     number: u32,
+    /// Sessions by their place: their numbers are never used again, in no lane.
+    sessions: HashMap<u64, u64>,
     prepared: HashMap<u64, Seq>,
     open: Vec<Seq>,
 }
@@ -71,11 +73,30 @@ struct Writer {
 impl Writer {
     fn write(&mut self, lane: &mut Lane, step: &Step, at: u64) {
         self.number += 1;
+        let place = match step {
+            Step::Start(place) => {
+                self.sessions.insert(*place, at);
+                place
+            }
+            Step::Context(place)
+            | Step::Statement(place)
+            | Step::Prepare(place)
+            | Step::Execute(place)
+            | Step::Open(place)
+            | Step::End(place) => place,
+            Step::Close | Step::Shape(_) | Step::Clock(_) | Step::Restart => &0,
+        };
+        let session = match self.sessions.get(place) {
+            Some(session) => session,
+            // Nothing is said in a session that has not begun.
+            None if *place > 0 => return,
+            None => &0,
+        };
         let number = self.number;
         match step {
-            Step::Start(session) => start(lane, *session, at, "bob"),
-            Step::Context(session) => context(lane, *session, at, None),
-            Step::Statement(session) => {
+            Step::Start(_) => start(lane, *session, at, "bob"),
+            Step::Context(_) => context(lane, *session, at, None),
+            Step::Statement(_) => {
                 let shape = Some([2; 16]);
                 let text = format!("SELECT {number}");
                 let intent = Intent {
@@ -85,7 +106,7 @@ impl Writer {
                 let seq = begin(lane, intent);
                 finish(lane, done(seq));
             }
-            Step::Prepare(session) => {
+            Step::Prepare(_) => {
                 let intent = Intent {
                     kind: IntentKind::Prepare,
                     prepared_name: b"p",
@@ -102,7 +123,7 @@ impl Writer {
                 );
                 self.prepared.insert(*session, seq);
             }
-            Step::Execute(session) => {
+            Step::Execute(_) => {
                 let Some(prepare) = self.prepared.get(session) else {
                     return;
                 };
@@ -114,7 +135,7 @@ impl Writer {
                 let seq = begin(lane, intent);
                 finish(lane, done(seq));
             }
-            Step::Open(session) => {
+            Step::Open(_) => {
                 let seq = begin(lane, intent(*session, number, at, b"SELECT pg_sleep(9)"));
                 self.open.push(seq);
             }
@@ -123,9 +144,10 @@ impl Writer {
                     finish(lane, done(seq));
                 }
             }
-            Step::End(session) => {
+            Step::End(_) => {
                 end(lane, *session, at);
                 self.prepared.remove(session);
+                self.sessions.remove(place);
                 self.open.clear();
             }
             Step::Shape(key) => {
