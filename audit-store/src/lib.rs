@@ -5,6 +5,7 @@
 //! ```
 
 mod audit;
+pub mod bundle;
 mod chain;
 pub mod clickhouse;
 pub mod embedded;

@@ -74,7 +74,9 @@ what a record keeps), gap (it passed without a record, as audit_failure = \"allo
         #[command(flatten)]
         answer: Answer,
     },
-    /// Verify the store: the hash chain, every row against its journal entry, the tree, and signed checkpoints.
+    /// Write a time range, or a session, into a file that anyone can verify with the public key alone.
+    Export(crate::proof::Export),
+    /// Verify a store or a bundle: the hash chain, every row against its journal entry, the tree, and signed checkpoints.
     Verify(crate::proof::Verify),
     /// Make the key that signs checkpoints.
     Keygen(crate::proof::Keygen),
@@ -242,6 +244,7 @@ impl Audit {
                 answer.place.note(table.rows.len())?;
                 output::table(&table, answer.format)?;
             }
+            Self::Export(export) => return export.run(),
             Self::Verify(verify) => return verify.run(),
             Self::Keygen(keygen) => return keygen.run(),
             Self::Sql {

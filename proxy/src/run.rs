@@ -112,7 +112,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
     };
     let store = Store::open(&config.data_dir.join("store"), keeping)?;
     let signed_before = store.last_signers()?;
-    let (hand_out, hand_out_from) = witness::channel(&config.proof);
+    let (hand_out, hand_out_from) = witness::channel(&config.proof.witnesses);
     let mut shipping = ShipperSettings {
         proof: ProofSettings {
             signer: config.proof.signer.clone(),
@@ -139,7 +139,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
                 .map_err(|_| io::Error::other("the shipper could not be started"))??
         }
     };
-    let witness = witness::start(hand_out_from, &config.proof, shipper.metrics())?;
+    let witnesses = witness::start(hand_out_from, &config.proof.witnesses, &shipper.metrics())?;
     let blocks = Blocks::open(&config.data_dir)?;
     let (workers, seats) = Workers::new(config.workers);
     let shared = Arc::new(Shared::new(
@@ -205,7 +205,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
         Drained::Whole => tracing::info!("stopped, every record is in the store"),
         Drained::Partly => tracing::warn!("stopped, the journal keeps records for the next start"),
     }
-    witness::stop(witness);
+    witness::stop(witnesses);
     Ok(())
 }
 

@@ -30,6 +30,7 @@ pub(crate) struct LaneProgress {
 }
 
 /// An entry that is still needed.
+#[derive(Clone, Debug)]
 pub(crate) struct KeptEntry {
     pub(crate) seq: Seq,
     pub(crate) kind: u8,
@@ -266,6 +267,20 @@ impl MainFile {
             Ok((whole, tree::kept(&self.connection)?))
         };
         read().map_err(self.failed())
+    }
+
+    /// Puts a tree in the place of the one that is there: the edge of what is before its leaves, and its leaves.
+    pub(super) fn plant(
+        &mut self,
+        gone: &Frontier,
+        leaves: &[(u64, Vec<u8>)],
+    ) -> Result<(), StoreError> {
+        let mut write = || {
+            let transaction = self.connection.transaction()?;
+            tree::plant(&transaction, gone, leaves)?;
+            transaction.commit()
+        };
+        write().map_err(StoreError::sqlite(&self.path))
     }
 
     /// Keeps a checkpoint.

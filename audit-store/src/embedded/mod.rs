@@ -21,6 +21,7 @@ mod flat;
 mod grams;
 mod main_file;
 mod outbox;
+mod refill;
 mod rollup;
 mod schema;
 mod seal;
@@ -29,6 +30,7 @@ mod statements;
 mod tests;
 mod tree;
 mod verify;
+mod walk;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -38,19 +40,23 @@ use rusqlite::{Connection, OpenFlags};
 pub(crate) use self::block::{Block, MOST_BYTES, Packed};
 pub(crate) use self::context::Aside;
 pub(crate) use self::day::{DayBatch, address};
-pub(crate) use self::entries::StoredBlock;
+pub(crate) use self::entries::{Entries, StoredBlock};
 pub use self::error::StoreError;
 pub(crate) use self::flat::{
     FlatShape, Resolved, TextState, intent, name, parameters, rank, rules, shape, sqlstate,
     text as readable,
 };
 pub(crate) use self::grams::may_hold;
-pub(crate) use self::main_file::{LaneProgress, LaneState};
+pub(crate) use self::main_file::{KeptEntry, LaneProgress, LaneState};
 pub(crate) use self::outbox::{Outgoing, What, batch_id};
+pub(crate) use self::refill::Refill;
 pub(crate) use self::rollup::MINUTE_US;
 pub(crate) use self::statements::add_statements;
 pub use self::tree::append;
-pub use self::verify::{ChainReport, Finding, SignedUpTo, Trust};
+pub(crate) use self::verify::Before;
+pub use self::verify::{ChainReport, Finding, Scope, SignedUpTo, Trust};
+
+pub(crate) use self::walk::Walk;
 
 use self::day::DayFile;
 use self::main_file::MainFile;

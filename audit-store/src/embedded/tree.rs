@@ -116,6 +116,25 @@ pub(super) fn prune(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     set_edge(transaction, GONE, &gone)
 }
 
+/// Puts a tree in the place of the one that is there. A leaf that can't be read is that of no block.
+pub(super) fn plant(
+    transaction: &Transaction<'_>,
+    gone: &Frontier,
+    leaves: &[(u64, Vec<u8>)],
+) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM leaf", [])?;
+    let mut whole = gone.clone();
+    for (position, data) in leaves {
+        let block = Leaf::decode(data).map_or(-1, |leaf| leaf.block());
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO leaf VALUES (?, ?, ?)")?
+            .execute(params![*position as i64, block, data])?;
+        whole.push(leaf_hash(data));
+    }
+    set_edge(transaction, GONE, gone)?;
+    set_edge(transaction, WHOLE, &whole)
+}
+
 impl Store {
     /// Makes a checkpoint, if there is something that the last one of this key does not say.
     ///

@@ -78,12 +78,9 @@ impl Collector {
             return;
         };
         let mut pairing = Pairing::new(head.lane, node, day);
-        for kept in &state.kept {
-            let frame = Frame::kept(kept.seq, kept.kind, &kept.payload, kept.chain);
-            if let Err(error) = pairing.restore(&frame, kept.how) {
-                self.unreadable += 1;
-                tracing::error!(lane = head.lane, seq = kept.seq.0, %error, "kept entry unreadable");
-            }
+        for (seq, error) in pairing.restore_all(&state.kept) {
+            self.unreadable += 1;
+            tracing::error!(lane = head.lane, seq = seq.0, %error, "kept entry unreadable");
         }
         self.lanes.insert(
             head.lane,
@@ -387,7 +384,7 @@ fn add_whole(out: &Emitted, lane: u16, batch: &mut Batch) {
 }
 
 /// Puts rows into the batch, each into its day; `ended` is the block that ended the statements, and its day.
-fn add(out: &mut Emitted, lane: u16, ended: Option<(Day, i64)>, batch: &mut Batch) {
+pub(crate) fn add(out: &mut Emitted, lane: u16, ended: Option<(Day, i64)>, batch: &mut Batch) {
     for row in out.statements.drain(..) {
         let block = ended.filter(|(day, _)| *day == row.day);
         let block = block.map_or(0, |(_, block)| block);

@@ -246,12 +246,8 @@ impl Checker<'_> {
         let worker_priority = self.worker_priority(file.worker_priority);
         let max_journal_bytes = self.max_journal_bytes(&file.audit, workers);
         let durability = self.durability(&file.audit);
+        let proof = self.proof(&file.audit);
         let redaction_key = self.redaction_key(file.audit.redaction_key);
-        let proof = self.proof(
-            file.audit.signing_key,
-            &file.audit.checkpoint_interval_secs,
-            file.audit.witness_file,
-        );
         let store = file.audit.store.map(|store| self.store(store));
         Config {
             data_dir: self.base.join(file.data_dir),

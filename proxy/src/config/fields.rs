@@ -62,6 +62,8 @@ const TABLES: [Table; 10] = [
             "checkpoint_interval_secs",
             "witness_file",
             "redaction_key",
+            "witness_url",
+            "witness_syslog",
             "store",
         ],
     },

@@ -131,6 +131,10 @@ pub struct Audit {
     pub witness_file: Option<PathBuf>,
     /// The key of redaction by hash; needed where a policy has some.
     pub redaction_key: Option<Spanned<PathBuf>>,
+    /// A server that checkpoints are sent to by POST, for a witness.
+    pub witness_url: Option<Spanned<String>>,
+    /// A system log that checkpoints are sent to, for a witness.
+    pub witness_syslog: Option<Spanned<String>>,
     /// A ClickHouse store; files in `data_dir` if absent.
     pub store: Option<Store>,
 }
@@ -170,6 +174,8 @@ impl Default for Audit {
             checkpoint_interval_secs: Spanned::new(0..0, 60),
             witness_file: None,
             redaction_key: None,
+            witness_url: None,
+            witness_syslog: None,
             store: None,
         }
     }

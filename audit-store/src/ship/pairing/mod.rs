@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::chain::{GENESIS, Hash};
+use crate::embedded::KeptEntry;
 use crate::event::{Seq, SessionId, row_key};
 use crate::journal::Frame;
 use crate::record::{CodecError, Completion, Entry, Intent, IntentKind, Outcome, Text};
@@ -164,6 +165,24 @@ impl Pairing {
                 payload: frame.payload.into(),
             }),
         }
+    }
+
+    /// Takes in what was kept over a restart; answers what can't be read of it.
+    pub(crate) fn restore_all(&mut self, kept: &[KeptEntry]) -> Vec<(Seq, CodecError)> {
+        let mut unreadable = Vec::new();
+        for kept in kept {
+            let frame = Frame::kept(kept.seq, kept.kind, &kept.payload, kept.chain);
+            if let Err(error) = self.restore(&frame, kept.how) {
+                unreadable.push((kept.seq, error));
+            }
+        }
+        unreadable
+    }
+
+    /// Whether an intent of this span of time, in µs since 1970, has no outcome yet.
+    pub(crate) fn has_open(&self, from_us: u64, to_us: u64) -> bool {
+        let mut begun = self.open.values().map(|open| open.row.brief.wall_us);
+        begun.any(|at_us| (from_us..to_us).contains(&at_us))
     }
 
     /// Takes in an entry that was kept over a restart, in the order of sequence numbers.
@@ -426,7 +445,8 @@ fn nothing(intent: Seq, completion: Completion) -> Outcome {
     }
 }
 
-fn wall_us(entry: &Entry<'_>) -> Option<u64> {
+/// The wall time that an entry tells, µs since 1970; outcomes and shapes tell none.
+pub(crate) fn wall_us(entry: &Entry<'_>) -> Option<u64> {
     match entry {
         Entry::Epoch(epoch) => Some(epoch.at_us),
         Entry::SessionStart(start) => Some(start.at_us),
