@@ -7,6 +7,7 @@ use super::RawCase;
 use super::fields::{EXPECT, TEST};
 use super::reader::{At, Reader, Value};
 use crate::rule::subject::{EndUser, Subject};
+use crate::rule::version::ServerVersion;
 use crate::rule::words::Words;
 use crate::statement::ReadingOptions;
 use crate::test_table::Channel;
@@ -76,6 +77,16 @@ impl Reader<'_> {
         subject.tls_identity = value(tls_identity);
         let trust = value(trust).unwrap_or_default();
         subject.end_user = value(end_user).map(|name| EndUser { name, trust });
+        subject.server_version = match &server_version {
+            None => Some(ServerVersion::NEWEST),
+            Some(text) => ServerVersion::of_server(&text.value),
+        };
+        if subject.server_version.is_none() {
+            let problem = self
+                .problem(item.span(), "`server_version` is no server version")
+                .expected("numbers such as 15.4 or 10.11.6");
+            self.report(problem);
+        }
         let options = ReadingOptions {
             sql_mode: value(sql_mode),
             charset: value(charset),

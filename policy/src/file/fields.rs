@@ -2,8 +2,8 @@
 
 use crate::rule::words::Word;
 use crate::vocabulary::{
-    Access, Action, Class, ColumnUse, Dialect, Egress, LimitShape, Mode, ObjectKind, Severity,
-    Unreadable, Verb, WhereShape,
+    Access, Action, Class, ColumnUse, Detector, Dialect, Egress, LimitShape, Mode, ObjectKind,
+    Severity, Unreadable, Verb, WhereShape,
 };
 
 /// A field of a section.
@@ -248,6 +248,11 @@ pub const WHEN: &[Field] = &[
         "The language of the server.",
     ),
     field(
+        "server_version",
+        Form::Texts,
+        "Ranges of the server's version, such as `>= 14, < 14.12`.",
+    ),
+    field(
         "verb",
         Form::Words(words::<Verb>),
         "What the statement does.",
@@ -324,6 +329,16 @@ pub const WHEN: &[Field] = &[
         "A setting that it changes: `name` or `name=value`.",
     ),
     field("replication", Form::Flag, "It is a replication command."),
+    field(
+        "detect",
+        Form::Words(words::<Detector>),
+        "A detector of injection that matched.",
+    ),
+    field(
+        "detect_score",
+        Form::Text,
+        "The detectors' score is at least this, `>= 1` to `>= 100`.",
+    ),
 ];
 
 /// `[[test]]`.
@@ -352,7 +367,7 @@ pub const TEST: &[Field] = &[
     field(
         "server_version",
         Form::Text,
-        "The version of the MySQL or MariaDB server.",
+        "The version of the server; the newest without it.",
     ),
     field("user", Form::Text, "The session's user."),
     field(

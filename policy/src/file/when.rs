@@ -10,6 +10,7 @@ use crate::rule::glob::Glob;
 use crate::rule::object::{ColumnPattern, ColumnTest, NamePattern, ObjectTest, SettingPattern};
 use crate::rule::statement::StatementTest;
 use crate::rule::subject::SubjectTest;
+use crate::rule::version::VersionRange;
 use crate::rule::words::Words;
 use crate::rule::{Condition, Test, When};
 use crate::vocabulary::Access;
@@ -183,6 +184,7 @@ impl Reader<'_> {
             "tls_identity" => SubjectTest::TlsIdentity,
             "client" => return Some(self.networks(name, value).map(SubjectTest::Client)),
             "dialect" => return Some(self.words(name, value).map(SubjectTest::Dialect)),
+            "server_version" => return Some(self.versions(name, value)),
             _ => return None,
         };
         Some(self.patterns(name, value, Glob::parse).map(of))
@@ -209,6 +211,8 @@ impl Reader<'_> {
             "setting" => self
                 .folded(name, value, SettingPattern::parse)
                 .map(StatementTest::Setting),
+            "detect" => self.words(name, value).map(StatementTest::Detect),
+            "detect_score" => self.score(name, value).map(StatementTest::DetectScore),
             "unreadable" => self.unreadable(value),
             "fingerprint" => self.fingerprints(value),
             // The three fields are one condition: they hold of the same object.
@@ -285,6 +289,37 @@ impl Reader<'_> {
             reasons,
             wanted: true,
         })
+    }
+
+    fn versions(&mut self, name: &str, value: &Value<'_>) -> Option<SubjectTest> {
+        let mut ranges = Vec::new();
+        for text in self.texts(name, value) {
+            match VersionRange::parse(&text.value) {
+                Ok(range) => ranges.push(range),
+                Err(expected) => {
+                    let complaint = format!("`{}` is no range of versions", text.value);
+                    let problem = self.problem(text.span.bytes, complaint).expected(expected);
+                    self.report(problem);
+                }
+            }
+        }
+        (!ranges.is_empty()).then_some(SubjectTest::ServerVersion(ranges))
+    }
+
+    fn score(&mut self, name: &str, value: &Value<'_>) -> Option<u32> {
+        let text = self.text(name, value)?;
+        let least = text
+            .value
+            .strip_prefix(">=")
+            .and_then(|number| number.trim().parse().ok())
+            .filter(|least| (1..=100).contains(least));
+        if least.is_none() {
+            let problem = self
+                .problem(text.span.bytes, format!("`{}` is no score", text.value))
+                .expected("`>= 1` to `>= 100`");
+            self.report(problem);
+        }
+        least
     }
 
     fn fingerprints(&mut self, value: &Value<'_>) -> Option<StatementTest> {

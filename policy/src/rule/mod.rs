@@ -11,6 +11,7 @@ pub mod index;
 pub mod object;
 pub mod statement;
 pub mod subject;
+pub mod version;
 pub mod window;
 pub mod words;
 

@@ -4,8 +4,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::vocabulary::{
-    Access, Action, Class, ColumnUse, Dialect, Egress, LimitShape, Mode, ObjectKind, Severity,
-    Unreadable, Verb, WhereShape,
+    Access, Action, Class, ColumnUse, Detector, Dialect, Egress, LimitShape, Mode, ObjectKind,
+    Severity, Unreadable, Verb, WhereShape,
 };
 
 /// A vocabulary enum of at most 64 words.
@@ -47,8 +47,8 @@ macro_rules! impl_word {
 }
 
 impl_word!(
-    Access, Action, Class, ColumnUse, Dialect, Egress, LimitShape, Mode, ObjectKind, Severity,
-    Unreadable, Verb, WhereShape,
+    Access, Action, Class, ColumnUse, Detector, Dialect, Egress, LimitShape, Mode, ObjectKind,
+    Severity, Unreadable, Verb, WhereShape,
 );
 
 /// A set of words.
