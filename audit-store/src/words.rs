@@ -205,5 +205,9 @@ coded! {
         Undone = 9 "undone",
         /// A key that signs checkpoints came into force; `detail` has it.
         SigningKey = 10 "signing-key",
+        /// Somebody is kept out; `detail` says whom and until when.
+        Block = 13 "block",
+        /// Somebody is no longer kept out.
+        Unblock = 14 "unblock",
     }
 }

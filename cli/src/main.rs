@@ -1,8 +1,10 @@
 //! The `sqlward` binary: one subcommand per verb, no logic of its own.
 
 mod audit;
+mod block;
 mod config;
 mod demo;
+mod operator;
 mod output;
 mod policy;
 mod proof;
@@ -39,9 +41,12 @@ enum Command {
     /// Check a configuration file.
     #[command(subcommand)]
     Config(config::Config),
-    /// Check, test, explain and apply policies to statements.
+    /// Check, test, explain, replay and apply policies.
     #[command(subcommand)]
     Policy(Box<policy::Policy>),
+    /// Keep somebody out for a time, whatever the policy says.
+    #[command(subcommand)]
+    Block(block::Block),
     /// Ask who did what.
     #[command(subcommand)]
     Audit(Box<audit::Audit>),
@@ -62,6 +67,7 @@ fn main() -> ExitCode {
         Command::Run(run) => run.run(),
         Command::Config(config) => config.run(),
         Command::Policy(policy) => policy.run(),
+        Command::Block(block) => block.run(),
         Command::Audit(audit) => audit.run(),
         Command::Explain(explain) => explain.run(),
         Command::Store(store) => store.run(),

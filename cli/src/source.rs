@@ -1,6 +1,7 @@
 //! Where answers come from: an embedded store or one on ClickHouse.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -8,7 +9,8 @@ use clap::Args;
 use sqlward_audit_store::STORE;
 use sqlward_audit_store::clickhouse::{ClickHouse, Target};
 use sqlward_audit_store::query::{
-    Archive, AuditQuery, Dimension, Measure, Row, SessionEntry, SqlRange, Table, TopEntry,
+    Archive, AuditQuery, Dimension, Measure, Row, Seen, SeenQuery, SessionEntry, SqlRange, Table,
+    TopEntry,
 };
 use sqlward_audit_store::record::{EventId, SessionId};
 
@@ -80,6 +82,18 @@ impl Source {
             Self::Embedded(archive) => archive.event(id)?,
             Self::ClickHouse(store) => store.event(id)?,
         })
+    }
+
+    pub(crate) fn seen(
+        &self,
+        query: &SeenQuery,
+        visit: &mut dyn FnMut(Vec<Seen>) -> ControlFlow<()>,
+    ) -> Result<()> {
+        match self {
+            Self::Embedded(archive) => archive.seen(query, visit)?,
+            Self::ClickHouse(store) => store.seen(query, visit)?,
+        }
+        Ok(())
     }
 
     pub(crate) fn top(

@@ -313,7 +313,7 @@ impl<'p> Judge<'p> {
                 .rule(index)
                 .map_or_else(String::new, |rule| rule.id.to_string()),
             Cause::Unreadable(reason) => format!("unreadable: {reason}"),
-            Cause::Default | Cause::NotNamed(_) | Cause::Stale => "default".into(),
+            Cause::Default | Cause::NotNamed(_) | Cause::Stale | Cause::Blocked => "default".into(),
         });
         let detected = decision
             .rules

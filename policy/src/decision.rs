@@ -50,6 +50,8 @@ pub enum Cause {
     Unreadable(Unreadable),
     /// No allow rule names this verb, which only a rule can allow.
     NotNamed(Verb),
+    /// Somebody keeps the subject out, whatever the policy says.
+    Blocked,
     /// The session's standing belongs to another generation of the policy.
     Stale,
 }
@@ -153,7 +155,11 @@ impl Decision {
         }
         let rule = match self.cause {
             Cause::Rule(index) => policy.rule(index).map(|rule| rule.severity),
-            Cause::Default | Cause::Unreadable(_) | Cause::NotNamed(_) | Cause::Stale => None,
+            Cause::Default
+            | Cause::Unreadable(_)
+            | Cause::NotNamed(_)
+            | Cause::Blocked
+            | Cause::Stale => None,
         };
         Some(rule.unwrap_or(Severity::Low))
     }
@@ -266,6 +272,18 @@ fn privileged_facts(verb: Verb) -> Facts {
 }
 
 impl Decision {
+    /// The end of a session whose subject is kept out, whatever the policy says.
+    pub fn blocked(refusal: Arc<RefusalText>) -> Self {
+        Self {
+            action: Action::Terminate,
+            judged: Action::Terminate,
+            mode: Mode::Enforce,
+            rules: SmallVec::new(),
+            cause: Cause::Blocked,
+            verdict: Verdict::Refuse(refusal),
+        }
+    }
+
     fn stale(policy: &Policy) -> Self {
         Self {
             action: Action::Deny,

@@ -344,6 +344,7 @@ impl Explanation<'_> {
                 self.policy.defaults.unreadable
             ),
             Cause::NotNamed(verb) => format!("no allow rule names `{verb}`"),
+            Cause::Blocked => "the subject is kept out by a block".into(),
             Cause::Stale => "the session's standing is of another policy".into(),
         }
     }

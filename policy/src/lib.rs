@@ -12,6 +12,7 @@ pub mod file;
 pub mod judge;
 pub mod policy;
 pub mod problem;
+pub mod replay;
 pub mod rule;
 pub mod statement;
 pub mod test_table;
@@ -19,8 +20,8 @@ pub mod vocabulary;
 
 pub use compile::{compile, load};
 pub use decision::{
-    Cause, Decision, Note, Outcome, Permit, RefusalText, Request, RuleIndex, decide,
-    decide_function_call, decide_startup,
+    Cause, Decision, Note, Outcome, Permit, RefusalText, Request, RuleIndex, SQLSTATE_REFUSED,
+    decide, decide_function_call, decide_startup,
 };
 pub use policy::{AuditFailure, Defaults, Policy, Standing};
 pub use problem::{Problem, Problems};

@@ -145,7 +145,11 @@ impl Policy {
             let decision = self.decide_case(case, (&sql.value, lex), &standing);
             let decider = match decision.cause {
                 Cause::Rule(index) => self.rule(index),
-                Cause::Default | Cause::Unreadable(_) | Cause::NotNamed(_) | Cause::Stale => None,
+                Cause::Default
+                | Cause::Unreadable(_)
+                | Cause::NotNamed(_)
+                | Cause::Blocked
+                | Cause::Stale => None,
             };
             let right_rule = case
                 .rule
@@ -165,7 +169,7 @@ impl Policy {
             };
             let mut found = named(decision.judged, decider.map(|rule| &*rule.id));
             match decision.cause {
-                Cause::Rule(_) | Cause::Stale => {}
+                Cause::Rule(_) | Cause::Blocked | Cause::Stale => {}
                 Cause::Default => found.push_str(" by default"),
                 Cause::Unreadable(reason) => found.push_str(&format!(" as unreadable ({reason})")),
                 Cause::NotNamed(verb) => found.push_str(&format!(" as no rule names `{verb}`")),
@@ -222,7 +226,7 @@ impl Policy {
     }
 }
 
-fn shorten(sql: &str) -> String {
+pub(crate) fn shorten(sql: &str) -> String {
     const MOST: usize = 200;
     let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= MOST {

@@ -6,6 +6,7 @@
 pub mod admin;
 mod analysts;
 mod audit;
+pub mod blocks;
 pub mod cancel;
 pub mod config;
 mod end_user;

@@ -17,8 +17,8 @@ use sqlward_policy::{Policy, Subject, vocabulary::Dialect};
 use sqlward_wire::{AuthMethod, CloseReason, Error, ErrorCode, SqlState, mysql::errcode};
 
 use crate::{
-    audit::code, config::Config, end_user::claimed, listener::Listener, shared::wall_us,
-    tls::Stream,
+    audit::code, blocks::Block, config::Config, end_user::claimed, listener::Listener,
+    shared::wall_us, tls::Stream,
 };
 
 /// A session's own story, as far as it has come.
@@ -327,6 +327,16 @@ impl Administration {
     /// A reload was refused.
     pub(crate) fn reload_refused(&self, trigger: &str, problems: &str) {
         self.write(AdminAction::ReloadFailed, trigger, problems, 0);
+    }
+
+    /// Somebody is kept out.
+    pub(crate) fn blocked(&self, block: &Block) {
+        self.write(AdminAction::Block, &block.by, &block.to_string(), 0);
+    }
+
+    /// Somebody is no longer kept out, by `actor`.
+    pub(crate) fn unblocked(&self, block: &Block, actor: &str) {
+        self.write(AdminAction::Unblock, actor, &block.to_string(), 0);
     }
 
     fn write(&self, action: AdminAction, actor: &str, detail: &str, generation: u64) {

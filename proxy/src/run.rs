@@ -16,6 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::{
     admin,
     analysts::Analysts,
+    blocks::{BlockError, Blocks},
     config::Config,
     listener::{self, Listener},
     metrics::Metrics,
@@ -63,6 +64,9 @@ pub enum StartError {
     /// Metrics can't be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// Whom to keep out is not known.
+    #[error(transparent)]
+    Blocks(#[from] BlockError),
     /// A thread or a runtime can't be made.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -109,10 +113,12 @@ async fn serve(config: Config) -> Result<(), StartError> {
     };
     let shipper = Shipper::start(&journal, store, shipping)?;
     let witness = witness::start(hand_out_from, &config.proof, shipper.metrics())?;
+    let blocks = Blocks::open(&config.data_dir)?;
     let (workers, seats) = Workers::new(config.workers);
     let shared = Arc::new(Shared::new(
         config,
         policy,
+        blocks,
         Metrics::new()?,
         workers,
         shipper.metrics(),
@@ -159,7 +165,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
     tell_systemd(sd_notify::NotifyState::Ready);
 
     let reload = Reload::new(Arc::clone(&shared), listeners, administration.clone());
-    until_told_to_stop(&shared, &reload).await?;
+    until_told_to_stop(&shared, &reload, &administration).await?;
     tell_systemd(sd_notify::NotifyState::Stopping);
     drain(&shared, threads).await;
     administration.stopped();
@@ -221,17 +227,23 @@ fn listeners(config: &Config) -> Result<Vec<Arc<Listener>>, TlsError> {
     Ok(listeners)
 }
 
-async fn until_told_to_stop(shared: &Shared, reload: &Reload) -> io::Result<()> {
+async fn until_told_to_stop(
+    shared: &Shared,
+    reload: &Reload,
+    administration: &Administration,
+) -> io::Result<()> {
     let mut terminate: Signal = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut watch = Watch::start(shared);
+    let mut keeping = std::pin::pin!(shared.blocks.keep(administration));
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             _ = hangup.recv() => reload.reload("SIGHUP"),
             () = watch.changed() => reload.reload("file change"),
+            never = &mut keeping => match never {},
         }
     }
 }

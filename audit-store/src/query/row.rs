@@ -147,7 +147,7 @@ row! {
         at: String = "rfc3339(s.start_us)";
         /// The database user.
         user: Option<String> = "user_name.value";
-        /// The effective role, where it differs.
+        /// The effective role, where it differs; `?` where it was not known.
         role: Option<String> = "role_name.value";
         /// The end user.
         end_user: Option<String> = "end_user_name.value";
@@ -289,7 +289,7 @@ row! {
         session: String = "printf('%llu', e.session)";
         /// The database user.
         user: Option<String> = "user_name.value";
-        /// The effective role, where it differs.
+        /// The effective role, where it differs; `?` where it was not known.
         role: Option<String> = "role_name.value";
         /// The end user.
         end_user: Option<String> = "end_user_name.value";

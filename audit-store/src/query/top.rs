@@ -302,4 +302,4 @@ fn of_sums(
 }
 
 /// Prepares (2) that ended prepared (2) or done (1).
-const PREPARES_ASIDE: &str = "NOT (s.kind = 2 AND s.completion IN (1, 2))";
+pub(super) const PREPARES_ASIDE: &str = "NOT (s.kind = 2 AND s.completion IN (1, 2))";

@@ -333,6 +333,10 @@ pub struct Judgement<'a> {
     pub unreadable: Option<Unreadable>,
 }
 
+/// Stands for the effective role of a statement where it was not known: after a SET ROLE that the server has not confirmed,
+/// or with several active roles. No role has this name unless somebody quotes it.
+pub const UNKNOWN_ROLE: &str = "?";
+
 /// A statement is about to be sent or refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intent<'a> {
@@ -366,7 +370,7 @@ pub struct Intent<'a> {
     pub judgement: Judgement<'a>,
     /// The end user of this statement, where it differs from the session's.
     pub end_user: Option<EndUser<'a>>,
-    /// The effective role, where it differs from the session's.
+    /// The effective role, where it differs from the session's; [`UNKNOWN_ROLE`] where it was not known.
     pub role: Option<&'a str>,
     /// The trace id, where the statement carries one.
     pub trace: Option<&'a str>,

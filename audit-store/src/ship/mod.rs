@@ -5,6 +5,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod pairing;
+mod priority;
 pub(crate) mod rows;
 pub(crate) mod subject;
 
@@ -14,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use self::batch::Collector;
+use self::priority::Priority;
 use crate::embedded::{Batch, Store, StoreError, append};
 use crate::journal::{Journal, JournalError, Shared};
 use crate::proof::ProofSettings;
@@ -196,6 +198,7 @@ struct Work {
 
 impl Work {
     fn run(&mut self) -> Drained {
+        let mut priority = Priority::of_this_thread(self.journal.max_bytes());
         loop {
             if self
                 .housekeeping
@@ -219,7 +222,11 @@ impl Work {
             {
                 return Drained::Partly;
             }
-            self.measure(caught_up);
+            let waiting = self.measure(caught_up);
+            priority.follow(match order {
+                Order::Run => waiting,
+                Order::Drain(_) => u64::MAX,
+            });
             match order {
                 Order::Drain(_) if caught_up => {
                     self.sign();
@@ -341,18 +348,19 @@ impl Work {
         }
     }
 
-    fn measure(&mut self, caught_up: bool) {
+    /// Notes how far behind the shipper is; answers in bytes.
+    fn measure(&mut self, caught_up: bool) -> u64 {
         if caught_up {
             self.caught_up = Instant::now();
         }
         let lag = u64::try_from(self.caught_up.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.metrics.lag_ms.store(lag, Ordering::Relaxed);
-        self.metrics
-            .lag_bytes
-            .store(self.collector.lag_bytes(), Ordering::Relaxed);
+        let lag_bytes = self.collector.lag_bytes();
+        self.metrics.lag_bytes.store(lag_bytes, Ordering::Relaxed);
         self.metrics
             .journal_bytes
             .store(self.journal.allocated(), Ordering::Relaxed);
+        lag_bytes
     }
 
     /// Waits, but not once the order to stop has come; answers the order.

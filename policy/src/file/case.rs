@@ -1,11 +1,11 @@
 //! Reads `[[test]]`.
 
 use jiff::Timestamp;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
 use super::RawCase;
-use super::fields::{EXPECT, TEST};
-use super::reader::{At, Reader, Value};
+use super::fields::EXPECT;
+use super::reader::{At, Fields, Reader, Value};
 use crate::rule::subject::{EndUser, Subject};
 use crate::rule::version::ServerVersion;
 use crate::rule::words::Words;
@@ -14,8 +14,7 @@ use crate::test_table::Channel;
 use crate::vocabulary::{Action, Dialect};
 
 impl Reader<'_> {
-    pub(super) fn case(&mut self, item: &Value<'_>, table: &DeTable<'_>) -> Option<RawCase> {
-        self.known_fields("`[[test]]`", table, TEST);
+    pub(super) fn case(&mut self, item: &Value<'_>, table: Fields<'_, '_>) -> Option<RawCase> {
         let before = self.problem_count();
         let mut text = |field: &str| table.get(field).and_then(|value| self.text(field, value));
         let (user, role) = (text("user"), text("role"));
@@ -29,7 +28,11 @@ impl Reader<'_> {
         let sql = match channel {
             Channel::FunctionCall => vec![self.at(item.span(), String::new())],
             Channel::Query | Channel::Replication => {
-                let sql = self.required("sql", "`[[test]]`", item, table);
+                let sql = table.get("sql");
+                if sql.is_none() {
+                    let problem = self.problem(item.span(), "`sql` is missing in `[[test]]`");
+                    self.report(problem);
+                }
                 sql.map(|value| self.texts("sql", value))
                     .unwrap_or_default()
             }
@@ -43,12 +46,10 @@ impl Reader<'_> {
         let at = table
             .get("at")
             .map_or(Some(DEFAULT_TIME), |value| self.time(value));
-        let expect = self.required("expect", "`[[test]]`", item, table);
-        let expect = expect.and_then(|value| self.table("expect", value).map(|t| (value, t)));
-        let (expect_value, expect) = expect?;
-        self.known_fields("`expect`", expect, EXPECT);
-        let action = self.required("action", "`expect`", expect_value, expect);
-        let action = action.and_then(|value| self.word::<Action>("action", value));
+        let expect = self.single("expect", &EXPECT, table)?;
+        let action = expect
+            .get("action")
+            .and_then(|value| self.word::<Action>("action", value));
         let rule = expect
             .get("rule")
             .and_then(|value| self.text("rule", value));
@@ -121,7 +122,7 @@ impl Reader<'_> {
         (self.problem_count() == before).then_some(case)
     }
 
-    fn channel(&mut self, table: &DeTable<'_>) -> Option<Channel> {
+    fn channel(&mut self, table: Fields<'_, '_>) -> Option<Channel> {
         let mut flag = |field: &str| match table.get(field) {
             Some(value) => self.flag(field, value),
             None => Some(false),

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fields::Field;
+use super::fields::{Form, Need, Section};
 use crate::problem::{Problem, Source, Span};
 use crate::rule::glob::GlobError;
 use crate::rule::words::{Word, Words};
@@ -28,6 +28,24 @@ pub(super) struct Reader<'s> {
     source: &'s Source,
     number: usize,
     problems: Vec<Problem>,
+}
+
+/// A table as a section: only the fields of the section can be asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'v, 'i> {
+    section: &'static Section,
+    table: &'v DeTable<'i>,
+}
+
+impl<'v, 'i> Fields<'v, 'i> {
+    /// The value of a field, if the table has it.
+    pub(super) fn get(&self, name: &str) -> Option<&'v Value<'i>> {
+        debug_assert!(
+            self.section.field(name).is_some(),
+            "`{name}` is not in the table of fields"
+        );
+        self.table.get(name)
+    }
 }
 
 impl<'s> Reader<'s> {
@@ -81,17 +99,38 @@ impl<'s> Reader<'s> {
         self.report(problem);
     }
 
-    /// Reports the keys that are no fields of this section.
-    pub(super) fn known_fields(&mut self, section: &str, table: &DeTable<'_>, fields: &[Field]) {
+    /// The fields of a table: reports the keys that are none, and those that are missing. `name` is the section's in
+    /// messages, `place` where a missing field is reported.
+    pub(super) fn section<'v, 'i>(
+        &mut self,
+        section: &'static Section,
+        name: &str,
+        place: std::ops::Range<usize>,
+        table: &'v DeTable<'i>,
+    ) -> Fields<'v, 'i> {
         for (key, _) in table.iter() {
-            let name: &str = key.get_ref();
-            if !fields.iter().any(|field| field.name == name) {
+            let found: &str = key.get_ref();
+            if section.field(found).is_none() {
                 let problem = self
-                    .problem(key.span(), format!("unknown field `{name}` in {section}"))
-                    .one_of(name, fields.iter().map(|field| field.name));
+                    .problem(key.span(), format!("unknown field `{found}` in {name}"))
+                    .one_of(found, section.fields.iter().map(|field| field.name));
                 self.report(problem);
             }
         }
+        for field in section.fields {
+            if field.need == Need::Required && !table.contains_key(field.name) {
+                let message = match field.form {
+                    Form::One => format!("`{}` is missing", field.name),
+                    _ => format!("`{}` is missing in {name}", field.name),
+                };
+                let problem = self.problem(place.clone(), message);
+                self.report(match field.form {
+                    Form::One => problem.expected(format!("`{} = 1` on top", field.name)),
+                    _ => problem,
+                });
+            }
+        }
+        Fields { section, table }
     }
 
     pub(super) fn table<'v, 'i>(

@@ -4,10 +4,10 @@ use jiff::tz::TimeZone;
 use toml::de::{DeTable, DeValue};
 
 use super::fields::{
-    DEFAULTS, LISTENER, POLICY, RULE, TITLE, TOP, WINDOW, audit_failures, default_actions,
-    unreadable_actions,
+    DEFAULTS, LISTENER, POLICY, RULE, Section, TEST, TITLE, TOP, WINDOW, audit_failures,
+    default_actions, unreadable_actions,
 };
-use super::reader::{At, Reader, Value};
+use super::reader::{At, Fields, Reader, Value};
 use super::when::Nested;
 use super::{File, RawDefaults, RawRule};
 use crate::policy::AuditFailure;
@@ -44,36 +44,27 @@ pub(super) fn read(source: &Source, number: usize) -> (File, Vec<Problem>) {
 
 impl Reader<'_> {
     fn top(&mut self, table: &DeTable<'_>, file: &mut File) {
-        self.known_fields("a policy file", table, TOP);
-        self.schema(table);
-        if let Some(table) = table
-            .get("policy")
-            .and_then(|value| self.table("policy", value))
-        {
-            self.known_fields("`[policy]`", table, POLICY);
-            file.name = table.get("name").and_then(|value| self.text("name", value));
-            file.version = table
+        let top = self.section(&TOP, TOP.name, 0..0, table);
+        self.schema(top);
+        if let Some(policy) = self.single("policy", &POLICY, top) {
+            file.name = policy
+                .get("name")
+                .and_then(|value| self.text("name", value));
+            file.version = policy
                 .get("version")
                 .and_then(|value| self.text("version", value));
         }
-        if let Some(table) = table
-            .get("defaults")
-            .and_then(|value| self.table("defaults", value))
-        {
-            file.defaults = self.defaults(table);
+        if let Some(defaults) = self.single("defaults", &DEFAULTS, top) {
+            file.defaults = self.defaults(defaults);
         }
-        file.windows = self.named("time", table, Self::window);
-        file.listeners = self.named("listener", table, Self::listener);
-        file.rules = self.array("rule", table, Self::rule);
-        file.tests = self.array("test", table, Self::case);
+        file.windows = self.named("time", &WINDOW, top, Self::window);
+        file.listeners = self.named("listener", &LISTENER, top, Self::listener);
+        file.rules = self.array("rule", &RULE, top, |reader, _, rule| reader.rule(rule));
+        file.tests = self.array("test", &TEST, top, Self::case);
     }
 
-    fn schema(&mut self, table: &DeTable<'_>) {
-        let Some(value) = table.get("schema") else {
-            let problem = self
-                .problem(0..0, "`schema` is missing")
-                .expected("`schema = 1` on top");
-            self.report(problem);
+    fn schema(&mut self, top: Fields<'_, '_>) {
+        let Some(value) = top.get("schema") else {
             return;
         };
         let one = value
@@ -88,8 +79,7 @@ impl Reader<'_> {
         }
     }
 
-    fn defaults(&mut self, table: &DeTable<'_>) -> RawDefaults {
-        self.known_fields("`[defaults]`", table, DEFAULTS);
+    fn defaults(&mut self, table: Fields<'_, '_>) -> RawDefaults {
         RawDefaults {
             action: self.choice("action", table, &default_actions(), Action::from_word),
             unreadable: self.choice(
@@ -126,7 +116,7 @@ impl Reader<'_> {
     fn choice<T>(
         &mut self,
         field: &str,
-        table: &DeTable<'_>,
+        table: Fields<'_, '_>,
         words: &[&'static str],
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<At<T>> {
@@ -143,66 +133,78 @@ impl Reader<'_> {
         }
     }
 
-    /// The tables of `[section.NAME]`.
+    /// The table of `[field]`.
+    pub(super) fn single<'v, 'i>(
+        &mut self,
+        field: &str,
+        section: &'static Section,
+        within: Fields<'v, 'i>,
+    ) -> Option<Fields<'v, 'i>> {
+        let value = within.get(field)?;
+        let table = self.table(field, value)?;
+        Some(self.section(section, section.name, value.span(), table))
+    }
+
+    /// The tables of `[field.NAME]`.
     fn named<T>(
         &mut self,
-        section: &str,
-        table: &DeTable<'_>,
-        read: impl Fn(&mut Self, &str, &DeTable<'_>) -> Option<T>,
+        field: &str,
+        section: &'static Section,
+        top: Fields<'_, '_>,
+        read: impl Fn(&mut Self, &str, Fields<'_, '_>) -> Option<T>,
     ) -> Vec<At<T>> {
-        let Some(table) = table
-            .get(section)
-            .and_then(|value| self.table(section, value))
-        else {
+        let Some(table) = top.get(field).and_then(|value| self.table(field, value)) else {
             return Vec::new();
         };
         let mut all = Vec::new();
         for (name, value) in table.iter() {
-            let Some(table) = self.table(section, value) else {
+            let Some(table) = self.table(field, value) else {
                 continue;
             };
+            let title = format!("`[{field}.{}]`", name.get_ref());
             if table.is_empty() {
-                let message = format!("`[{section}.{}]` says nothing", name.get_ref());
-                let problem = self.problem(name.span(), message);
+                let problem = self.problem(name.span(), format!("{title} says nothing"));
                 self.report(problem);
                 continue;
             }
-            if let Some(item) = read(self, name.get_ref(), table) {
+            let fields = self.section(section, &title, name.span(), table);
+            if let Some(item) = read(self, name.get_ref(), fields) {
                 all.push(self.at(name.span(), item));
             }
         }
         all
     }
 
-    /// The tables of `[[section]]`.
+    /// The tables of `[[field]]`.
     fn array<T>(
         &mut self,
-        section: &str,
-        table: &DeTable<'_>,
-        read: impl Fn(&mut Self, &Value<'_>, &DeTable<'_>) -> Option<T>,
+        field: &str,
+        section: &'static Section,
+        top: Fields<'_, '_>,
+        read: impl Fn(&mut Self, &Value<'_>, Fields<'_, '_>) -> Option<T>,
     ) -> Vec<T> {
-        let Some(value) = table.get(section) else {
+        let Some(value) = top.get(field) else {
             return Vec::new();
         };
         let DeValue::Array(items) = value.get_ref() else {
             let problem = self
-                .problem(value.span(), format!("`{section}` is no list of tables"))
-                .expected(format!("`[[{section}]]`"));
+                .problem(value.span(), format!("`{field}` is no list of tables"))
+                .expected(section.name);
             self.report(problem);
             return Vec::new();
         };
         let mut all = Vec::new();
         for item in items.iter() {
-            let Some(table) = self.table(section, item) else {
+            let Some(table) = self.table(field, item) else {
                 continue;
             };
-            all.extend(read(self, item, table));
+            let fields = self.section(section, section.name, item.span(), table);
+            all.extend(read(self, item, fields));
         }
         all
     }
 
-    fn window(&mut self, name: &str, table: &DeTable<'_>) -> Option<Window> {
-        self.known_fields(&format!("`[time.{name}]`"), table, WINDOW);
+    fn window(&mut self, name: &str, table: Fields<'_, '_>) -> Option<Window> {
         let before = self.problem_count();
         let days = match table.get("days") {
             Some(value) => self.days(value),
@@ -288,25 +290,23 @@ impl Reader<'_> {
         }
     }
 
-    fn listener(&mut self, name: &str, table: &DeTable<'_>) -> Option<(Box<str>, Mode)> {
-        self.known_fields(&format!("`[listener.{name}]`"), table, LISTENER);
+    fn listener(&mut self, name: &str, table: Fields<'_, '_>) -> Option<(Box<str>, Mode)> {
         let mode = self.word::<Mode>("mode", table.get("mode")?)?;
         Some((name.into(), mode.value))
     }
 
-    fn rule(&mut self, item: &Value<'_>, table: &DeTable<'_>) -> Option<RawRule> {
-        self.known_fields("`[[rule]]`", table, RULE);
-        let id = self.required("id", "`[[rule]]`", item, table);
-        let id = id
+    fn rule(&mut self, table: Fields<'_, '_>) -> Option<RawRule> {
+        let id = table
+            .get("id")
             .and_then(|value| self.text("id", value))
             .filter(|id| self.is_name(id));
-        let when = self.required("when", "`[[rule]]`", item, table);
-        let when = when.and_then(|value| {
+        let when = table.get("when").and_then(|value| {
             let when = self.when(value, Nested::No)?;
             Some(self.at(value.span(), when))
         });
-        let action = self.required("action", "`[[rule]]`", item, table);
-        let action = action.and_then(|value| self.word::<Action>("action", value));
+        let action = table
+            .get("action")
+            .and_then(|value| self.word::<Action>("action", value));
         let severity = table
             .get("severity")
             .map(|value| self.word::<Severity>("severity", value));
@@ -331,21 +331,6 @@ impl Reader<'_> {
             mode: mode.map(|mode| mode.value),
             message,
         })
-    }
-
-    pub(super) fn required<'v, 'i>(
-        &mut self,
-        field: &str,
-        section: &str,
-        item: &Value<'i>,
-        table: &'v DeTable<'i>,
-    ) -> Option<&'v Value<'i>> {
-        let value = table.get(field);
-        if value.is_none() {
-            let problem = self.problem(item.span(), format!("`{field}` is missing in {section}"));
-            self.report(problem);
-        }
-        value
     }
 
     fn is_name(&mut self, id: &At<String>) -> bool {
@@ -387,7 +372,7 @@ impl Reader<'_> {
             });
         }
         let table = self.table("title", value)?;
-        self.known_fields("`title`", table, TITLE);
+        let table = self.section(&TITLE, TITLE.name, value.span(), table);
         Some(Title {
             en: table.get("en").and_then(|value| self.line("en", value)),
             zh: table.get("zh").and_then(|value| self.line("zh", value)),

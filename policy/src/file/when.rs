@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 use super::fields::{WHEN, access_words};
 use super::reader::{At, Reader, Value};
 use crate::rule::glob::Glob;
-use crate::rule::object::{ColumnPattern, ColumnTest, NamePattern, ObjectTest, SettingPattern};
+use crate::rule::object::{ColumnPattern, ColumnTest, NamePattern, ObjectTest};
 use crate::rule::statement::StatementTest;
 use crate::rule::subject::SubjectTest;
 use crate::rule::version::VersionRange;
@@ -75,17 +75,17 @@ impl Reader<'_> {
     /// Reads a `when`, or what is nested in one.
     pub(super) fn when(&mut self, value: &Value<'_>, nested: Nested) -> Option<RawWhen> {
         let table = self.table("when", value)?;
-        self.known_fields("`when`", table, WHEN);
+        self.section(&WHEN, WHEN.name, value.span(), table);
         let mut when = RawWhen::default();
         let before = self.problem_count();
         // The table of fields gives the order: conditions are shown and compared in it.
-        for field in WHEN {
+        for field in WHEN.fields {
             let Some(value) = table.get(field.name) else {
                 continue;
             };
-            match field.name {
-                "everything" => when.everything = self.everything(value, table, nested),
-                name => when.conditions.extend(self.condition(name, value, table)),
+            match field.condition {
+                Some(read) => when.conditions.extend(read(self, field.name, value, table)),
+                None => when.everything = self.everything(value, table, nested),
             }
         }
         if table.is_empty() || (when.conditions.is_empty() && !when.everything) {
@@ -127,29 +127,21 @@ impl Reader<'_> {
         complaint.is_none()
     }
 
-    fn condition(
-        &mut self,
-        name: &str,
-        value: &Value<'_>,
-        table: &DeTable<'_>,
-    ) -> Option<RawCondition> {
-        match name {
-            "not" => return Some(RawCondition::Not(self.when(value, Nested::Yes)?)),
-            "any" => return self.alternatives(value),
-            "time" => {
-                let names = self.texts(name, value);
-                return (!names.is_empty()).then_some(RawCondition::Time(names));
-            }
-            _ => {}
-        }
-        let test = match self.subject_test(name, value) {
-            Some(test) => Test::Subject(test?),
-            None => Test::Statement(self.statement_test(name, value, table)?),
-        };
-        Some(RawCondition::Test(Arc::new(test)))
+    pub(super) fn negation(&mut self, value: &Value<'_>) -> Option<RawCondition> {
+        Some(RawCondition::Not(self.when(value, Nested::Yes)?))
     }
 
-    fn alternatives(&mut self, value: &Value<'_>) -> Option<RawCondition> {
+    /// Names of time windows.
+    pub(super) fn time_names(&mut self, field: &str, value: &Value<'_>) -> Option<RawCondition> {
+        let names = self.texts(field, value);
+        (!names.is_empty()).then_some(RawCondition::Time(names))
+    }
+
+    pub(super) fn globs(&mut self, field: &str, value: &Value<'_>) -> Option<Vec<Glob>> {
+        self.patterns(field, value, Glob::parse)
+    }
+
+    pub(super) fn alternatives(&mut self, value: &Value<'_>) -> Option<RawCondition> {
         let DeValue::Array(items) = value.get_ref() else {
             let problem = self
                 .problem(value.span(), "`any` is no list")
@@ -171,64 +163,16 @@ impl Reader<'_> {
         Some(RawCondition::Any(read.into_iter().collect::<Option<_>>()?))
     }
 
-    /// A test on the subject; `None` if the field is none, `Some(None)` if its value is wrong.
-    fn subject_test(&mut self, name: &str, value: &Value<'_>) -> Option<Option<SubjectTest>> {
-        let of: fn(Vec<Glob>) -> SubjectTest = match name {
-            "user" => SubjectTest::User,
-            "role" => SubjectTest::Role,
-            "database" => SubjectTest::Database,
-            "application" => SubjectTest::Application,
-            "listener" => SubjectTest::Listener,
-            "end_user" => SubjectTest::EndUser,
-            "end_user_trust" => SubjectTest::EndUserTrust,
-            "tls_identity" => SubjectTest::TlsIdentity,
-            "client" => return Some(self.networks(name, value).map(SubjectTest::Client)),
-            "dialect" => return Some(self.words(name, value).map(SubjectTest::Dialect)),
-            "server_version" => return Some(self.versions(name, value)),
-            _ => return None,
-        };
-        Some(self.patterns(name, value, Glob::parse).map(of))
-    }
-
-    fn statement_test(
+    /// `object`, `access` and `object_kind` are one condition, which the first of them that is there holds: they hold of
+    /// the same object.
+    pub(super) fn object_test(
         &mut self,
-        name: &str,
-        value: &Value<'_>,
+        field: &str,
         table: &DeTable<'_>,
     ) -> Option<StatementTest> {
-        match name {
-            "verb" => self.words(name, value).map(StatementTest::Verb),
-            "class" => self.words(name, value).map(StatementTest::Class),
-            "where" => self.words(name, value).map(StatementTest::Where),
-            "limit" => self.words(name, value).map(StatementTest::Limit),
-            "egress" => self.words(name, value).map(StatementTest::Egress),
-            "multi_statement" => self.flag(name, value).map(StatementTest::MultiStatement),
-            "dynamic" => self.flag(name, value).map(StatementTest::Dynamic),
-            "replication" => self.flag(name, value).map(StatementTest::Replication),
-            "function" => self
-                .folded(name, value, NamePattern::parse)
-                .map(StatementTest::Function),
-            "setting" => self
-                .folded(name, value, SettingPattern::parse)
-                .map(StatementTest::Setting),
-            "detect" => self.words(name, value).map(StatementTest::Detect),
-            "detect_score" => self.score(name, value).map(StatementTest::DetectScore),
-            "unreadable" => self.unreadable(value),
-            "fingerprint" => self.fingerprints(value),
-            // The three fields are one condition: they hold of the same object.
-            "object" => self.object_test(table),
-            "access" if !table.contains_key("object") => self.object_test(table),
-            "object_kind" if !table.contains_key("object") && !table.contains_key("access") => {
-                self.object_test(table)
-            }
-            "column" => self.column_test(table),
-            "column_use" if !table.contains_key("column") => self.column_test(table),
-            // Part of a condition that is read with its leading field.
-            _ => None,
+        if !leads(field, &["object", "access", "object_kind"], table) {
+            return None;
         }
-    }
-
-    fn object_test(&mut self, table: &DeTable<'_>) -> Option<StatementTest> {
         let names = match table.get("object") {
             Some(value) => self.folded("object", value, NamePattern::parse)?,
             None => Vec::new(),
@@ -265,7 +209,15 @@ impl Reader<'_> {
         (!set.is_empty()).then_some(set)
     }
 
-    fn column_test(&mut self, table: &DeTable<'_>) -> Option<StatementTest> {
+    /// `column` and `column_use` are one condition as well.
+    pub(super) fn column_test(
+        &mut self,
+        field: &str,
+        table: &DeTable<'_>,
+    ) -> Option<StatementTest> {
+        if !leads(field, &["column", "column_use"], table) {
+            return None;
+        }
         let columns = match table.get("column") {
             Some(value) => self.folded("column", value, ColumnPattern::parse)?,
             None => Vec::new(),
@@ -277,7 +229,7 @@ impl Reader<'_> {
         Some(StatementTest::Column(ColumnTest { columns, usage }))
     }
 
-    fn unreadable(&mut self, value: &Value<'_>) -> Option<StatementTest> {
+    pub(super) fn unreadable(&mut self, value: &Value<'_>) -> Option<StatementTest> {
         if let DeValue::Boolean(wanted) = value.get_ref() {
             return Some(StatementTest::Unreadable {
                 reasons: Words::all(),
@@ -291,7 +243,7 @@ impl Reader<'_> {
         })
     }
 
-    fn versions(&mut self, name: &str, value: &Value<'_>) -> Option<SubjectTest> {
+    pub(super) fn versions(&mut self, name: &str, value: &Value<'_>) -> Option<SubjectTest> {
         let mut ranges = Vec::new();
         for text in self.texts(name, value) {
             match VersionRange::parse(&text.value) {
@@ -306,7 +258,7 @@ impl Reader<'_> {
         (!ranges.is_empty()).then_some(SubjectTest::ServerVersion(ranges))
     }
 
-    fn score(&mut self, name: &str, value: &Value<'_>) -> Option<u32> {
+    pub(super) fn score(&mut self, name: &str, value: &Value<'_>) -> Option<u32> {
         let text = self.text(name, value)?;
         let least = text
             .value
@@ -322,7 +274,7 @@ impl Reader<'_> {
         least
     }
 
-    fn fingerprints(&mut self, value: &Value<'_>) -> Option<StatementTest> {
+    pub(super) fn fingerprints(&mut self, value: &Value<'_>) -> Option<StatementTest> {
         let mut prints = Vec::new();
         for text in self.texts("fingerprint", value) {
             match read_fingerprint(&text.value) {
@@ -341,6 +293,21 @@ impl Reader<'_> {
         prints.sort_unstable();
         (!prints.is_empty()).then_some(StatementTest::Fingerprint(prints))
     }
+}
+
+/// A condition on the subject.
+pub(super) fn subject(test: SubjectTest) -> RawCondition {
+    RawCondition::Test(Arc::new(Test::Subject(test)))
+}
+
+/// A condition on the statement.
+pub(super) fn statement(test: StatementTest) -> RawCondition {
+    RawCondition::Test(Arc::new(Test::Statement(test)))
+}
+
+/// Whether `field` is the first of a group of fields that the table has.
+fn leads(field: &str, group: &[&str], table: &DeTable<'_>) -> bool {
+    group.iter().find(|name| table.contains_key(**name)) == Some(&field)
 }
 
 /// Whether a `when` stands in another one.

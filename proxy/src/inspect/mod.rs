@@ -15,12 +15,12 @@ use sqlward_audit_store::{
     journal::JournalError,
     record::{
         Entry, EventId, Intent, IntentKind, Judgement, List, Parameter, Seq, SessionId, Text,
-        TxStatus,
+        TxStatus, UNKNOWN_ROLE,
     },
     redact,
 };
 use sqlward_policy::{
-    Cause, Decision, Policy, Request,
+    Cause, Decision, Policy, RefusalText, Request,
     statement::{Analysis, Facts, Known, LexState, Limits, MysqlLex, Slot, analyse},
     vocabulary::{Dialect, Unreadable},
 };
@@ -70,6 +70,31 @@ struct Filing<'a> {
     prepared_name: &'a [u8],
     portal: &'a [u8],
     reading: Option<MysqlLex>,
+}
+
+/// A decision, and what was not known when it was made.
+struct Considered {
+    decision: Decision,
+    /// Why the text can't be read exactly, where only the session knows.
+    doubt: Option<Unreadable>,
+    role: Role,
+}
+
+/// Whether the effective role was known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Known,
+    Unknown,
+}
+
+impl From<Decision> for Considered {
+    fn from(decision: Decision) -> Self {
+        Self {
+            decision,
+            doubt: None,
+            role: Role::Known,
+        }
+    }
 }
 
 impl<'a> Filing<'a> {
@@ -147,33 +172,53 @@ impl Bench<'_> {
         Some((reader.remember(text, &self.lex, analysis), recall.comment))
     }
 
-    fn decide(&mut self, known: &Rc<Known>, doubt: Option<Unreadable>) -> Decision {
+    fn decide(&mut self, known: &Rc<Known>, doubt: Option<Unreadable>) -> Considered {
         let referred = self.context.names.referred(effects(known));
         let before = self.context.doubt_role(known, &referred);
         let bodies: Vec<&Facts> = referred.bodies.iter().map(|body| &**body).collect();
         let unknown = referred.unknown.then_some(Unreadable::UnknownPrepared);
+        let doubt = doubt.or(unknown);
+        let role = match self.context.subject.role {
+            Some(_) => Role::Known,
+            None => Role::Unknown,
+        };
         let request = Request {
             statement: known,
             standing: self.context.standing(self.policy),
             now: self.now.timestamp(),
             also: &bodies,
-            unreadable_override: doubt.or(unknown),
+            unreadable_override: doubt,
         };
         let decision = sqlward_policy::decide(self.policy, &request);
         if decision.refusal().is_some() && before.is_some() {
             self.context.role(before);
         }
-        decision
+        Considered {
+            decision,
+            doubt,
+            role,
+        }
     }
 
     /// Write the intent, and turn the decision into a verdict.
     fn conclude(
         &mut self,
         known: Rc<Known>,
-        decision: Decision,
+        considered: impl Into<Considered>,
         filing: Filing<'_>,
         prepare: Option<&Tag>,
     ) -> Verdict {
+        let Considered {
+            mut decision,
+            doubt,
+            mut role,
+        } = considered.into();
+        if let Some(refusal) = self.kept_out(&filing) {
+            decision = Decision::blocked(refusal);
+        }
+        if self.context.subject.role.is_none() {
+            role = Role::Unknown;
+        }
         let policy = self.policy;
         let metrics = &self.worker.shared.metrics;
         let rules: SmallVec<[&str; 4]> = decision
@@ -191,9 +236,11 @@ impl Bench<'_> {
             generation: policy.generation,
             unreadable: match decision.cause {
                 Cause::Unreadable(reason) => Some(reason),
-                Cause::Rule(_) | Cause::Default | Cause::NotNamed(_) | Cause::Stale => {
-                    known.analysis.facts.unreadable
-                }
+                Cause::Rule(_)
+                | Cause::Default
+                | Cause::NotNamed(_)
+                | Cause::Blocked
+                | Cause::Stale => known.analysis.facts.unreadable.or(doubt),
             },
         };
         let unknown = decision.cause == Cause::Unreadable(Unreadable::UnknownPrepared);
@@ -201,7 +248,7 @@ impl Bench<'_> {
         if judgement.unreadable.is_some() {
             metrics.unreadable_total.inc();
         }
-        let (intent, event) = match self.file(&known, judgement, &filing) {
+        let (intent, event) = match self.file(&known, judgement, &filing, role) {
             Ok((seq, event)) => (Some(seq), Some(event)),
             Err(error) if enforce::may_go_unrecorded(policy, self.worker, &error) => (None, None),
             Err(_) => {
@@ -227,6 +274,20 @@ impl Bench<'_> {
         enforce::verdict(decision, event, run, self.dialect())
     }
 
+    /// What the session is told, if whoever it acts for is kept out.
+    fn kept_out(&self, filing: &Filing<'_>) -> Option<Arc<RefusalText>> {
+        let blocks = &self.worker.shared.blocks;
+        if blocks.is_empty() {
+            return None;
+        }
+        let keys = &self.worker.shared.config.end_user.comment_keys;
+        let comment = filing.comment.unwrap_or_default();
+        let claims = filing.claims.clone().or_comment(comment, keys);
+        let session = self.context.acts_for().map(|(name, _)| name);
+        let end_user = claims.end_user.as_deref().or(session);
+        blocks.of(&self.context.subject, end_user, self.now.timestamp())
+    }
+
     fn dialect(&self) -> Dialect {
         self.context.subject.dialect
     }
@@ -236,6 +297,7 @@ impl Bench<'_> {
         known: &Known,
         judgement: Judgement<'_>,
         filing: &Filing<'_>,
+        role: Role,
     ) -> Result<(Seq, EventId), JournalError> {
         let worker = self.worker;
         let mut lane = worker.lane.borrow_mut();
@@ -274,7 +336,7 @@ impl Bench<'_> {
                 .end_user
                 .as_deref()
                 .map(|name| end_user::claimed(name, claims.source)),
-            role: None,
+            role: (role == Role::Unknown).then_some(UNKNOWN_ROLE),
             trace: claims.trace,
         };
         let seq = lane.append(&Entry::Intent(intent))?;

@@ -159,10 +159,10 @@ impl Bench<'_> {
         if let Some(refusal) = &bound.refusal {
             return self.behind(bound, refusal);
         }
-        let decision = self.decide(&bound.known, None);
-        if first && decision.refusal().is_none() {
+        let considered = self.decide(&bound.known, None);
+        if first && considered.decision.refusal().is_none() {
             // The Bind's intent speaks for its first execution.
-            return enforce::again(decision, bound, self.dialect());
+            return enforce::again(considered.decision, bound, self.dialect());
         }
         let kind = if first {
             IntentKind::Execute
@@ -176,7 +176,7 @@ impl Bench<'_> {
         };
         self.conclude(
             Rc::clone(&bound.known),
-            decision,
+            considered,
             filing,
             bound.prepare.as_ref(),
         )

@@ -268,7 +268,8 @@ impl<P: Protocol> Session<P> {
             | Action::SessionReset
             | Action::Tracked(_)
             | Action::Answered(_)
-            | Action::FileRefused(_) => return P::act(self, action),
+            | Action::FileRefused(_)
+            | Action::Rejected(_) => return P::act(self, action),
         }
         None
     }

@@ -122,7 +122,8 @@ impl Protocol for Pg {
             | Action::SessionReset
             | Action::Tracked(_)
             | Action::Answered(_)
-            | Action::FileRefused(_) => {}
+            | Action::FileRefused(_)
+            | Action::Rejected(_) => {}
         }
         None
     }

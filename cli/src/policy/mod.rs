@@ -1,30 +1,30 @@
-//! `sqlward policy`: check, test, explain and judge.
+//! `sqlward policy`: one file per verb, short ones here.
+
+mod explain;
+mod recorded;
+mod replay;
 
 use std::{
     fs::File,
-    io::{self, BufReader, BufWriter, Read, Write},
-    net::IpAddr,
+    io::{self, BufReader, BufWriter, Write},
     num::NonZeroUsize,
     path::PathBuf,
     process::ExitCode,
 };
 
 use anyhow::{Context, Result};
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use jiff::Timestamp;
 use sqlward_policy::{
-    Policy as Compiled, Subject,
+    Policy as Compiled,
     check::check,
-    explain::{Question, explain},
     judge::{Batch, judge},
-    rule::subject::EndUser,
-    statement::ReadingOptions,
     vocabulary::Dialect,
 };
 
 use crate::{BAD_INPUT, output};
 
-/// Check, test, explain and apply policies to statements.
+/// Check, test, explain, replay and apply policies.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
     /// Check policy files; every error is told, with its place and what was expected.
@@ -50,7 +50,7 @@ Examples:
   sqlward policy explain --sql 'DELETE FROM t WHERE 1=1' --user app rules/baseline
   sqlward policy explain --sql-file q.sql --client 10.1.2.3 --json rules/baseline
   sqlward policy explain --dialect mysql --sql-mode ANSI_QUOTES --sql 'DELETE FROM \"t\"' rules/baseline")]
-    Explain(Box<Explain>),
+    Explain(Box<explain::Explain>),
     /// Judge a batch of statements: JSON lines {\"id\", \"sql\", …} in, JSON lines {\"id\", \"decision\", …} out.
     #[command(after_help = "\
 Examples:
@@ -74,66 +74,8 @@ Lines that can't be judged get an \"error\" in the output, and the exit code is 
         #[arg(long)]
         threads: Option<NonZeroUsize>,
     },
-}
-
-/// Show how a statement is read and decided.
-#[derive(Debug, Args)]
-pub(crate) struct Explain {
-    /// Policy files and folders.
-    #[arg(required = true)]
-    files: Vec<PathBuf>,
-    /// The statement.
-    #[arg(
-        long,
-        required_unless_present = "sql_file",
-        conflicts_with = "sql_file"
-    )]
-    sql: Option<String>,
-    /// File with the statement; - for standard input.
-    #[arg(long, value_name = "FILE")]
-    sql_file: Option<PathBuf>,
-    /// Database user.
-    #[arg(long, default_value = "app")]
-    user: String,
-    /// Effective role; the user if not given.
-    #[arg(long)]
-    role: Option<String>,
-    /// Database.
-    #[arg(long, default_value = "postgres")]
-    database: String,
-    /// Client address.
-    #[arg(long, default_value = "127.0.0.1")]
-    client: IpAddr,
-    /// Application name.
-    #[arg(long, default_value = "")]
-    application: String,
-    /// Listener.
-    #[arg(long, default_value = "")]
-    listener: String,
-    /// End user.
-    #[arg(long)]
-    end_user: Option<String>,
-    /// Time of the decision, RFC 3339; now if not given.
-    #[arg(long)]
-    at: Option<Timestamp>,
-    /// The language of the statement.
-    #[arg(long, default_value = "postgres", value_parser = dialect)]
-    dialect: Dialect,
-    /// The session's sql_mode (MySQL and MariaDB).
-    #[arg(long)]
-    sql_mode: Option<String>,
-    /// The session's character_set_client (MySQL and MariaDB).
-    #[arg(long)]
-    charset: Option<String>,
-    /// The server's version (MySQL and MariaDB).
-    #[arg(long)]
-    server_version: Option<String>,
-    /// Read it as a replication connection would.
-    #[arg(long)]
-    replication: bool,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
+    /// Judge recorded traffic under a candidate: what would be newly denied, allowed or alerted.
+    Replay(replay::Replay),
 }
 
 impl Policy {
@@ -164,6 +106,7 @@ impl Policy {
                 })
             }),
             Self::Explain(arguments) => arguments.run(),
+            Self::Replay(arguments) => arguments.run(),
             Self::Judge {
                 dialect,
                 policy,
@@ -195,65 +138,23 @@ impl Policy {
     }
 }
 
-impl Explain {
-    fn run(self) -> Result<ExitCode> {
-        let sql = match (self.sql, &self.sql_file) {
-            (Some(sql), _) => sql.into_bytes(),
-            (None, Some(path)) => {
-                let mut sql = Vec::new();
-                open(path)?.read_to_end(&mut sql)?;
-                sql
-            }
-            (None, None) => Vec::new(),
-        };
-        let options = ReadingOptions {
-            sql_mode: self.sql_mode,
-            charset: self.charset,
-            server_version: self.server_version,
-        };
-        let lex = match options.lex_state(self.dialect) {
-            Ok(lex) => lex,
-            Err(error) => anyhow::bail!(error),
-        };
-        let subject = Subject {
-            dialect: self.dialect,
-            role: Some(self.role.unwrap_or_else(|| self.user.clone())),
-            user: self.user,
-            database: self.database,
-            client: self.client,
-            application: self.application,
-            listener: self.listener,
-            end_user: self.end_user.map(|name| EndUser {
-                name,
-                trust: "setting".to_owned(),
-            }),
-            ..Subject::default()
-        };
-        with(&self.files, |policy| {
-            let question = Question {
-                sql: &sql,
-                subject: &subject,
-                now: self.at.unwrap_or_else(Timestamp::now),
-                lex,
-                replication: self.replication,
-            };
-            let explanation = explain(policy, &question)?;
-            let text = if self.json {
-                format!("{:#}\n", explanation.json())
-            } else {
-                explanation.text()
-            };
-            output::quietly(io::stdout().write_all(text.as_bytes()))?;
-            Ok(ExitCode::SUCCESS)
-        })
-    }
-}
-
 /// Load a policy and use it, or say everything that is wrong with it.
 fn with(files: &[PathBuf], then: impl FnOnce(&Compiled) -> Result<ExitCode>) -> Result<ExitCode> {
     match sqlward_policy::load(files) {
         Ok(policy) => then(&policy),
         Err(problems) => Ok(output::bad_input(&problems)),
+    }
+}
+
+/// As [`with`], where there may be no policy.
+fn with_optional(
+    files: &[PathBuf],
+    then: impl FnOnce(Option<&Compiled>) -> Result<ExitCode>,
+) -> Result<ExitCode> {
+    if files.is_empty() {
+        then(None)
+    } else {
+        with(files, |policy| then(Some(policy)))
     }
 }
 

@@ -1,0 +1,41 @@
+//! `[[rule]]`.
+
+use super::words::words;
+use super::{Field, Form, Section};
+use crate::vocabulary::{Action, Mode, Severity};
+
+/// `[[rule]]`.
+pub static RULE: Section = Section {
+    name: "`[[rule]]`",
+    fields: &[
+        Field::required(
+            "id",
+            Form::Text,
+            "The rule's name: letters, digits, `-`, `_` and `.`.",
+        ),
+        Field::optional(
+            "severity",
+            Form::Word(words::<Severity>),
+            "How bad a match is; medium without it.",
+        ),
+        Field::optional("title", Form::TextOr(&TITLE), "What the rule is about."),
+        Field::optional("tags", Form::Texts, "Labels for reports."),
+        Field::required("when", Form::Condition, "When the rule matches."),
+        Field::required("action", Form::Word(words::<Action>), "What is done then."),
+        Field::optional(
+            "mode",
+            Form::Word(words::<Mode>),
+            "Whether that is carried out.",
+        ),
+        Field::optional("message", Form::Text, "What the client is told."),
+    ],
+};
+
+/// `title`, as a table.
+pub static TITLE: Section = Section {
+    name: "`title`",
+    fields: &[
+        Field::optional("en", Form::Text, "The title in English."),
+        Field::optional("zh", Form::Text, "The title in Chinese."),
+    ],
+};

@@ -1,0 +1,113 @@
+//! The top level of a policy file, and its sections that are no rules.
+
+use super::words::{audit_failures, default_actions, unreadable_actions, words};
+use super::{Field, Form, RULE, Section, TEST};
+use crate::vocabulary::Mode;
+
+/// The top level.
+pub static TOP: Section = Section {
+    name: "a policy file",
+    fields: &[
+        Field::required(
+            "schema",
+            Form::One,
+            "The version of this grammar; always 1.",
+        ),
+        Field::optional(
+            "policy",
+            Form::Table(&POLICY),
+            "The policy's name and version.",
+        ),
+        Field::optional(
+            "defaults",
+            Form::Table(&DEFAULTS),
+            "The answers that need no rule.",
+        ),
+        Field::optional("time", Form::Named(&WINDOW), "Time windows by name."),
+        Field::optional(
+            "listener",
+            Form::Named(&LISTENER),
+            "Settings of listeners by name.",
+        ),
+        Field::optional("rule", Form::Tables(&RULE), "The rules."),
+        Field::optional(
+            "test",
+            Form::Tables(&TEST),
+            "Statements with the decision that they must get.",
+        ),
+    ],
+};
+
+/// `[policy]`.
+pub static POLICY: Section = Section {
+    name: "`[policy]`",
+    fields: &[
+        Field::optional("name", Form::Text, "The policy's name."),
+        Field::optional("version", Form::Text, "The policy's version."),
+    ],
+};
+
+/// `[defaults]`.
+pub static DEFAULTS: Section = Section {
+    name: "`[defaults]`",
+    fields: &[
+        Field::optional(
+            "action",
+            Form::Word(default_actions),
+            "What a statement gets that no rule names; deny without it.",
+        ),
+        Field::optional(
+            "unreadable",
+            Form::Word(unreadable_actions),
+            "What a statement gets that can't be read exactly; deny without it.",
+        ),
+        Field::optional(
+            "audit_failure",
+            Form::Word(audit_failures),
+            "What happens to statements when the journal can't take their record; block without it.",
+        ),
+        Field::optional(
+            "mode",
+            Form::Word(words::<Mode>),
+            "Whether decisions are carried out; enforce without it.",
+        ),
+        Field::optional(
+            "search_path",
+            Form::Texts,
+            "The schemas that an unqualified name may lie in; without it, any schema.",
+        ),
+    ],
+};
+
+/// `[time.NAME]`.
+pub static WINDOW: Section = Section {
+    name: "`[time.NAME]`",
+    fields: &[
+        Field::optional(
+            "days",
+            Form::Days,
+            "The days on which the window opens, or ranges such as mon-fri.",
+        ),
+        Field::optional("from", Form::TimeOfDay, "When it opens."),
+        Field::optional(
+            "to",
+            Form::TimeOfDay,
+            "When it has closed; before `from`, on the next day.",
+        ),
+        Field::optional(
+            "zone",
+            Form::Text,
+            "The time zone, by its IANA name; UTC without it.",
+        ),
+    ],
+};
+
+/// `[listener.NAME]`.
+pub static LISTENER: Section = Section {
+    name: "`[listener.NAME]`",
+    fields: &[Field::optional(
+        "mode",
+        Form::Word(words::<Mode>),
+        "Whether decisions are carried out there.",
+    )],
+};
