@@ -25,7 +25,11 @@ fn postgresql_loses_its_table_only_without_sqlward() -> Result<()> {
     server.psql("app", TABLES)?;
     let proxy = Proxy::start(&[&server], &options())?;
     let side = |port| Shop::open("postgres", port, ADMIN, "app");
-    play(("PostgreSQL", "public"), &side(server.port())?, &side(proxy.port())?)
+    play(
+        ("PostgreSQL", "public"),
+        &side(server.port())?,
+        &side(proxy.port())?,
+    )
 }
 
 #[test]
@@ -34,7 +38,11 @@ fn mariadb_loses_its_table_only_without_sqlward() -> Result<()> {
     server.sql("app", TABLES)?;
     let proxy = Proxy::before(&server, &options())?;
     let side = |port| Shop::open("mysql", port, mysql::ADMIN, "app");
-    play(("MySQL", "app"), &side(server.port())?, &side(proxy.port())?)
+    play(
+        ("MySQL", "app"),
+        &side(server.port())?,
+        &side(proxy.port())?,
+    )
 }
 
 fn options() -> Options {

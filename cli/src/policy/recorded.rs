@@ -95,6 +95,7 @@ fn subject(by: &SeenSubject) -> Option<Subject> {
     };
     Some(Subject {
         dialect: by.dialect,
+        server_version: None,
         user: by.user.clone(),
         role,
         database: by.database.clone(),
