@@ -209,5 +209,7 @@ coded! {
         Block = 13 "block",
         /// Somebody is no longer kept out.
         Unblock = 14 "unblock",
+        /// Refusals have led to an escalation of the policy; `detail` says whose, `count` how many.
+        Escalation = 15 "escalation",
     }
 }

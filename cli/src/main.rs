@@ -4,6 +4,7 @@ mod audit;
 mod block;
 mod config;
 mod demo;
+mod language;
 mod operator;
 mod output;
 mod policy;

@@ -23,7 +23,8 @@ pub(crate) struct Place {
     /// The proxy's data folder.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// A ClickHouse store: clickhouse://[user@]host[:port]/database; the password is in SQLWARD_STORE_PASSWORD.
+    /// A ClickHouse store: clickhouse://[user@]host[:port]/database, or clickhouses:// for HTTPS; the password is in
+    /// SQLWARD_STORE_PASSWORD, the file with its authorities in SQLWARD_STORE_CA.
     #[arg(long, value_name = "URL")]
     store: Option<Target>,
 }
@@ -44,7 +45,8 @@ impl Place {
                 .map(Source::Embedded)
                 .with_context(|| format!("`{}` holds no audit store of sqlward", data.display())),
             (None, Some(store)) => {
-                let store = target(store.clone(), None)?;
+                let authorities = std::env::var_os("SQLWARD_STORE_CA").map(PathBuf::from);
+                let store = target(store.clone(), None)?.with_authorities(authorities);
                 Ok(Source::ClickHouse(Box::new(ClickHouse::open(store)?)))
             }
             (None, None) | (Some(_), Some(_)) => bail!("say either --data or --store"),

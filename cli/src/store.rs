@@ -48,17 +48,21 @@ Stop the proxy that writes the folder first. What was cut short goes on where it
 /// Where the store is, and as whom it is asked.
 #[derive(Debug, Args)]
 pub(crate) struct Place {
-    /// The store: clickhouse://[user@]host[:port]/database, over HTTP.
+    /// The store: clickhouse://[user@]host[:port]/database, over HTTP; clickhouses:// over HTTPS.
     #[arg(long, value_name = "URL")]
     store: Target,
     /// A file with the password; without it, the variable SQLWARD_STORE_PASSWORD.
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// A file in PEM with the authorities that may have issued the certificate of clickhouses://; without, the web's.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 impl Place {
     fn target(self) -> Result<Target> {
-        target(self.store, self.password_file)
+        let target = target(self.store, self.password_file)?;
+        Ok(target.with_authorities(self.ca))
     }
 }
 

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use sqlward_policy::rule::moment::Circumstances;
 use sqlward_policy::statement::{ANALYSIS_STACK_BYTES, Facts, LexState, Limits, Reader, analyse};
 use sqlward_policy::vocabulary::{Action, Dialect};
 use sqlward_policy::{Cause, Policy, Request, Subject, decide, load};
@@ -302,6 +303,7 @@ impl<'p> Judge<'p> {
                 statement: &known,
                 standing: &self.standing,
                 now: NOW,
+                circumstances: Circumstances::default(),
                 also: &[],
                 unreadable_override: None,
             },

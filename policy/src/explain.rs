@@ -6,9 +6,10 @@ use std::io;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::decision::{Cause, Decision, decide_parts};
+use crate::decision::{Cause, Decision, decide_parts, only_verb};
 use crate::policy::Policy;
-use crate::rule::clause::{Clause, Literal};
+use crate::rule::clause::{Clause, Literal, Owner};
+use crate::rule::moment::{Circumstances, Scene, Wording};
 use crate::rule::statement::{StatementView, hex, show};
 use crate::rule::subject::Subject;
 use crate::rule::{Rule, Test};
@@ -81,12 +82,12 @@ pub fn explain<'p>(policy: &'p Policy, question: &Question<'_>) -> io::Result<Ex
             analyse(question.sql, &question.lex, &limits)
         }
     })?;
-    Ok(explain_analysis(
-        policy,
-        question.subject,
-        question.now,
-        analysis,
-    ))
+    let circumstances = Circumstances {
+        text: Wording::Text(question.sql, question.lex),
+        ..Circumstances::default()
+    };
+    let moment = (question.now, circumstances);
+    Ok(explain_at(policy, question.subject, moment, analysis))
 }
 
 /// Explains the decision about a text that has been read.
@@ -97,9 +98,20 @@ pub fn explain_analysis<'p>(
     now: Timestamp,
     analysis: Analysis,
 ) -> Explanation<'p> {
+    explain_at(policy, subject, (now, Circumstances::default()), analysis)
+}
+
+fn explain_at<'p>(
+    policy: &'p Policy,
+    subject: &Subject,
+    (now, circumstances): (Timestamp, Circumstances<'_>),
+    analysis: Analysis,
+) -> Explanation<'p> {
     let standing = policy.standing(subject);
     let print = Some(analysis.fingerprint.0);
-    let decision = decide_parts(policy, &standing, now, &analysis.facts, print);
+    let verb = only_verb(&analysis.facts);
+    let scene = || Scene::new(policy, now, circumstances, verb);
+    let decision = decide_parts(policy, &standing, scene(), &analysis.facts, print);
     let views: Vec<StatementView<'_>> = StatementView::of(
         &analysis.facts,
         analysis.facts.unreadable,
@@ -108,10 +120,12 @@ pub fn explain_analysis<'p>(
     )
     .take(MOST_STATEMENTS)
     .collect();
+    let mut scene = scene();
+    scene.counted = decision.counted.clone();
     let moment = Moment {
         policy,
         subject,
-        now,
+        scene,
     };
     let mut rules: Vec<Trace<'p>> = policy
         .rules
@@ -134,7 +148,7 @@ const MOST_STATEMENTS: usize = 100;
 struct Moment<'p, 's> {
     policy: &'p Policy,
     subject: &'s Subject,
-    now: Timestamp,
+    scene: Scene<'s>,
 }
 
 impl<'p> Moment<'p, '_> {
@@ -143,7 +157,7 @@ impl<'p> Moment<'p, '_> {
             .policy
             .clauses
             .iter()
-            .filter(|clause| clause.rule == at)
+            .filter(|clause| clause.owner == Owner::Rule(at))
             .collect();
         let mut trace = Trace {
             rule,
@@ -187,7 +201,7 @@ impl<'p> Moment<'p, '_> {
         clause.literals().enumerate().find_map(|(passed, literal)| {
             let holds = literal.admits_subject(self.subject)
                 && literal.admits_statement(view)
-                && literal.admits_time(&self.policy.windows, self.now);
+                && literal.admits_moment(&self.scene, self.subject.end_user.as_ref());
             (!holds).then(|| (passed, self.describe(literal, view)))
         })
     }
@@ -196,7 +210,7 @@ impl<'p> Moment<'p, '_> {
         let seen = match &*literal.test {
             Test::Subject(test) => test.seen(self.subject),
             Test::Statement(test) => test.seen(view),
-            Test::Time(_) => self.now.to_string(),
+            Test::Moment(test) => test.seen(&self.scene),
         };
         Miss {
             field: literal.test.field(),
@@ -212,12 +226,7 @@ fn wanted(literal: &Literal, policy: &Policy) -> String {
     let text = match &*literal.test {
         Test::Subject(test) => test.wanted(),
         Test::Statement(test) => test.wanted(),
-        Test::Time(windows) => windows
-            .iter()
-            .filter_map(|window| policy.windows.get(*window))
-            .map(|window| &*window.name)
-            .collect::<Vec<_>>()
-            .join(", "),
+        Test::Moment(test) => test.wanted(policy),
     };
     if literal.negated {
         format!("not {text}")

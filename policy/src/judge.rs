@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::decision::{Decision, Request, decide, decide_facts};
 use crate::policy::{Policy, Standing};
+use crate::rule::moment::{Circumstances, Wording};
 use crate::rule::statement::show;
 use crate::rule::subject::{EndUser, Subject};
 use crate::rule::version::ServerVersion;
@@ -337,6 +338,10 @@ impl<'p> Worker<'p> {
             now,
             also: &[],
             unreadable_override: None,
+            circumstances: Circumstances {
+                text: Wording::Text(text, *lex),
+                ..Circumstances::default()
+            },
         };
         let decision = decide(self.policy, &request);
         let facts = &known.analysis.facts;

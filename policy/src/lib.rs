@@ -14,6 +14,7 @@ pub mod policy;
 pub mod problem;
 pub mod replay;
 pub mod rule;
+pub mod show;
 pub mod statement;
 pub mod test_table;
 pub mod vocabulary;

@@ -5,11 +5,14 @@ use std::{fmt, io};
 use jiff::Timestamp;
 use smallvec::SmallVec;
 
-use crate::decision::{Cause, Decision, RuleIndex, decide_facts, decide_function_call};
+use crate::decision::{Cause, Decision, RuleIndex, decide_function_call, decide_parts, only_verb};
 use crate::file::At;
 use crate::policy::{Policy, Standing};
 use crate::problem::Span;
+use crate::rule::history::History;
+use crate::rule::moment::{Bound, Circumstances, Scene, Transaction, Wording};
 use crate::rule::subject::Subject;
+use crate::rule::value::Value;
 use crate::statement::{ANALYSIS_STACK_BYTES, LexState, Limits, analyse, analyse_replication};
 use crate::vocabulary::{Action, Dialect};
 
@@ -28,6 +31,12 @@ pub struct Case {
     pub at: Timestamp,
     /// How they come in.
     pub channel: Channel,
+    /// The transaction that they come in.
+    pub transaction: Transaction,
+    /// The values of their parameters, if they are said; `None` for one that can't be said.
+    pub parameters: Option<Vec<Option<String>>>,
+    /// What the session has sent before.
+    pub before: Vec<String>,
     /// The action that the rules must say.
     pub action: Action,
     /// The rule that must decide.
@@ -127,7 +136,15 @@ impl Policy {
                 .iter()
                 .zip(&proved)
                 .filter(|(_, proved)| !**proved);
-            results.unproved = unproved.map(|(rule, _)| rule.id.to_string()).collect();
+            // A rule that overlays change is several; one that is shown to decide will do.
+            let proved = |id: &str| {
+                let mut all = self.rules.iter().zip(&proved);
+                all.any(|(rule, proved)| *proved && *rule.id == *id)
+            };
+            let mut ids: Vec<String> = unproved.map(|(rule, _)| rule.id.to_string()).collect();
+            ids.retain(|id| !proved(id));
+            ids.dedup();
+            results.unproved = ids;
             results
         })
     }
@@ -195,13 +212,47 @@ impl Policy {
         (sql, lex): (&str, &LexState),
         standing: &Standing,
     ) -> Decision {
+        let mut history = History::default();
+        for before in &case.before {
+            let decision = self.decide_one(case, (before, lex), standing, &history);
+            history.note(self, &decision.counted, case.at);
+        }
+        self.decide_one(case, (sql, lex), standing, &history)
+    }
+
+    fn decide_one(
+        &self,
+        case: &Case,
+        (sql, lex): (&str, &LexState),
+        standing: &Standing,
+        history: &History,
+    ) -> Decision {
         let limits = Limits::default();
         let analysis = match case.channel {
             Channel::Query => analyse(sql.as_bytes(), lex, &limits),
             Channel::Replication => analyse_replication(sql.as_bytes(), lex, &limits),
             Channel::FunctionCall => return decide_function_call(self, standing, case.at),
         };
-        decide_facts(self, standing, case.at, &analysis.facts)
+        let values: Option<Vec<Value<'_>>> = case.parameters.as_ref().map(|values| {
+            let texts = values.iter().map(Option::as_deref);
+            texts
+                .map(|text| text.map_or(Value::Opaque, |text| Value::Plain(text.into())))
+                .collect()
+        });
+        let values = values.as_deref();
+        let circumstances = Circumstances {
+            transaction: case.transaction,
+            end_user: None,
+            parameters: match &values {
+                Some(values) => Bound::Given(values),
+                None => Bound::Unknown,
+            },
+            text: Wording::Text(sql.as_bytes(), *lex),
+            history: Some(history),
+        };
+        let scene = Scene::new(self, case.at, circumstances, only_verb(&analysis.facts));
+        let print = Some(analysis.fingerprint.0);
+        decide_parts(self, standing, scene, &analysis.facts, print)
     }
 
     fn others(&self, rules: &SmallVec<[RuleIndex; 4]>, decider: Option<&str>) -> String {

@@ -365,6 +365,30 @@ words! {
 }
 
 words! {
+    /// What escalations count.
+    Refused {
+        /// Statements and sessions that were denied.
+        Denied = "denied",
+        /// Logins that the server refused.
+        FailedLogin = "failed-login",
+    }
+}
+
+words! {
+    /// What sessions may have in common.
+    Trait {
+        /// The database user.
+        User = "user",
+        /// The client's address.
+        Client = "client",
+        /// The end user.
+        EndUser = "end-user",
+        /// The application's name.
+        Application = "application",
+    }
+}
+
+words! {
     /// How bad a match of a rule is; ordered.
     Severity {
         /// For information.
@@ -395,5 +419,56 @@ words! {
         UnknownPrepared = "unknown-prepared",
         /// The readers disagree about it.
         Disagreement = "disagreement",
+    }
+}
+
+words! {
+    /// Where the name of an end user comes from, the least trusted first: what a statement's text can say, what a session's
+    /// settings can, what only a driver can.
+    EndUserTrust {
+        /// A comment in the statement.
+        Comment = "comment",
+        /// `application_name`.
+        Application = "application",
+        /// `SET sqlward.end_user`.
+        Setting = "setting",
+        /// An attribute of the connection or the query.
+        Attribute = "attribute",
+    }
+}
+
+words! {
+    /// The state of a session's transaction.
+    TransactionState {
+        /// There is none: each statement is its own.
+        None = "none",
+        /// One is open.
+        Open = "open",
+        /// One is open and has failed: the server refuses all but its end.
+        Failed = "failed",
+    }
+}
+
+words! {
+    /// What a transaction may do.
+    TransactionAccess {
+        /// It reads.
+        ReadOnly = "read-only",
+        /// It reads and writes.
+        ReadWrite = "read-write",
+    }
+}
+
+words! {
+    /// How far a transaction is kept apart from others.
+    Isolation {
+        /// READ UNCOMMITTED.
+        ReadUncommitted = "read-uncommitted",
+        /// READ COMMITTED.
+        ReadCommitted = "read-committed",
+        /// REPEATABLE READ.
+        RepeatableRead = "repeatable-read",
+        /// SERIALIZABLE.
+        Serializable = "serializable",
     }
 }

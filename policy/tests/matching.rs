@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
+use sqlward_policy::rule::moment::Circumstances;
 use sqlward_policy::rule::statement::StatementView;
 use sqlward_policy::rule::{Condition, Sense, Test, When};
 use sqlward_policy::statement::{Known, LexState, Limits, Reader, analyse};
@@ -34,7 +35,7 @@ fn holds(
             match &**test {
                 Test::Subject(test) => test.holds(subject, sense),
                 Test::Statement(test) => test.holds(view, sense),
-                Test::Time(_) => panic!("no windows here"),
+                Test::Moment(_) => panic!("no moments here"),
             }
         }
         Condition::Not(inner) => !holds(inner, action, !negated, subject, view),
@@ -194,7 +195,7 @@ proptest! {
                 }
             }
             let request = Request {
-                statement: &known, standing: &standing, now: NOW, also: &[], unreadable_override: None,
+                statement: &known, standing: &standing, now: NOW, also: &[], unreadable_override: None, circumstances: Circumstances::default(),
             };
             for _ in 0..2 {
                 let decision = decide(&policy, &request);
@@ -230,7 +231,7 @@ proptest! {
         let standing = policy.standing(&Subject::default());
         let judge = |known: &Known| {
             let request = Request {
-                statement: known, standing: &standing, now: NOW, also: &[], unreadable_override: None,
+                statement: known, standing: &standing, now: NOW, also: &[], unreadable_override: None, circumstances: Circumstances::default(),
             };
             decide(&policy, &request).judged
         };

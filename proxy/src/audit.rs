@@ -5,6 +5,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashSet,
     rc::{Rc, Weak},
+    sync::Arc,
 };
 
 use sha2::{Digest, Sha256};
@@ -19,6 +20,7 @@ use sqlward_audit_store::{
 };
 use sqlward_policy::{
     Policy,
+    rule::value::Literals,
     statement::{Analysis, Known, MysqlLex, StatementFacts},
     vocabulary::{Class, LimitShape, Verb, WhereShape},
 };
@@ -50,6 +52,12 @@ pub(crate) struct Run {
     pub(crate) database: Box<str>,
     /// What a prepared statement's reading depended on (MySQL, MariaDB): the server may read its text again.
     pub(crate) reading: Option<MysqlLex>,
+    /// The literals of its text, if a rule has asked for them, and the generation of the policy that did.
+    pub(crate) literals: Option<(u64, Arc<Literals>)>,
+    /// The types that a Parse has fixed for its parameters, if a rule asks for parameters.
+    pub(crate) types: Box<[u32]>,
+    /// The generation of the policy that a Bind was judged by.
+    pub(crate) generation: u64,
     /// What the client was told instead of running it.
     pub(crate) refusal: Option<Rc<wire::Refusal>>,
     /// The Parse that it executes.
@@ -87,6 +95,9 @@ impl Run {
             name: Box::default(),
             database: Box::default(),
             reading: None,
+            literals: None,
+            types: Box::default(),
+            generation: 0,
             refusal: None,
             prepare: None,
             progress: Cell::new(Progress::Open),

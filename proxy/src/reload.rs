@@ -120,6 +120,9 @@ impl Watch {
 
 fn watched(shared: &Shared) -> Vec<PathBuf> {
     let mut paths = shared.config.policy.clone();
+    // What they include may lie elsewhere; files included later are watched from the next start on.
+    let sources = &shared.policy.load().sources;
+    paths.extend(sources.iter().map(|source| PathBuf::from(&*source.name)));
     for listener in &shared.config.listeners {
         if let Some(files) = &listener.tls.files {
             paths.extend([files.certificate.clone(), files.key.clone()]);

@@ -4,6 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use sqlward_audit_store::{
     CHECKPOINTS,
+    clickhouse::DeliverySettings,
     embedded::{Store, StoreError, StoreSettings},
     journal::{Durability, Journal, JournalError, JournalSettings, Recovery},
     proof::ProofSettings,
@@ -96,13 +97,14 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let keeping = StoreSettings {
         retention_days: config.retention_days,
         // A segment of the journal goes once its records are committed to the store.
-        synced: config.durability != Durability::Process,
+        // What is on its way to a server is noted before it goes, and must not be forgotten.
+        synced: config.durability != Durability::Process || config.store.is_some(),
         ..StoreSettings::default()
     };
     let store = Store::open(&config.data_dir.join("store"), keeping)?;
     let signed_before = store.last_signers()?;
     let (hand_out, hand_out_from) = witness::channel(&config.proof);
-    let shipping = ShipperSettings {
+    let mut shipping = ShipperSettings {
         proof: ProofSettings {
             signer: config.proof.signer.clone(),
             interval: config.proof.interval,
@@ -111,7 +113,23 @@ async fn serve(config: Config) -> Result<(), StartError> {
         },
         ..ShipperSettings::default()
     };
-    let shipper = Shipper::start(&journal, store, shipping)?;
+    let shipper = match &config.store {
+        None => Shipper::start(&journal, store, shipping)?,
+        Some(remote) => {
+            shipping.batch_entries = remote.batch_entries;
+            shipping.batch_bytes = remote.batch_bytes;
+            let delivery = DeliverySettings {
+                targets: remote.targets.clone(),
+                timeout: remote.timeout,
+                node: config.node,
+                retention_days: config.retention_days,
+            };
+            // It waits for servers, and must not hold up this runtime.
+            let start = || Shipper::start_delivery(&journal, store, &delivery, shipping);
+            std::thread::scope(|scope| scope.spawn(start).join())
+                .map_err(|_| io::Error::other("the shipper could not be started"))??
+        }
+    };
     let witness = witness::start(hand_out_from, &config.proof, shipper.metrics())?;
     let blocks = Blocks::open(&config.data_dir)?;
     let (workers, seats) = Workers::new(config.workers);

@@ -10,7 +10,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use sqlward_audit_store::record::SessionId;
+use sqlward_audit_store::{record::SessionId, ship::Reason};
 use sqlward_policy::Policy;
 use tokio::sync::Notify;
 
@@ -109,6 +109,28 @@ impl Shared {
             .set(figure(&figures.lag_bytes));
         self.metrics.store_rows.set(figure(&figures.rows));
         self.metrics.store_errors.set(figure(&figures.errors));
+        self.metrics.store_retries.set(figure(&figures.retries));
+        self.metrics
+            .store_lag_milliseconds
+            .set(figure(&figures.lag_ms));
+        self.metrics
+            .store_queue_bytes
+            .set(figure(&figures.lag_bytes));
+        self.metrics
+            .store_journal_bytes
+            .set(figure(&figures.journal_bytes));
+        self.metrics
+            .store_acknowledged_seconds
+            .set(figure(&figures.acknowledged_us) / 1_000_000);
+        self.metrics
+            .store_node_conflicts
+            .set(figure(&figures.node_conflicts));
+        for (reason, count) in Reason::ALL.iter().zip(&figures.errors_by_reason) {
+            self.metrics
+                .store_errors_by_reason
+                .with_label_values(&[reason.as_str()])
+                .set(figure(count));
+        }
         self.metrics.checkpoints.set(figure(&figures.checkpoints));
         self.metrics
             .checkpoint_errors

@@ -5,9 +5,9 @@ use std::{process::Command, time::Duration};
 use anyhow::{Context, Result, ensure};
 use sqlward_tests::mysql::{self, Product, raw};
 use sqlward_tests::process::{run, until};
-use sqlward_tests::proxy::{self, Proxy};
-use sqlward_tests::raw::Raw;
-use sqlward_tests::server::{Options, Server, TRUSTED_USER};
+use sqlward_tests::proxy::{self, Policy, Proxy};
+use sqlward_tests::raw::{Raw, message, query, startup_packet, tags};
+use sqlward_tests::server::{CLEAR_USER, Options, Server, TRUSTED_USER};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -77,7 +77,7 @@ fn sessions_end_and_none_begins_until_it_is_removed() -> Result<()> {
     );
     ensure!(!told.contains(reason), "{told}");
     // An open session learns it with its next statement, which the server does not see.
-    open.send(&sqlward_tests::raw::query("CREATE TABLE unwanted (id int)"))?;
+    open.send(&query("CREATE TABLE unwanted (id int)"))?;
     let last = open.until_closed()?;
     ensure!(
         last.iter()
@@ -135,10 +135,8 @@ fn a_block_ends_by_itself_and_keeps_out_nobody_else() -> Result<()> {
     kept_out(proxy.port(), &[("application_name", "report")])?;
     let mut other = Raw::login(proxy.port(), TRUSTED_USER, &[("application_name", "other")])?;
     ensure!(other.value("SELECT 1 /*end_user='alice'*/")? == "1");
-    other.send(&sqlward_tests::raw::query(
-        "SELECT 2 /*end_user='mallory'*/",
-    ))?;
-    ensure!(sqlward_tests::raw::tags(&other.until_closed()?).starts_with('E'));
+    other.send(&query("SELECT 2 /*end_user='mallory'*/"))?;
+    ensure!(tags(&other.until_closed()?).starts_with('E'));
     until("the block is over", SOON, || {
         Ok(Raw::login(
             proxy.port(),
@@ -184,6 +182,139 @@ fn the_same_before_mysql() -> Result<()> {
         Ok(raw::Raw::login(proxy.port(), TRUSTED_USER).ok())
     })?;
     proxy.stop()
+}
+
+/// Denials end the session, guessed logins keep their client out.
+const ESCALATIONS: &str = r#"
+schema = 1
+[defaults]
+action = "allow"
+
+[[rule]]
+id = "no-drop"
+when = { verb = ["drop"] }
+action = "deny"
+
+[[rule]]
+id = "no-lock"
+when = { verb = ["lock"] }
+action = "deny"
+
+[[escalation]]
+id = "drops"
+after = "denied"
+rules = ["no-drop"]
+count = 3
+within = "10m"
+per = ["user", "application"]
+then = "terminate"
+
+[[escalation]]
+id = "guessing"
+after = "failed-login"
+count = 4
+within = "10m"
+per = ["client", "user"]
+then = "block"
+block_for = "1h"
+"#;
+
+fn escalations(proxy: &Proxy) -> Result<Vec<String>> {
+    let rows = proxy.audit(&[
+        "sql",
+        "SELECT actor, detail FROM administration WHERE action = 'escalation'",
+    ])?;
+    Ok(rows.iter().map(ToString::to_string).collect())
+}
+
+fn denied(raw: &mut Raw, sql: &str) -> Result<()> {
+    let answer = raw.query(sql).context(sql.to_owned())?;
+    let refused = answer
+        .iter()
+        .any(|one| one.tag == b'E' && one.sqlstate() == "42501");
+    ensure!(refused, "{sql}: {answer:?}");
+    Ok(())
+}
+
+/// Logs in with a wrong password; answers with the error's code.
+fn guess(port: u16) -> Result<String> {
+    let mut raw = Raw::open(port)?;
+    raw.send(&startup_packet(CLEAR_USER))?;
+    let first = raw.receive()?.context("closed")?;
+    if first.tag == b'E' {
+        return Ok(first.sqlstate());
+    }
+    raw.send(&message(b'p', b"wrong\0"))?;
+    let answer = raw.until_closed()?;
+    let error = answer.iter().find(|one| one.tag == b'E');
+    Ok(error.context("it passed")?.sqlstate())
+}
+
+#[test]
+fn repeated_refusals_escalate() -> Result<()> {
+    let server = Server::start(&Options::default())?;
+    let options = proxy::Options {
+        policy: Policy::Text(ESCALATIONS.to_owned()),
+        ..proxy::Options::default()
+    };
+    let mut proxy = Proxy::start(&[&server], &options)?;
+    // Another application's denials, and those by another rule, are none of its business.
+    let mut other = Raw::login(proxy.port(), TRUSTED_USER, &[("application_name", "other")])?;
+    denied(&mut other, "DROP TABLE a")?;
+    let mut raw = Raw::login(proxy.port(), TRUSTED_USER, &[])?;
+    denied(&mut raw, "DROP TABLE b")?;
+    denied(&mut raw, "LOCK TABLE c")?;
+    denied(&mut raw, "DROP TABLE d")?;
+    ensure!(raw.value("SELECT 1")? == "1");
+    raw.send(&query("DROP TABLE e"))?;
+    let last = raw.until_closed().context("it stays open")?;
+    ensure!(
+        last.iter()
+            .any(|one| one.tag == b'E' && one.sqlstate() == "42501"),
+        "{last:?}"
+    );
+    // Counting begins anew, and nobody is kept out.
+    denied(
+        &mut Raw::login(proxy.port(), TRUSTED_USER, &[])?,
+        "DROP TABLE f",
+    )?;
+    ensure!(other.value("SELECT 2")? == "2");
+    // Guesses.
+    for _ in 0..4 {
+        ensure!(guess(proxy.port())? == "28P01");
+    }
+    ensure!(guess(proxy.port())? == "42501");
+    let listed = until("the list has it", SOON, || {
+        let listed = block(&proxy, &["list"])?;
+        Ok((!listed.is_empty()).then_some(listed))
+    })?;
+    ensure!(
+        listed.contains("block 1: user app_clear, client 127.0.0.1/32, until "),
+        "{listed}"
+    );
+    ensure!(
+        listed.contains("by escalation guessing: 4 times failed-login within 600s"),
+        "{listed}"
+    );
+    ensure!(proxy.metric("sqlward_escalations_total")? == 2.0);
+    // Undone.
+    block(&proxy, &["remove", "1"])?;
+    until("guesses reach the server again", SOON, || {
+        Ok((guess(proxy.port())? == "28P01").then_some(()))
+    })?;
+    proxy.stop()?;
+    let recorded = escalations(&proxy)?.join("\n");
+    ensure!(
+        recorded.contains("drops") && recorded.contains("guessing"),
+        "{recorded}"
+    );
+    ensure!(admin(&proxy)?.len() == 2);
+    let ended = proxy.audit(&["search", "--decision", "terminate"])?;
+    ensure!(
+        ended.iter().any(|row| row["text"] == "DROP TABLE e"),
+        "{ended:#?}"
+    );
+    Ok(())
 }
 
 #[test]

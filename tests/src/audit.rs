@@ -102,6 +102,21 @@ pub fn statements(data: &Path) -> Result<Vec<Statement>> {
         .collect()
 }
 
+/// Every recorded statement in the ClickHouse store at `url`.
+///
+/// # Errors
+/// When the command fails or a column is missing.
+pub fn statements_at(url: &str) -> Result<Vec<Statement>> {
+    // A session's number is one there, and text in files.
+    let sql = STATEMENTS.replacen(" session,", " toString(session) AS session,", 1);
+    let mut command = Command::new(paths::sqlward()?);
+    command.args(["audit", "sql", &sql, "--limit", "100000000"]);
+    let text = run(command.args(["--store", url, "--format", "json"]))?;
+    text.lines()
+        .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
+        .collect()
+}
+
 /// Runs `sqlward audit verify`.
 ///
 /// # Errors

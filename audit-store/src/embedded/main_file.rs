@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::StoreError;
+use super::outbox::{self, Outgoing};
 use super::{Batch, flat, schema, tree};
 use crate::chain::Hash;
 use crate::event::Seq;
@@ -16,8 +17,8 @@ use crate::ship::pairing::{Keep, Restored};
 use crate::time::Day;
 
 pub(super) struct MainFile {
-    path: PathBuf,
-    connection: Connection,
+    pub(super) path: PathBuf,
+    pub(super) connection: Connection,
 }
 
 /// How far a lane has been shipped.
@@ -52,7 +53,7 @@ impl MainFile {
         })
     }
 
-    fn failed(&self) -> impl FnOnce(rusqlite::Error) -> StoreError + '_ {
+    pub(super) fn failed(&self) -> impl FnOnce(rusqlite::Error) -> StoreError + '_ {
         StoreError::sqlite(&self.path)
     }
 
@@ -134,7 +135,11 @@ impl MainFile {
     }
 
     /// Notes how far a shipment got, and what it leaves open.
-    pub(super) fn progress(&mut self, batch: &Batch) -> Result<(), StoreError> {
+    pub(super) fn progress(
+        &mut self,
+        batch: &Batch,
+        outgoing: &[Outgoing],
+    ) -> Result<(), StoreError> {
         let mut write = || {
             let transaction = self.connection.transaction()?;
             for (lane, keep) in &batch.kept {
@@ -181,6 +186,7 @@ impl MainFile {
                     .execute(params![lane, after, next, now])?;
             }
             tree::grow(&transaction, batch)?;
+            outbox::put(&transaction, outgoing)?;
             transaction.commit()
         };
         write().map_err(StoreError::sqlite(&self.path))

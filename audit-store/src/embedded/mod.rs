@@ -19,6 +19,7 @@ mod error;
 mod flat;
 mod grams;
 mod main_file;
+mod outbox;
 mod rollup;
 mod schema;
 mod seal;
@@ -38,9 +39,13 @@ pub(crate) use self::context::Aside;
 pub(crate) use self::day::{DayBatch, address};
 pub(crate) use self::entries::StoredBlock;
 pub use self::error::StoreError;
-pub(crate) use self::flat::{TextState, rank, text as readable};
+pub(crate) use self::flat::{
+    FlatShape, Resolved, TextState, intent, name, parameters, rank, rules, shape, sqlstate,
+    text as readable,
+};
 pub(crate) use self::grams::may_hold;
 pub(crate) use self::main_file::{LaneProgress, LaneState};
+pub(crate) use self::outbox::{Outgoing, What, batch_id};
 pub(crate) use self::rollup::MINUTE_US;
 pub(crate) use self::statements::add_statements;
 pub use self::tree::append;
@@ -200,7 +205,7 @@ impl Store {
         for (day, rows) in &batch.days {
             new += self.commit_day(*day, rows)?;
         }
-        self.main.progress(batch)?;
+        self.main.progress(batch, &[])?;
         Ok(new)
     }
 

@@ -19,16 +19,22 @@ pub(super) const WHOLE: &str = "whole";
 /// The edge of the leaves that are gone.
 pub(super) const GONE: &str = "gone";
 
-/// Adds the leaves of a batch, by lane and number.
-pub(super) fn grow(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+/// The leaves of a batch, by lane and number.
+pub(super) fn leaves(batch: &Batch) -> Vec<Leaf> {
     let days = batch.days.iter();
     let mut leaves: Vec<Leaf> = days
         .flat_map(|(day, rows)| rows.blocks.iter().map(|block| block.leaf(*day)))
         .collect();
+    leaves.sort_by_key(Leaf::block);
+    leaves
+}
+
+/// Adds the leaves of a batch.
+pub(super) fn grow(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+    let leaves = leaves(batch);
     if leaves.is_empty() {
         return Ok(());
     }
-    leaves.sort_by_key(Leaf::block);
     let mut whole = edge(transaction, WHOLE)?;
     for leaf in leaves {
         let data = leaf.encode();

@@ -22,7 +22,11 @@ use sqlward_policy::{
     vocabulary::Dialect,
 };
 
-use crate::{BAD_INPUT, output};
+use crate::{
+    BAD_INPUT,
+    language::{Show, print_schema},
+    output,
+};
 
 /// Check, test, explain, replay and apply policies.
 #[derive(Debug, Subcommand)]
@@ -44,6 +48,14 @@ pub(crate) enum Policy {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Print the JSON Schema of policy files, for editors.
+    #[command(after_help = "Example:\n  sqlward policy schema > policy.schema.json")]
+    Schema,
+    /// Show packs, overlays and rules as they are in force at a time.
+    #[command(
+        after_help = "Example:\n  sqlward policy show --at 2026-12-24T20:00:00Z rules/baseline production.toml"
+    )]
+    Show(Show),
     /// Show how a statement is read, why each rule matches or not, and the decision.
     #[command(after_help = "\
 Examples:
@@ -105,6 +117,8 @@ impl Policy {
                     ExitCode::FAILURE
                 })
             }),
+            Self::Schema => print_schema(),
+            Self::Show(arguments) => arguments.run(),
             Self::Explain(arguments) => arguments.run(),
             Self::Replay(arguments) => arguments.run(),
             Self::Judge {

@@ -6,12 +6,13 @@ use toml::de::DeValue;
 use super::RawCase;
 use super::fields::EXPECT;
 use super::reader::{At, Fields, Reader, Value};
+use crate::rule::moment::Transaction;
 use crate::rule::subject::{EndUser, Subject};
 use crate::rule::version::ServerVersion;
-use crate::rule::words::Words;
+use crate::rule::words::{Word, Words};
 use crate::statement::ReadingOptions;
 use crate::test_table::Channel;
-use crate::vocabulary::{Action, Dialect};
+use crate::vocabulary::{Action, Dialect, EndUserTrust};
 
 impl Reader<'_> {
     pub(super) fn case(&mut self, item: &Value<'_>, table: Fields<'_, '_>) -> Option<RawCase> {
@@ -20,10 +21,20 @@ impl Reader<'_> {
         let (user, role) = (text("user"), text("role"));
         let (database, application) = (text("database"), text("application"));
         let (listener, client) = (text("listener"), text("client"));
-        let (end_user, trust) = (text("end_user"), text("end_user_trust"));
+        let end_user = text("end_user");
         let (tls_identity, title) = (text("tls_identity"), text("title"));
         let (sql_mode, charset) = (text("sql_mode"), text("charset"));
         let server_version = text("server_version");
+        let trust = self.one::<EndUserTrust>("end_user_trust", table);
+        let transaction = Transaction {
+            state: self.one("transaction", table),
+            access: self.one("transaction_access", table),
+            isolation: self.one("isolation", table),
+        };
+        let parameters = table
+            .get("parameters")
+            .and_then(|value| self.values("parameters", value));
+        let before_sql = self.before(table);
         let channel = self.channel(table)?;
         let sql = match channel {
             Channel::FunctionCall => vec![self.at(item.span(), String::new())],
@@ -45,7 +56,7 @@ impl Reader<'_> {
         };
         let at = table
             .get("at")
-            .map_or(Some(DEFAULT_TIME), |value| self.time(value));
+            .map_or(Some(DEFAULT_TIME), |value| self.time("at", value));
         let expect = self.single("expect", &EXPECT, table)?;
         let action = expect
             .get("action")
@@ -76,7 +87,7 @@ impl Reader<'_> {
         subject.application = value(application).unwrap_or_default();
         subject.listener = value(listener).unwrap_or_default();
         subject.tls_identity = value(tls_identity);
-        let trust = value(trust).unwrap_or_default();
+        let trust = trust.map_or(String::new(), |trust| trust.to_string());
         subject.end_user = value(end_user).map(|name| EndUser { name, trust });
         subject.server_version = match &server_version {
             None => Some(ServerVersion::NEWEST),
@@ -116,6 +127,9 @@ impl Reader<'_> {
             subjects,
             at: at?,
             channel,
+            transaction,
+            parameters,
+            before: before_sql,
             action: action?.value,
             rule,
         };
@@ -148,10 +162,33 @@ impl Reader<'_> {
         }
     }
 
-    fn time(&mut self, value: &Value<'_>) -> Option<Timestamp> {
+    /// A field of one word.
+    fn one<T: Word>(&mut self, field: &str, table: Fields<'_, '_>) -> Option<T> {
+        let word = self.word::<T>(field, table.get(field)?)?;
+        Some(word.value)
+    }
+
+    /// The statements that come before, as often as they do.
+    fn before(&mut self, table: Fields<'_, '_>) -> Vec<String> {
+        let times = table
+            .get("before_times")
+            .and_then(|value| self.number("before_times", value));
+        let once = table
+            .get("before")
+            .map(|value| self.texts("before", value))
+            .unwrap_or_default();
+        let mut all = Vec::new();
+        for _ in 0..times.unwrap_or(1) {
+            all.extend(once.iter().map(|text| text.value.clone()));
+        }
+        all.truncate(MAX_BEFORE);
+        all
+    }
+
+    pub(super) fn time(&mut self, field: &str, value: &Value<'_>) -> Option<Timestamp> {
         let text = match value.get_ref() {
             DeValue::Datetime(time) => time.to_string(),
-            _ => self.text("at", value)?.value,
+            _ => self.text(field, value)?.value,
         };
         let time = text.parse().ok();
         if time.is_none() {
@@ -163,6 +200,9 @@ impl Reader<'_> {
         time
     }
 }
+
+/// The most statements that are sent before another one.
+const MAX_BEFORE: usize = 20_000;
 
 /// A Monday noon: 2026-01-05T12:00:00Z.
 const DEFAULT_TIME: Timestamp = Timestamp::constant(1_767_614_400, 0);

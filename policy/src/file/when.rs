@@ -4,13 +4,18 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
+use super::conditions::RawHistory;
 use super::fields::{WHEN, access_words};
 use super::reader::{At, Reader, Value};
+use crate::problem::Span;
 use crate::rule::glob::Glob;
+use crate::rule::history::Counter;
+use crate::rule::moment::MomentTest;
 use crate::rule::object::{ColumnPattern, ColumnTest, NamePattern, ObjectTest};
 use crate::rule::statement::StatementTest;
 use crate::rule::subject::SubjectTest;
 use crate::rule::version::VersionRange;
+use crate::rule::window::Window;
 use crate::rule::words::Words;
 use crate::rule::{Condition, Test, When};
 use crate::vocabulary::Access;
@@ -35,39 +40,87 @@ pub enum RawCondition {
     Not(RawWhen),
     /// `any`.
     Any(Vec<RawWhen>),
+    /// `history`.
+    History(RawHistory),
+}
+
+/// Looks up what conditions name or share.
+pub(crate) struct Resolver<'a> {
+    /// The time windows.
+    pub(crate) windows: &'a [Window],
+    /// Names of windows that there are none of.
+    pub(crate) unknown: Vec<At<String>>,
+    /// What is counted.
+    pub(crate) counted: &'a mut Vec<Counted>,
+}
+
+/// A counter and the statements that it counts.
+pub(crate) struct Counted {
+    pub(crate) counter: Counter,
+    pub(crate) when: When,
+    pub(crate) span: Span,
+}
+
+impl Resolver<'_> {
+    fn window(&mut self, name: &At<String>) -> Option<usize> {
+        let found = self
+            .windows
+            .iter()
+            .position(|window| *window.name == *name.value);
+        if found.is_none() {
+            self.unknown.push(name.clone());
+        }
+        found
+    }
+
+    /// The counter of a `history`; those that count the same are one.
+    fn counter(&mut self, history: &RawHistory) -> usize {
+        let of = history.of.value.resolve(self);
+        let keep = history.count.greatest();
+        let within_ms = history.within_ms;
+        let mut known = self.counted.iter_mut().enumerate();
+        let known =
+            known.find(|(_, counted)| counted.counter.within_ms == within_ms && counted.when == of);
+        if let Some((position, counted)) = known {
+            counted.counter.keep = counted.counter.keep.max(keep);
+            return position;
+        }
+        self.counted.push(Counted {
+            counter: Counter { within_ms, keep },
+            when: of,
+            span: history.of.span.clone(),
+        });
+        self.counted.len() - 1
+    }
 }
 
 impl RawWhen {
-    /// Looks up the windows; names that there are none of are given to `unknown`.
-    pub(crate) fn resolve(
-        &self,
-        window: &impl Fn(&str) -> Option<usize>,
-        unknown: &mut Vec<At<String>>,
-    ) -> When {
-        let conditions = self.conditions.iter().map(|condition| match condition {
-            RawCondition::Test(test) => Condition::Test(Arc::clone(test)),
-            RawCondition::Time(names) => {
-                let mut found: Vec<usize> = Vec::new();
-                for name in names {
-                    match window(&name.value) {
-                        Some(window) => found.push(window),
-                        None => unknown.push(name.clone()),
-                    }
+    /// Looks up what it names.
+    pub(crate) fn resolve(&self, resolver: &mut Resolver<'_>) -> When {
+        let mut conditions = Vec::new();
+        for condition in &self.conditions {
+            conditions.push(match condition {
+                RawCondition::Test(test) => Condition::Test(Arc::clone(test)),
+                RawCondition::Time(names) => {
+                    let found = names.iter().filter_map(|name| resolver.window(name));
+                    let mut found: Vec<usize> = found.collect();
+                    found.sort_unstable();
+                    found.dedup();
+                    Condition::Test(Arc::new(Test::Moment(MomentTest::Time(found))))
                 }
-                found.sort_unstable();
-                Condition::Test(Arc::new(Test::Time(found)))
-            }
-            RawCondition::Not(when) => Condition::Not(when.resolve(window, unknown)),
-            RawCondition::Any(whens) => Condition::Any(
-                whens
-                    .iter()
-                    .map(|when| when.resolve(window, unknown))
-                    .collect(),
-            ),
-        });
-        When {
-            conditions: conditions.collect(),
+                RawCondition::Not(when) => Condition::Not(when.resolve(resolver)),
+                RawCondition::Any(whens) => {
+                    Condition::Any(whens.iter().map(|when| when.resolve(resolver)).collect())
+                }
+                RawCondition::History(history) => {
+                    let counter = resolver.counter(history);
+                    let count = history.count.clone();
+                    let test = MomentTest::History { counter, count };
+                    Condition::Test(Arc::new(Test::Moment(test)))
+                }
+            });
         }
+        When { conditions }
     }
 }
 
@@ -133,7 +186,7 @@ impl Reader<'_> {
 
     /// Names of time windows.
     pub(super) fn time_names(&mut self, field: &str, value: &Value<'_>) -> Option<RawCondition> {
-        let names = self.texts(field, value);
+        let names = self.items(field, value);
         (!names.is_empty()).then_some(RawCondition::Time(names))
     }
 
@@ -194,7 +247,7 @@ impl Reader<'_> {
 
     fn accesses(&mut self, value: &Value<'_>) -> Option<Words<Access>> {
         let mut set = Words::EMPTY;
-        for text in self.texts("access", value) {
+        for text in self.items("access", value) {
             match (Access::from_word(&text.value), text.value.as_str()) {
                 (Some(access), _) => set.insert(access),
                 (None, "any") => set = Words::all(),
@@ -276,14 +329,14 @@ impl Reader<'_> {
 
     pub(super) fn fingerprints(&mut self, value: &Value<'_>) -> Option<StatementTest> {
         let mut prints = Vec::new();
-        for text in self.texts("fingerprint", value) {
+        for text in self.items("fingerprint", value) {
             match read_fingerprint(&text.value) {
                 Some(print) => prints.push(print),
                 None => {
                     let problem = self
                         .problem(
-                            text.span.bytes,
-                            format!("`{}` is no fingerprint", text.value),
+                            text.span.bytes.clone(),
+                            format!("`{}` is no fingerprint{}", text.value, self.origin(&text)),
                         )
                         .expected("32 hexadecimal digits");
                     self.report(problem);
@@ -303,6 +356,11 @@ pub(super) fn subject(test: SubjectTest) -> RawCondition {
 /// A condition on the statement.
 pub(super) fn statement(test: StatementTest) -> RawCondition {
     RawCondition::Test(Arc::new(Test::Statement(test)))
+}
+
+/// A condition on what is known only when a decision is made.
+pub(super) fn moment(test: MomentTest) -> RawCondition {
+    RawCondition::Test(Arc::new(Test::Moment(test)))
 }
 
 /// Whether `field` is the first of a group of fields that the table has.

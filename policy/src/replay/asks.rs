@@ -3,6 +3,7 @@
 use crate::policy::Policy;
 use crate::rule::Test;
 use crate::rule::clause::Literal;
+use crate::rule::moment::MomentTest;
 use crate::rule::statement::StatementTest;
 use crate::rule::subject::SubjectTest;
 
@@ -30,7 +31,16 @@ impl Asks {
 
     fn note(&mut self, literal: &Literal) {
         match &*literal.test {
-            Test::Time(_) => self.time = true,
+            Test::Moment(test) => match test {
+                MomentTest::Time(_) | MomentTest::Period(_) => self.time = true,
+                // What the record doesn't have shows when it is asked for.
+                MomentTest::Transaction(_)
+                | MomentTest::TransactionAccess(_)
+                | MomentTest::Isolation(_)
+                | MomentTest::Parameter(_)
+                | MomentTest::Literal(_)
+                | MomentTest::History { .. } => {}
+            },
             Test::Subject(test) => match test {
                 SubjectTest::EndUser(_) | SubjectTest::EndUserTrust(_) => self.end_user = true,
                 SubjectTest::User(_)
@@ -60,6 +70,7 @@ impl Asks {
                 | StatementTest::Dynamic(_)
                 | StatementTest::Fingerprint(_)
                 | StatementTest::Unreadable { .. }
+                | StatementTest::Risk(_)
                 | StatementTest::Replication(_) => {}
             },
         }

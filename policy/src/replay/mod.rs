@@ -18,8 +18,9 @@ use jiff::Timestamp;
 pub use self::asks::Asks;
 pub use self::facts::RecordedFacts;
 pub use self::report::{Change, Group, Report};
-use crate::decision::{Cause, RuleIndex, decide_parts, decide_startup};
+use crate::decision::{Cause, RuleIndex, decide_parts, decide_startup, only_verb};
 use crate::policy::{Policy, Standing};
+use crate::rule::moment::{Circumstances, Scene};
 use crate::rule::subject::Subject;
 use crate::statement::ANALYSIS_STACK_BYTES;
 use crate::vocabulary::{Action, Unreadable, Verb};
@@ -86,6 +87,8 @@ pub enum Undecided {
     EndUser,
     /// It was prepared while the session may have been in another database.
     Database,
+    /// A rule asks for what only the session knew: values, the transaction, its history.
+    Moment,
     /// The subject of the session that begins is not known.
     NextSubject,
 }
@@ -108,6 +111,9 @@ impl Undecided {
                 "the policy asks for the end user, and a statement's own stands in place of the session's"
             }
             Self::Database => "it was prepared while its session may have been in another database",
+            Self::Moment => {
+                "a rule asks for values, the transaction or what the session did before"
+            }
             Self::NextSubject => {
                 "the subject of the session that COM_CHANGE_USER began is not recorded"
             }
@@ -184,7 +190,12 @@ impl<'p> Judge<'p> {
         let print = Some(known.fingerprint());
         let policy = self.policy;
         let standing = self.standing(&recorded.subject);
-        let decision = decide_parts(policy, standing, recorded.at, &facts, print);
+        let verb = only_verb(&facts);
+        let scene = Scene::new(policy, recorded.at, Circumstances::default(), verb);
+        let decision = decide_parts(policy, standing, scene, &facts, print);
+        if decision.doubted {
+            return Err(Undecided::Moment);
+        }
         // What runs under the name can make it only worse.
         if known.runs_named() && decision.judged < Action::Deny {
             return Err(Undecided::Named);

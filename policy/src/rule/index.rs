@@ -244,6 +244,7 @@ impl Anchor {
             | StatementTest::Egress(_)
             | StatementTest::MultiStatement(_)
             | StatementTest::Dynamic(_)
+            | StatementTest::Risk(_)
             | StatementTest::Unreadable { .. } => None,
         }
     }

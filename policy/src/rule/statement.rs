@@ -1,11 +1,11 @@
 //! What is asked: the conditions on a statement.
 
-use std::ops::Range;
-
 use super::Sense;
 use super::object::{
     ColumnTest, NamePattern, ObjectTest, SettingPattern, functions_hold, settings_hold, settings_of,
 };
+use super::range::Range;
+use super::risk::risk;
 use super::subject::join;
 use super::words::Words;
 use crate::detect::score;
@@ -87,6 +87,8 @@ pub enum StatementTest {
     Setting(Vec<SettingPattern>),
     /// Whether it is a replication command.
     Replication(bool),
+    /// The estimated risk.
+    Risk(Range),
 }
 
 impl StatementTest {
@@ -115,6 +117,7 @@ impl StatementTest {
             Self::DetectScore(_) => "detect_score",
             Self::Setting(_) => "setting",
             Self::Replication(_) => "replication",
+            Self::Risk(_) => "risk",
         }
     }
 
@@ -159,6 +162,7 @@ impl StatementTest {
             }
             Self::DetectScore(least) => score(&statement.detections) >= *least,
             Self::Setting(patterns) => settings_hold(patterns, view, sense),
+            Self::Risk(range) => range.holds(risk(view)),
             Self::Replication(wanted) => {
                 statement.verbs_all().any(|verb| verb == Verb::Replication) == *wanted
             }
@@ -189,6 +193,7 @@ impl StatementTest {
             Self::Detect(wanted) => wanted.to_string(),
             Self::DetectScore(least) => format!(">= {least}"),
             Self::Setting(patterns) => join(patterns),
+            Self::Risk(range) => range.to_string(),
         }
     }
 
@@ -227,13 +232,14 @@ impl StatementTest {
                 .unreadable
                 .map_or("readable".into(), |reason| reason.to_string()),
             Self::Detect(_) => list(distinct(statement.detections.iter().map(|seen| {
-                let Range { start, end } = seen.bytes;
+                let std::ops::Range { start, end } = seen.bytes;
                 format!("{} ({}, bytes {start} to {end})", seen.detector, seen.saw)
             }))),
             Self::DetectScore(_) => score(&statement.detections).to_string(),
             Self::Setting(_) => list(distinct(settings_of(view).map(|(name, value)| {
                 value.map_or_else(|| name.to_owned(), |value| format!("{name}={value}"))
             }))),
+            Self::Risk(_) => risk(view).to_string(),
             Self::Replication(_) => statement
                 .verbs_all()
                 .any(|verb| verb == Verb::Replication)

@@ -8,7 +8,7 @@ use super::Sense;
 use super::glob::Glob;
 use super::version::{ServerVersion, VersionRange};
 use super::words::Words;
-use crate::vocabulary::Dialect;
+use crate::vocabulary::{Dialect, EndUserTrust};
 
 /// What a session is known by. It changes with SET ROLE, application_name and the end user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,8 +76,8 @@ pub enum SubjectTest {
     Listener(Vec<Glob>),
     /// The end user's name.
     EndUser(Vec<Glob>),
-    /// How the end user was learnt.
-    EndUserTrust(Vec<Glob>),
+    /// Where the end user's name comes from.
+    EndUserTrust(Words<EndUserTrust>),
     /// The name in the client's certificate.
     TlsIdentity(Vec<Glob>),
     /// The client's address.
@@ -120,14 +120,9 @@ impl SubjectTest {
             Self::Database(globs) => fits(globs, &subject.database),
             Self::Application(globs) => fits(globs, &subject.application),
             Self::Listener(globs) => fits(globs, &subject.listener),
-            Self::EndUser(globs) => subject
-                .end_user
-                .as_ref()
-                .is_some_and(|end_user| fits(globs, &end_user.name)),
-            Self::EndUserTrust(globs) => subject
-                .end_user
-                .as_ref()
-                .is_some_and(|end_user| fits(globs, &end_user.trust)),
+            Self::EndUser(_) | Self::EndUserTrust(_) => {
+                self.holds_of_end_users([subject.end_user.as_ref(), None], sense)
+            }
             Self::TlsIdentity(globs) => subject
                 .tls_identity
                 .as_ref()
@@ -144,6 +139,50 @@ impl SubjectTest {
         }
     }
 
+    /// Whether it is a condition on the end user, whom each statement may name anew.
+    #[must_use]
+    pub const fn of_statement(&self) -> bool {
+        match self {
+            Self::EndUser(_) | Self::EndUserTrust(_) => true,
+            Self::User(_)
+            | Self::Role(_)
+            | Self::Database(_)
+            | Self::Application(_)
+            | Self::Listener(_)
+            | Self::TlsIdentity(_)
+            | Self::Client(_)
+            | Self::Dialect(_)
+            | Self::ServerVersion(_) => false,
+        }
+    }
+
+    /// Whether a condition on the end user holds of the session's and the statement's own: of either for a denial, of
+    /// both, as far as there are, for a permission.
+    #[must_use]
+    pub fn holds_of_end_users(&self, claimed: [Option<&EndUser>; 2], sense: Sense) -> bool {
+        let fits = |user: &EndUser| match self {
+            Self::EndUser(globs) => globs.iter().any(|glob| glob.matches(&user.name)),
+            Self::EndUserTrust(set) => match EndUserTrust::from_word(&user.trust) {
+                Some(trust) => set.contains(trust),
+                None => sense == Sense::Any,
+            },
+            Self::User(_)
+            | Self::Role(_)
+            | Self::Database(_)
+            | Self::Application(_)
+            | Self::Listener(_)
+            | Self::TlsIdentity(_)
+            | Self::Client(_)
+            | Self::Dialect(_)
+            | Self::ServerVersion(_) => false,
+        };
+        let mut users = claimed.into_iter().flatten().peekable();
+        match sense {
+            Sense::Any => users.any(fits),
+            Sense::All => users.peek().is_some() && users.all(fits),
+        }
+    }
+
     /// The values that fit, as they were written.
     #[must_use]
     pub fn wanted(&self) -> String {
@@ -154,8 +193,8 @@ impl SubjectTest {
             | Self::Application(globs)
             | Self::Listener(globs)
             | Self::EndUser(globs)
-            | Self::EndUserTrust(globs)
             | Self::TlsIdentity(globs) => join(globs),
+            Self::EndUserTrust(set) => set.to_string(),
             Self::Client(networks) => join(networks),
             Self::Dialect(dialects) => dialects.to_string(),
             Self::ServerVersion(ranges) => ranges

@@ -9,6 +9,7 @@ pub mod facts;
 mod fingerprint;
 #[doc(hidden)]
 pub mod fuzzing;
+mod literals;
 mod mysql;
 mod pg;
 mod reader;
@@ -20,6 +21,7 @@ use crate::vocabulary::Dialect;
 pub use encoding::{Charset, Encoding};
 pub use facts::{ColumnAccess, Facts, Name, ObjectAccess, SessionEffect, StatementFacts};
 pub use fingerprint::Fingerprint;
+pub use literals::{MAX_LITERALS, literals};
 pub use mysql::{ClientCharset, Flavour, MultiByte, MysqlLex, SqlMode};
 pub use reader::{Known, Reader, Recall, Slot, SlotEntry};
 

@@ -33,7 +33,7 @@ pub struct Block {
 }
 
 /// A description of sessions; what is given must all hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Whom {
     /// The database user.

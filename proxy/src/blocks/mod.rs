@@ -5,12 +5,14 @@
 //! record. While there is no block, a statement costs one relaxed load.
 
 mod block;
+mod count;
+pub(crate) mod escalate;
 mod file;
 
 use std::{
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -21,6 +23,7 @@ use jiff::Timestamp;
 use sqlward_policy::{RefusalText, Subject};
 
 pub use self::block::{Block, Whom};
+use self::count::Counts;
 use self::file::Stamp;
 pub use self::file::{BlockError, BlockFile, List, MAX_BLOCKS};
 use crate::record::Administration;
@@ -34,9 +37,12 @@ pub struct Blocks {
     file: BlockFile,
     any: AtomicBool,
     active: ArcSwap<Vec<Active>>,
+    /// In force already, but not in the file.
+    fresh: Mutex<Vec<Block>>,
+    counts: Counts,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Active {
     block: Block,
     refusal: Arc<RefusalText>,
@@ -52,6 +58,8 @@ impl Blocks {
             file: BlockFile::of(data),
             any: AtomicBool::new(false),
             active: ArcSwap::default(),
+            fresh: Mutex::default(),
+            counts: Counts::default(),
         };
         blocks.enforce(blocks.file.read()?.blocks);
         Ok(blocks)
@@ -83,10 +91,29 @@ impl Blocks {
         loop {
             ticks.tick().await;
             let stamp = self.file.stamp();
-            if seen != Some(stamp) || self.is_over(Timestamp::now()) {
+            if seen != Some(stamp) || self.has_fresh() || self.is_over(Timestamp::now()) {
                 seen = self.take_up(administration);
             }
         }
+    }
+
+    /// Keeps somebody out from now on; the list has it a moment later.
+    fn put(&self, block: Block) {
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        if fresh.len() >= MAX_BLOCKS {
+            tracing::error!(%block, "too many blocks at once: this one is not kept");
+            return;
+        }
+        fresh.push(block.clone());
+        let mut active = Vec::clone(&self.active.load());
+        active.push(Active::new(block));
+        self.active.store(Arc::new(active));
+        self.any.store(true, Ordering::Relaxed);
+    }
+
+    fn has_fresh(&self) -> bool {
+        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        !fresh.is_empty()
     }
 
     /// Whether a block in force has come to its end.
@@ -98,7 +125,14 @@ impl Blocks {
     /// Puts the list in the file in force, and records what is new in it. Answers which state of the file that was.
     fn take_up(&self, administration: &Administration) -> Option<Stamp> {
         let now = Timestamp::now();
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = self.file.edit(|list| {
+            for block in fresh.drain(..) {
+                let told = block.to_string();
+                if let Err(error) = list.add(block) {
+                    tracing::error!(%error, block = told, "a block can't be kept");
+                }
+            }
             for block in &mut list.blocks {
                 if !std::mem::replace(&mut block.recorded, true) {
                     administration.blocked(block);
@@ -122,11 +156,17 @@ impl Blocks {
 
     fn enforce(&self, blocks: Vec<Block>) {
         self.any.store(!blocks.is_empty(), Ordering::Relaxed);
-        let active = blocks.into_iter().map(|block| Active {
+        let active = blocks.into_iter().map(Active::new);
+        self.active.store(Arc::new(active.collect()));
+    }
+}
+
+impl Active {
+    fn new(block: Block) -> Self {
+        Self {
             refusal: Arc::new(refusal(&block)),
             block,
-        });
-        self.active.store(Arc::new(active.collect()));
+        }
     }
 }
 
@@ -139,7 +179,7 @@ fn refusal(block: &Block) -> RefusalText {
     RefusalText {
         sqlstate: sqlward_policy::SQLSTATE_REFUSED,
         message: format!("sqlward keeps you out {until}").into(),
-        detail: format!("block {} (`sqlward block list`)", block.number).into(),
+        detail: "`sqlward block list` says why".into(),
         rule: None,
         terminate: true,
     }

@@ -17,6 +17,7 @@ use super::{
     file::{self, File},
     proof::Proof,
     repair::{self, STAND_IN},
+    store::Store,
     words::{Protocol, TlsMode},
 };
 use crate::tls::{ClientFiles, ServerFiles, Verification};
@@ -50,6 +51,8 @@ pub struct Config {
     pub max_text_bytes: usize,
     /// Checkpoints.
     pub proof: Proof,
+    /// The ClickHouse store, if it is one.
+    pub store: Option<Store>,
     /// Sources of the end user.
     pub end_user: file::EndUser,
     /// Where clients connect.
@@ -246,6 +249,7 @@ impl Checker<'_> {
             &file.audit.checkpoint_interval_secs,
             file.audit.witness_file,
         );
+        let store = file.audit.store.map(|store| self.store(store));
         Config {
             data_dir: self.base.join(file.data_dir),
             policy,
@@ -260,12 +264,13 @@ impl Checker<'_> {
             durability,
             max_text_bytes: file.audit.max_text_bytes,
             proof,
+            store,
             end_user: file.end_user,
             listeners,
         }
     }
 
-    fn existing(&mut self, path: Spanned<PathBuf>) -> PathBuf {
+    pub(super) fn existing(&mut self, path: Spanned<PathBuf>) -> PathBuf {
         let full = self.base.join(path.get_ref());
         if !full.exists() {
             self.problem(path.span(), format!("`{}` does not exist", full.display()));

@@ -41,6 +41,7 @@ impl Config {
                 interval: Duration::from_secs(*audit.checkpoint_interval_secs.get_ref()),
                 witness_file: None,
             },
+            store: None,
             end_user: file::EndUser::default(),
             listeners: vec![Listener {
                 name: protocol.as_str().into(),

@@ -2,6 +2,8 @@
 //!
 //! Which text or request a message stands for is the protocol's business ([`pg`], [`mysql`]); the way from there is one.
 
+mod blocks;
+mod given;
 mod mysql;
 mod pg;
 mod protocol;
@@ -20,12 +22,17 @@ use sqlward_audit_store::{
     redact,
 };
 use sqlward_policy::{
-    Cause, Decision, Policy, RefusalText, Request,
+    Cause, Decision, Policy, Request,
+    rule::{
+        moment::{Bound, Circumstances, Transaction, Wording},
+        subject::EndUser,
+    },
     statement::{Analysis, Facts, Known, LexState, Limits, MysqlLex, Slot, analyse},
     vocabulary::{Dialect, Unreadable},
 };
 use sqlward_wire as wire;
 
+use self::given::Given;
 use crate::{
     analysts::INLINE_BYTES,
     audit::{self, Run},
@@ -56,6 +63,9 @@ pub(crate) struct Bench<'a> {
     pub(crate) record: &'a mut SessionRecord,
     pub(crate) lex: LexState,
     pub(crate) status: Option<wire::TxStatus>,
+    pub(crate) transaction: Transaction,
+    /// The types that the Parse at hand fixes for its parameters, if a rule asks for parameters.
+    pub(crate) types: Box<[u32]>,
     pub(crate) now: Moment,
 }
 
@@ -139,8 +149,17 @@ impl Bench<'_> {
             LexState::Mysql(lex) if kind == IntentKind::Prepare => Some(lex.relevant_to(text)),
             LexState::Mysql(_) | LexState::Postgres(_) => None,
         };
+        let sent = text;
         let text = redact::redact(text, &known.analysis.secrets);
         let limit = self.worker.shared.config.max_text_bytes;
+        let given = Given {
+            parameters: match kind {
+                IntentKind::Prepare => Bound::Later,
+                _ => Bound::Given(given::NONE),
+            },
+            text: Wording::Text(sent, self.lex),
+            end_user: self.claimed(&claims, comment),
+        };
         let filing = Filing {
             comment,
             claims,
@@ -149,7 +168,7 @@ impl Bench<'_> {
             reading,
             ..Filing::new(kind, Text::cut(&text, limit))
         };
-        let decision = self.decide(&known, doubt);
+        let decision = self.decide(&known, doubt, &given);
         self.conclude(known, decision, filing, None)
     }
 
@@ -172,7 +191,26 @@ impl Bench<'_> {
         Some((reader.remember(text, &self.lex, analysis), recall.comment))
     }
 
-    fn decide(&mut self, known: &Rc<Known>, doubt: Option<Unreadable>) -> Considered {
+    /// The end user that a statement claims, if a rule asks for end users.
+    fn claimed(&self, claims: &Claims<'_>, comment: Option<&[u8]>) -> Option<EndUser> {
+        if !self.policy.asks().end_users {
+            return None;
+        }
+        let keys = &self.worker.shared.config.end_user.comment_keys;
+        let claims = claims.clone().or_comment(comment.unwrap_or_default(), keys);
+        let source = claims.source;
+        claims.end_user.map(|name| EndUser {
+            name: name.into_owned(),
+            trust: source.as_str().to_owned(),
+        })
+    }
+
+    fn decide(
+        &mut self,
+        known: &Rc<Known>,
+        doubt: Option<Unreadable>,
+        given: &Given<'_>,
+    ) -> Considered {
         let referred = self.context.names.referred(effects(known));
         let before = self.context.doubt_role(known, &referred);
         let bodies: Vec<&Facts> = referred.bodies.iter().map(|body| &**body).collect();
@@ -182,10 +220,18 @@ impl Bench<'_> {
             Some(_) => Role::Known,
             None => Role::Unknown,
         };
+        let (standing, history) = self.context.standing(self.policy);
         let request = Request {
             statement: known,
-            standing: self.context.standing(self.policy),
+            standing,
             now: self.now.timestamp(),
+            circumstances: Circumstances {
+                transaction: self.transaction,
+                end_user: given.end_user.as_ref(),
+                parameters: given.parameters,
+                text: given.text,
+                history: Some(history),
+            },
             also: &bodies,
             unreadable_override: doubt,
         };
@@ -227,6 +273,10 @@ impl Bench<'_> {
             .filter_map(|index| policy.rule(*index))
             .map(|rule| &*rule.id)
             .collect();
+        let reached = self.escalate(&decision, &rules, &filing);
+        if reached.ends_session() {
+            decision = decision.ending_session();
+        }
         let judgement = Judgement {
             action: decision.action,
             judged: decision.judged,
@@ -245,6 +295,7 @@ impl Bench<'_> {
         };
         let unknown = decision.cause == Cause::Unreadable(Unreadable::UnknownPrepared);
         metrics.decided(decision.action);
+        reached.follow(self.worker, policy, self.now);
         if judgement.unreadable.is_some() {
             metrics.unreadable_total.inc();
         }
@@ -260,7 +311,24 @@ impl Bench<'_> {
             let referred = self.context.names.referred(effects(&known));
             self.context.announce(&known, &referred);
         }
+        let runs = match filing.kind {
+            IntentKind::Simple | IntentKind::Execute | IntentKind::Command => true,
+            IntentKind::Prepare
+            | IntentKind::Fetch
+            | IntentKind::FunctionCall
+            | IntentKind::Startup => false,
+        };
+        if runs {
+            let now = self.now.timestamp();
+            self.context.history.note(policy, &decision.counted, now);
+        }
         let mut run = Run::new(filing.kind, known, intent, self.now.mono_ns);
+        run.generation = policy.generation;
+        run.types = std::mem::take(&mut self.types);
+        run.literals = decision
+            .literals
+            .clone()
+            .map(|kept| (policy.generation, kept));
         if filing.kind == IntentKind::Prepare && self.dialect() != Dialect::Postgres {
             run.database = self.context.subject.database.as_str().into();
         }
@@ -272,20 +340,6 @@ impl Bench<'_> {
             return enforce::unknown_prepared(decision, event, run, self.dialect());
         }
         enforce::verdict(decision, event, run, self.dialect())
-    }
-
-    /// What the session is told, if whoever it acts for is kept out.
-    fn kept_out(&self, filing: &Filing<'_>) -> Option<Arc<RefusalText>> {
-        let blocks = &self.worker.shared.blocks;
-        if blocks.is_empty() {
-            return None;
-        }
-        let keys = &self.worker.shared.config.end_user.comment_keys;
-        let comment = filing.comment.unwrap_or_default();
-        let claims = filing.claims.clone().or_comment(comment, keys);
-        let session = self.context.acts_for().map(|(name, _)| name);
-        let end_user = claims.end_user.as_deref().or(session);
-        blocks.of(&self.context.subject, end_user, self.now.timestamp())
     }
 
     fn dialect(&self) -> Dialect {

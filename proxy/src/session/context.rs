@@ -3,7 +3,7 @@
 use sqlward_audit_store::record::EndUserSource;
 use sqlward_policy::{
     Policy, ServerVersion, Standing, Subject,
-    rule::subject::EndUser,
+    rule::{history::History, subject::EndUser},
     statement::{Known, facts::SessionEffect},
     vocabulary::{Dialect, Unreadable},
 };
@@ -12,6 +12,7 @@ use sqlward_wire::TxStatus;
 use super::{
     identity::{Identity, may_change_role},
     names::{Names, Referred, unsettles_names},
+    transaction::Transactions,
 };
 use crate::end_user;
 
@@ -27,6 +28,10 @@ pub(crate) struct Context {
     pub(crate) names: Names,
     identity: Identity,
     standing: Option<(u64, Standing)>,
+    /// What the session has done, as far as the policy counts it.
+    pub(crate) history: History,
+    /// What its transactions may do.
+    pub(crate) transactions: Transactions,
     /// The end user that the application's name tells.
     application_user: Option<String>,
     source: EndUserSource,
@@ -90,6 +95,8 @@ impl Context {
             names: Names::default(),
             identity: Identity::default(),
             standing: None,
+            history: History::default(),
+            transactions: Transactions::default(),
             application_user: None,
             source: EndUserSource::Setting,
             attribute: None,
@@ -118,18 +125,19 @@ impl Context {
         self.standing = None;
     }
 
-    /// Which rules can apply to this session under `policy`; computed when either has changed.
-    pub(crate) fn standing(&mut self, policy: &Policy) -> &Standing {
+    /// Which rules can apply to this session under `policy`; computed when either has changed. Returns the session's
+    /// history, too.
+    pub(crate) fn standing(&mut self, policy: &Policy) -> (&Standing, &History) {
         let current =
             matches!(&self.standing, Some((generation, _)) if *generation == policy.generation);
         if !current {
             self.standing = None;
         }
         let subject = &self.subject;
-        &self
+        let (_, standing) = self
             .standing
-            .get_or_insert_with(|| (policy.generation, policy.standing(subject)))
-            .1
+            .get_or_insert_with(|| (policy.generation, policy.standing(subject)));
+        (standing, &self.history)
     }
 
     /// The end user that the session acts for, and how that is known.
@@ -239,6 +247,7 @@ impl Context {
     pub(crate) fn apply(&mut self, known: &Known) {
         self.names.apply(effects(known));
         self.identity.apply(effects(known));
+        self.transactions.apply(&known.analysis.facts.statements);
         if rolls_back(known) {
             self.identity.rolled_back();
         }
@@ -252,6 +261,7 @@ impl Context {
     /// The server reports the state of the transaction.
     pub(crate) fn observe(&mut self, status: TxStatus) {
         self.identity.observe(status);
+        self.transactions.observe(status != TxStatus::Idle);
     }
 
     /// The server reports the user of a session that begins.

@@ -2,7 +2,9 @@
 
 use super::words::words;
 use super::{Field, Form, Section};
-use crate::vocabulary::{Action, Dialect};
+use crate::vocabulary::{
+    Action, Dialect, EndUserTrust, Isolation, TransactionAccess, TransactionState,
+};
 
 /// `[[test]]`.
 pub static TEST: Section = Section {
@@ -51,8 +53,8 @@ pub static TEST: Section = Section {
         Field::optional("end_user", Form::Text, "The business user."),
         Field::optional(
             "end_user_trust",
-            Form::Text,
-            "How the business user was learnt.",
+            Form::Word(words::<EndUserTrust>),
+            "Where the business user's name comes from; not known without it.",
         ),
         Field::optional(
             "tls_identity",
@@ -63,6 +65,36 @@ pub static TEST: Section = Section {
             "at",
             Form::Time,
             "The time of the statement; a Monday noon in UTC without it.",
+        ),
+        Field::optional(
+            "transaction",
+            Form::Word(words::<TransactionState>),
+            "The state of the transaction; not known without it.",
+        ),
+        Field::optional(
+            "transaction_access",
+            Form::Word(words::<TransactionAccess>),
+            "What the transaction may do; not known without it.",
+        ),
+        Field::optional(
+            "isolation",
+            Form::Word(words::<Isolation>),
+            "The transaction's isolation; not known without it.",
+        ),
+        Field::optional(
+            "parameters",
+            Form::Values,
+            "The values of the statement's parameters, in order; not known without it.",
+        ),
+        Field::optional(
+            "before",
+            Form::Texts,
+            "Statements that the session has sent just before.",
+        ),
+        Field::optional(
+            "before_times",
+            Form::Number,
+            "How often it has sent them; once without it.",
         ),
         Field::optional(
             "replication",

@@ -4,6 +4,9 @@
 //! section is a [`Section`], an entry of [`TOP`], and a reader that asks [`Reader::section`] for its fields.
 
 mod case;
+mod escalation;
+mod nested;
+mod overlay;
 mod rule;
 mod top;
 mod when;
@@ -14,10 +17,15 @@ use super::when::RawCondition;
 use toml::de::DeTable;
 
 pub use self::case::{EXPECT, TEST};
+pub use self::escalation::ESCALATION;
+pub use self::nested::{HISTORY, LITERAL, PARAMETER};
+pub use self::overlay::{CHANGE, OVERLAY, PACK};
 pub use self::rule::{RULE, TITLE};
-pub use self::top::{DEFAULTS, LISTENER, POLICY, TOP, WINDOW};
+pub use self::top::{CALENDAR, DEFAULTS, LISTENER, POLICY, TOP, WINDOW};
 pub use self::when::WHEN;
-pub(super) use self::words::{access_words, audit_failures, default_actions, unreadable_actions};
+pub(super) use self::words::{
+    access_words, audit_failures, consequences, default_actions, unreadable_actions,
+};
 
 /// A kind of table in a policy file.
 #[derive(Debug)]
@@ -75,6 +83,18 @@ pub enum Form {
     FlagOrWords(fn() -> Vec<&'static str>),
     /// Days of the week and ranges of them.
     Days,
+    /// A list of these words, or `>= word`: it and those behind it.
+    AtLeast(fn() -> Vec<&'static str>),
+    /// Dates, and ranges of them.
+    Dates,
+    /// Ranges of numbers or dates: `>= 70`, `10..20`.
+    Ranges,
+    /// A length of time: `90s`, `15m`, `1h`.
+    Duration,
+    /// A whole number, from 1.
+    Number,
+    /// Texts and numbers that stand for values.
+    Values,
     /// Patterns with `*` and `?`.
     Patterns,
     /// Addresses and networks.
@@ -89,6 +109,8 @@ pub enum Form {
     Condition,
     /// A list of at least two of them.
     Conditions,
+    /// Lists of texts by names that people choose.
+    Sets,
     /// A text, or a table.
     TextOr(&'static Section),
     /// A table: `[field]`.

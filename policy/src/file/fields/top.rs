@@ -1,7 +1,7 @@
 //! The top level of a policy file, and its sections that are no rules.
 
 use super::words::{audit_failures, default_actions, unreadable_actions, words};
-use super::{Field, Form, RULE, Section, TEST};
+use super::{CHANGE, ESCALATION, Field, Form, OVERLAY, PACK, RULE, Section, TEST};
 use crate::vocabulary::Mode;
 
 /// The top level.
@@ -19,9 +19,39 @@ pub static TOP: Section = Section {
             "The policy's name and version.",
         ),
         Field::optional(
+            "include",
+            Form::Texts,
+            "Files and folders that belong to the policy, relative to this file.",
+        ),
+        Field::optional(
+            "pack",
+            Form::Table(&PACK),
+            "The pack that this file belongs to.",
+        ),
+        Field::optional(
+            "overlay",
+            Form::Table(&OVERLAY),
+            "This file is an overlay: what its rules and changes are for, and when.",
+        ),
+        Field::optional(
+            "change",
+            Form::Tables(&CHANGE),
+            "The changes that this overlay makes to rules.",
+        ),
+        Field::optional(
             "defaults",
             Form::Table(&DEFAULTS),
             "The answers that need no rule.",
+        ),
+        Field::optional(
+            "sets",
+            Form::Sets,
+            "Lists by names: `@NAME` in a list of a `when` stands for the items of the set.",
+        ),
+        Field::optional(
+            "calendar",
+            Form::Named(&CALENDAR),
+            "Calendars of working days by name.",
         ),
         Field::optional("time", Form::Named(&WINDOW), "Time windows by name."),
         Field::optional(
@@ -30,6 +60,11 @@ pub static TOP: Section = Section {
             "Settings of listeners by name.",
         ),
         Field::optional("rule", Form::Tables(&RULE), "The rules."),
+        Field::optional(
+            "escalation",
+            Form::Tables(&ESCALATION),
+            "What repeated refusals lead to.",
+        ),
         Field::optional(
             "test",
             Form::Tables(&TEST),
@@ -86,7 +121,17 @@ pub static WINDOW: Section = Section {
         Field::optional(
             "days",
             Form::Days,
-            "The days on which the window opens, or ranges such as mon-fri.",
+            "The days on which the window opens, or ranges such as mon-fri; workday and holiday are days of the calendar.",
+        ),
+        Field::optional(
+            "dates",
+            Form::Dates,
+            "The window opens on these days only, or ranges such as 2026-12-24..2026-12-31.",
+        ),
+        Field::optional(
+            "calendar",
+            Form::Text,
+            "The calendar that says what workday and holiday are.",
         ),
         Field::optional("from", Form::TimeOfDay, "When it opens."),
         Field::optional(
@@ -98,6 +143,28 @@ pub static WINDOW: Section = Section {
             "zone",
             Form::Text,
             "The time zone, by its IANA name; UTC without it.",
+        ),
+    ],
+};
+
+/// `[calendar.NAME]`.
+pub static CALENDAR: Section = Section {
+    name: "`[calendar.NAME]`",
+    fields: &[
+        Field::optional(
+            "holidays",
+            Form::Dates,
+            "Days that are not worked on, or ranges such as 2026-10-01..2026-10-07.",
+        ),
+        Field::optional(
+            "workdays",
+            Form::Dates,
+            "Days that are worked on although they are holidays or at a weekend.",
+        ),
+        Field::optional(
+            "weekend",
+            Form::Days,
+            "The days of the week that are not worked on; sat and sun without it.",
         ),
     ],
 };

@@ -2,14 +2,15 @@
 
 use super::access_words;
 use super::words::words;
-use super::{Field, Form, Section};
-use crate::file::when::{statement, subject};
+use super::{Field, Form, HISTORY, LITERAL, PARAMETER, Section};
+use crate::file::when::{moment, statement, subject};
+use crate::rule::moment::MomentTest;
 use crate::rule::object::{NamePattern, SettingPattern};
 use crate::rule::statement::StatementTest;
 use crate::rule::subject::SubjectTest;
 use crate::vocabulary::{
-    Class, ColumnUse, Detector, Dialect, Egress, LimitShape, ObjectKind, Unreadable, Verb,
-    WhereShape,
+    Class, ColumnUse, Detector, Dialect, Egress, EndUserTrust, Isolation, LimitShape, ObjectKind,
+    TransactionAccess, TransactionState, Unreadable, Verb, WhereShape,
 };
 
 /// `when`, and whatever is nested in it.
@@ -108,11 +109,11 @@ pub static WHEN: Section = Section {
         ),
         Field::condition(
             "end_user_trust",
-            Form::Patterns,
-            "How the business user was learnt.",
+            Form::AtLeast(words::<EndUserTrust>),
+            "Where the business user's name comes from, or `>= setting` for that and better.",
             |reader, name, value, _| {
                 reader
-                    .globs(name, value)
+                    .at_least(name, value)
                     .map(SubjectTest::EndUserTrust)
                     .map(subject)
             },
@@ -302,6 +303,73 @@ pub static WHEN: Section = Section {
                     .map(StatementTest::Replication)
                     .map(statement)
             },
+        ),
+        Field::condition(
+            "risk",
+            Form::Ranges,
+            "The estimated risk, a number from 0 to 100.",
+            |reader, name, value, _| {
+                reader
+                    .whole_range(name, value)
+                    .map(StatementTest::Risk)
+                    .map(statement)
+            },
+        ),
+        Field::condition(
+            "transaction",
+            Form::Words(words::<TransactionState>),
+            "The state of the session's transaction.",
+            |reader, name, value, _| {
+                reader
+                    .words(name, value)
+                    .map(MomentTest::Transaction)
+                    .map(moment)
+            },
+        ),
+        Field::condition(
+            "transaction_access",
+            Form::Words(words::<TransactionAccess>),
+            "What the transaction may do.",
+            |reader, name, value, _| {
+                reader
+                    .words(name, value)
+                    .map(MomentTest::TransactionAccess)
+                    .map(moment)
+            },
+        ),
+        Field::condition(
+            "isolation",
+            Form::Words(words::<Isolation>),
+            "How far the transaction is kept apart from others.",
+            |reader, name, value, _| {
+                reader
+                    .words(name, value)
+                    .map(MomentTest::Isolation)
+                    .map(moment)
+            },
+        ),
+        Field::condition(
+            "parameter",
+            Form::Table(&PARAMETER),
+            "A value that is bound to a parameter, or given to EXECUTE.",
+            |reader, _, value, _| {
+                reader
+                    .parameter(value)
+                    .map(MomentTest::Parameter)
+                    .map(moment)
+            },
+        ),
+        Field::condition(
+            "literal",
+            Form::Table(&LITERAL),
+            "A literal in the text.",
+            |reader, _, value, _| reader.literal(value).map(MomentTest::Literal).map(moment),
+        ),
+        Field::condition(
+            "history",
+            Form::Table(&HISTORY),
+            "What the session has done lately.",
+            |reader, _, value, _| reader.history(value),
         ),
         Field::condition(
             "detect",

@@ -29,3 +29,8 @@ pub(in crate::file) fn unreadable_actions() -> Vec<&'static str> {
 pub(in crate::file) fn audit_failures() -> Vec<&'static str> {
     vec!["block", "allow"]
 }
+
+/// What escalations lead to.
+pub(in crate::file) fn consequences() -> Vec<&'static str> {
+    vec!["alert", "terminate", "block"]
+}

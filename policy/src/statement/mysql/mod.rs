@@ -9,6 +9,7 @@ mod literal;
 mod net;
 mod normal;
 mod parse;
+mod pieces;
 mod secrets;
 mod sight;
 mod state;
@@ -26,6 +27,7 @@ use crate::vocabulary::{Class, Unreadable, Verb};
 
 pub use charset::{ClientCharset, MultiByte};
 use parse::{Fault, Parser};
+pub(super) use pieces::pieces;
 pub use state::{Flavour, MysqlLex, SqlMode};
 use token::{LexError, Token};
 

@@ -11,6 +11,7 @@ mod lex;
 mod lists;
 mod normal;
 mod parse;
+mod pieces;
 mod replication;
 mod secrets;
 mod sight;
@@ -27,6 +28,7 @@ use crate::detect::detect;
 use crate::vocabulary::{Class, Unreadable, Verb};
 
 pub(crate) use normal::Sketch;
+pub(super) use pieces::pieces;
 pub(crate) use replication::analyse_replication;
 pub(crate) use secrets::speaks_of_secrets;
 

@@ -7,12 +7,13 @@ use std::rc::Rc;
 use sqlward_audit_store::record::{EndUserSource, IntentKind, Text};
 use sqlward_policy::{
     decide_startup,
+    rule::moment::Bound,
     statement::{ClientCharset, Known, LexState},
     vocabulary::{Unreadable, Verb},
 };
 use sqlward_wire::{mysql, mysql::Command};
 
-use super::{Bench, Filing, Judged, protocol::protocol_request, text_of};
+use super::{Bench, Filing, Judged, given::Given, protocol::protocol_request, text_of};
 use crate::{
     audit::Secrecy,
     end_user::{self, Claims},
@@ -144,7 +145,7 @@ impl Bench<'_> {
                     _ => "COM_SET_OPTION",
                 };
                 let known = protocol_request(Verb::Set, text);
-                let decision = self.decide(&known, None);
+                let decision = self.decide(&known, None, &Given::NOTHING);
                 self.conclude(known, decision, request(text), None)
             }
             mysql::Held::Admin { command, .. } => self.privileged(Verb::FunctionCall, command),
@@ -221,9 +222,12 @@ impl Bench<'_> {
         let limit = self.parameter_limit();
         let claims = self.attribute_claims(attributes.clone());
         let mut rendered = values::render(values, limit);
+        let own_count = rendered.len();
         let left = limit.saturating_sub(rendered.iter().map(values::Rendered::recorded).sum());
         rendered.extend(values::render_attributes(attributes, left));
         let parameters = values::parameters(&rendered, Secrecy::of(&known));
+        let own = values::Sent(rendered.get(..own_count).unwrap_or_default());
+        let end_user = self.claimed(&claims, None);
         let name = statement.to_string();
         let filing = Filing {
             parameters: &parameters,
@@ -232,7 +236,15 @@ impl Bench<'_> {
             ..Filing::new(kind, text_of(prepare))
         };
         let here = self.context.put_in_database(&prepare.database);
-        let decision = self.decide(&known, unreadable);
+        let given = Given {
+            parameters: match kind {
+                IntentKind::Fetch => Bound::Later,
+                _ => Bound::Given(&own),
+            },
+            end_user,
+            ..self.kept(prepare)
+        };
+        let decision = self.decide(&known, unreadable, &given);
         if let Some(here) = here {
             self.context.put_in_database(&here);
         }
@@ -271,7 +283,7 @@ impl Bench<'_> {
     /// A command that no SQL says, and that no rule allows unless it names the verb.
     fn privileged(&mut self, verb: Verb, command: Command) -> Verdict {
         let known = protocol_request(verb, command.name());
-        let decision = self.decide(&known, None);
+        let decision = self.decide(&known, None, &Given::NOTHING);
         self.conclude(known, decision, request(command.name()), None)
     }
 

@@ -9,7 +9,8 @@ use sqlward_audit_store::{
 };
 use sqlward_wire::mysql::{self, Type, Value};
 
-use crate::audit::Secrecy;
+use crate::{audit::Secrecy, inspect::given};
+use sqlward_policy::rule::value::{self as policy, Parameters};
 
 /// How many values of a bulk execution are recorded; its rows may be millions.
 pub(super) const MAX_BULK_VALUES: usize = 4096;
@@ -56,6 +57,26 @@ impl Rendered<'_> {
             },
             full_len: self.full_len,
             redacted: secrecy == Secrecy::Secret,
+        }
+    }
+}
+
+/// Parameters as rules see them.
+pub(super) struct Sent<'a>(pub(super) &'a [Rendered<'a>]);
+
+impl Parameters for Sent<'_> {
+    fn each(&self, show: &mut dyn FnMut(policy::Value<'_>)) {
+        for rendered in self.0 {
+            let value = rendered.value.as_ref().map(Shown::bytes);
+            show(match value {
+                None => policy::Value::Null,
+                Some(bytes) if (bytes.len() as u64) < rendered.full_len => policy::Value::Opaque,
+                Some(bytes) => given::text(bytes),
+            });
+        }
+        // Rows of a bulk execution beyond what is looked at may hold anything.
+        if self.0.len() >= MAX_BULK_VALUES {
+            show(policy::Value::Opaque);
         }
     }
 }

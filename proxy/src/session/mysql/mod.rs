@@ -7,11 +7,13 @@ use std::{collections::VecDeque, rc::Rc};
 
 use sqlward_policy::{
     Permit,
+    rule::moment::Transaction,
     statement::{Known, LexState, SessionEffect},
     vocabulary::Dialect,
+    vocabulary::{TransactionAccess, TransactionState},
 };
 use sqlward_wire::{
-    Action, Answer, Completion, Event, Outcome, Rejected, SqlState, Tracked, mysql,
+    Action, Answer, Completion, Event, Outcome, Rejected, SqlState, Tracked, TxStatus, mysql,
 };
 
 use self::reading::{Reading, Role, STATE, TRACK};
@@ -181,6 +183,19 @@ impl Session<Mysql> {
             record: &mut self.record,
             lex: LexState::Mysql(self.protocol.reading.lex(several)),
             status: self.wire.tx_status(),
+            transaction: Transaction {
+                state: self.wire.tx_status().map(|status| match status {
+                    TxStatus::Idle => TransactionState::None,
+                    TxStatus::Active => TransactionState::Open,
+                    TxStatus::Failed => TransactionState::Failed,
+                }),
+                access: self.wire.is_read_only().map(|reads| match reads {
+                    true => TransactionAccess::ReadOnly,
+                    false => TransactionAccess::ReadWrite,
+                }),
+                isolation: None,
+            },
+            types: Box::default(),
             now,
         };
         let doubt = if self.protocol.waiting {
@@ -235,6 +250,8 @@ impl Session<Mysql> {
             record: &mut self.record,
             lex: LexState::Mysql(self.protocol.reading.lex(false)),
             status: self.wire.tx_status(),
+            transaction: Transaction::default(),
+            types: Box::default(),
             now,
         };
         let written = bench.rejected(rejected);
