@@ -74,7 +74,7 @@ sqlmap: setup
 corpora:
 	tools/setup.sh build
 	$(CARGO) run --release -p sqlward-policy --example corpora -- $${SQLWARD_CORPORA:-../shared/corpora} \
-	  rules/baseline rules/injection --limits
+	  rules/baseline rules/injection
 
 bench: setup
 	$(CARGO) build --release -p sqlward-cli -p sqlward-benches --bins
