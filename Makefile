@@ -7,7 +7,9 @@
 #   make conformance    PostgreSQL's and MariaDB's own test suites through sqlward (SHORT=1: a part of them)
 #   make statements     what the MySQL and MariaDB servers say of the statements in their own suites, and
 #                       how many of them sqlward reads
-#   make faults         kill -9 under load, and long mixed traffic against the server's own record
+#   make faults         every row of docs/audit-contract.md: kill -9 under load, disks without room, damage, clocks that
+#                       step, and long mixed traffic, against the server's own record (SHORT=1: a few minutes)
+#   make bench-audit    the audit at scale: 50 million statements (SHORT=1: one million)
 #   make sqlmap         sqlmap against a vulnerable shop: every technique and page, and tamper scripts, with and
 #                       without sqlward (SHORT=1: as in `make test`)
 #   make corpora        what the packs say of the corpora in $SQLWARD_CORPORA
@@ -18,7 +20,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: setup setup-conformance demo test lint bench fuzz conformance statements faults sqlmap corpora
+.PHONY: setup setup-conformance demo test lint bench bench-audit fuzz conformance statements faults sqlmap corpora
 
 CARGO ?= cargo
 SHORT ?=
@@ -65,7 +67,7 @@ statements: setup-conformance
 faults: setup
 	$(CARGO) build --workspace --bins
 	SQLWARD_KILLS=$(if $(SHORT),5,100) SQLWARD_STATEMENTS=$(if $(SHORT),5000,52000) \
-	  $(CARGO) test -p sqlward-tests --test kill --test mixed_oracle --test mysql_faults -- --nocapture
+	  $(CARGO) test -p sqlward-tests --test faults -- --nocapture
 
 sqlmap: setup
 	$(CARGO) build --workspace --bins
@@ -81,6 +83,11 @@ bench: setup
 	$(CARGO) bench -p sqlward-benches --bench wire --bench policy --bench journal $(if $(SHORT),-- --test)
 	SHORT=$(SHORT) $${CARGO_TARGET_DIR:-target}/release/side-by-side
 	SHORT=$(SHORT) $${CARGO_TARGET_DIR:-target}/release/side-by-side mariadb-10.11
+
+bench-audit:
+	tools/setup.sh build
+	$(CARGO) build --release -p sqlward-benches --bin audit-scale
+	$${CARGO_TARGET_DIR:-target}/release/audit-scale $(if $(SHORT),1000000)
 
 fuzz:
 	tools/setup.sh build

@@ -1,4 +1,4 @@
-//! `sqlward audit` and `sqlward explain`: who did what.
+//! `sqlward audit`: who did what.
 
 use std::{path::Path, process::ExitCode};
 
@@ -10,7 +10,7 @@ use sqlward_audit_store::{
         Archive, AuditQuery, Dimension, Measure, Order, Row, SessionEntry, SessionRow, SqlRange,
         Table,
     },
-    record::{EventId, IntentKind, SessionId},
+    record::{IntentKind, SessionId},
 };
 use sqlward_policy::vocabulary::{Action, Class, Severity, Verb};
 
@@ -104,16 +104,6 @@ pub(crate) struct Search {
     /// In which order.
     #[arg(long, value_enum, default_value = "newest")]
     order: Ordering,
-    #[command(flatten)]
-    answer: Answer,
-}
-
-/// Tell the whole story of one event.
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  sqlward explain 01KAR3Q8V5000000001000000A --data ./data")]
-pub(crate) struct Explain {
-    /// The event id, as the client saw it.
-    event: EventId,
     #[command(flatten)]
     answer: Answer,
 }
@@ -296,32 +286,6 @@ impl Search {
             }
         };
         output::table(&table, self.answer.format)
-    }
-}
-
-impl Explain {
-    /// Carry it out.
-    pub(crate) fn run(self) -> Result<ExitCode> {
-        let Some(row) = self.answer.source()?.event(self.event)? else {
-            bail!("no event {} in `{}`", self.event, self.answer.place);
-        };
-        match self.answer.format {
-            Format::Table => {
-                let mut table = Table::new(&["what", "value"]);
-                table.rows = Row::COLUMNS
-                    .iter()
-                    .zip(row.cells())
-                    .map(|(name, value)| vec![(*name).to_owned().into(), value])
-                    .collect();
-                output::table(&table, Format::Table)?;
-            }
-            format @ (Format::Json | Format::Csv) => {
-                let mut table = Table::new(Row::COLUMNS);
-                table.rows = vec![row.cells()];
-                output::table(&table, format)?;
-            }
-        }
-        Ok(ExitCode::SUCCESS)
     }
 }
 

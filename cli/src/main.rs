@@ -4,6 +4,7 @@ mod audit;
 mod block;
 mod config;
 mod demo;
+mod explain;
 mod language;
 mod operator;
 mod output;
@@ -52,7 +53,7 @@ enum Command {
     #[command(subcommand)]
     Audit(Box<audit::Audit>),
     /// Tell the whole story of one event, by the id that the client saw.
-    Explain(Box<audit::Explain>),
+    Explain(Box<explain::Explain>),
     /// Make a ClickHouse store, and move an embedded one into it.
     #[command(subcommand)]
     Store(Box<store::Store>),

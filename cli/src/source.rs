@@ -2,15 +2,15 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use sqlward_audit_store::STORE;
 use sqlward_audit_store::clickhouse::{ClickHouse, Target};
 use sqlward_audit_store::query::{
-    Archive, AuditQuery, Dimension, Measure, Row, Seen, SeenQuery, SessionEntry, SqlRange, Table,
-    TopEntry,
+    AdminRow, Archive, AuditQuery, Dimension, Measure, Row, Seen, SeenQuery, SessionEntry,
+    SqlRange, Table, TopEntry,
 };
 use sqlward_audit_store::record::{EventId, SessionId};
 
@@ -29,6 +29,32 @@ pub(crate) struct Place {
     store: Option<Target>,
 }
 
+/// Which store is asked, if any.
+#[derive(Debug, Args)]
+#[group(required = false, multiple = false, id = "optional-source")]
+pub(crate) struct OptionalPlace {
+    /// The proxy's data folder.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// A ClickHouse store: clickhouse://[user@]host[:port]/database; the password is in SQLWARD_STORE_PASSWORD.
+    #[arg(long, value_name = "URL")]
+    store: Option<Target>,
+}
+
+impl OptionalPlace {
+    /// Opens it, if one is named.
+    pub(crate) fn open(&self) -> Result<Option<Source>> {
+        if self.data.is_none() && self.store.is_none() {
+            return Ok(None);
+        }
+        let place = Place {
+            data: self.data.clone(),
+            store: self.store.clone(),
+        };
+        place.open().map(Some)
+    }
+}
+
 /// A store, open for reading.
 pub(crate) enum Source {
     /// Files of this machine.
@@ -38,6 +64,11 @@ pub(crate) enum Source {
 }
 
 impl Place {
+    /// The proxy's data folder, where it is that.
+    pub(crate) fn data(&self) -> Option<&Path> {
+        self.data.as_deref()
+    }
+
     /// Opens it.
     pub(crate) fn open(&self) -> Result<Source> {
         match (&self.data, &self.store) {
@@ -96,6 +127,36 @@ impl Source {
             Self::ClickHouse(store) => store.seen(query, visit)?,
         }
         Ok(())
+    }
+
+    /// What happened to proxies in a span of time, oldest first.
+    pub(crate) fn administration(
+        &self,
+        from: Option<u64>,
+        to: Option<u64>,
+    ) -> Result<Vec<AdminRow>> {
+        Ok(match self {
+            Self::Embedded(archive) => archive.administration(from, to)?,
+            Self::ClickHouse(store) => store.administration(from, to)?,
+        })
+    }
+
+    /// Hash and generation of the policy in force, and when it came into force.
+    pub(crate) fn in_force(&self) -> Result<Option<(String, i64, String)>> {
+        let last = self.administration(None, None)?.into_iter().rev();
+        let mut loads = last.filter_map(|admin| {
+            let hash = admin.policy_hash()?.to_owned();
+            Some((hash, admin.policy_generation, admin.at))
+        });
+        Ok(loads.next())
+    }
+
+    /// The hash of the policy that a statement was decided by: of the last start or load of its generation before it.
+    pub(crate) fn policy_hash(&self, row: &Row) -> Result<Option<String>> {
+        let before = self.administration(None, None)?.into_iter().rev();
+        let mut of_generation = before
+            .filter(|admin| admin.at <= row.at && admin.policy_generation == row.policy_generation);
+        Ok(of_generation.find_map(|admin| admin.policy_hash().map(str::to_owned)))
     }
 
     pub(crate) fn top(

@@ -110,6 +110,9 @@ pub(crate) fn time(text: &str) -> Result<u64, String> {
 /// A minute, µs.
 pub(crate) const MINUTE_US: u64 = 60_000_000;
 
+/// An hour, µs.
+pub(crate) const HOUR_US: u64 = 60 * MINUTE_US;
+
 /// Now, µs since 1970.
 pub(crate) fn now_us() -> u64 {
     SystemTime::now()

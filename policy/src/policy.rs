@@ -10,7 +10,7 @@ use crate::rule::history::Counter;
 use crate::rule::index::Index;
 use crate::rule::moment::MomentTest;
 use crate::rule::overlay::Overlay;
-use crate::rule::subject::{EndUser, Subject};
+use crate::rule::subject::{EndUser, SessionPath, Subject};
 use crate::rule::window::Window;
 use crate::rule::{Rule, Test};
 use crate::test_table::Case;
@@ -274,12 +274,31 @@ impl Policy {
     /// Where a subject's unqualified names lie: in MySQL, in the current database and nowhere else.
     pub(crate) fn search_path(&self, subject: &Subject) -> Option<SearchPath> {
         match subject.dialect {
-            Dialect::Postgres => self.defaults.search_path.clone(),
+            Dialect::Postgres => self.postgres_path(subject),
             Dialect::Mysql | Dialect::Mariadb => Some(SearchPath {
                 schemas: Arc::from([subject.database.as_str().into()]),
                 catalog: None,
             }),
         }
+    }
+
+    fn postgres_path(&self, subject: &Subject) -> Option<SearchPath> {
+        let schemas = match &subject.search_path {
+            SessionPath::Policy => return self.defaults.search_path.clone(),
+            SessionPath::Unknown => return None,
+            SessionPath::Known(schemas) => schemas,
+        };
+        let mut named: Vec<Box<str>> = Vec::new();
+        for schema in schemas {
+            match schema.as_str() {
+                "$user" => named.push(subject.role.as_deref()?.into()),
+                schema => named.push(schema.into()),
+            }
+        }
+        Some(SearchPath {
+            schemas: named.into(),
+            catalog: Some("pg_catalog"),
+        })
     }
 
     pub(crate) fn clause(&self, number: u32) -> Option<(&Clause, &Rule)> {

@@ -10,7 +10,7 @@ use crate::file::At;
 use crate::policy::{Policy, Standing};
 use crate::problem::Span;
 use crate::rule::history::History;
-use crate::rule::moment::{Bound, Circumstances, Scene, Transaction, Wording};
+use crate::rule::moment::{Bound, Circumstances, Counting, Scene, Transaction, Wording};
 use crate::rule::subject::Subject;
 use crate::rule::value::Value;
 use crate::statement::{ANALYSIS_STACK_BYTES, LexState, Limits, analyse, analyse_replication};
@@ -249,6 +249,7 @@ impl Policy {
             },
             text: Wording::Text(sql.as_bytes(), *lex),
             history: Some(history),
+            counting: Counting::Anew,
         };
         let scene = Scene::new(self, case.at, circumstances, only_verb(&analysis.facts));
         let print = Some(analysis.fingerprint.0);

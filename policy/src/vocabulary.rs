@@ -357,6 +357,8 @@ words! {
 words! {
     /// Whether decisions are carried out.
     Mode {
+        /// Let everything pass and be recorded, for a policy to be learnt from it.
+        Learn = "learn",
         /// Decide and record, but let everything pass.
         Observe = "observe",
         /// Decide and carry out.

@@ -275,7 +275,6 @@ expect = { action = "deny" }
             p.toml:8:8: `25:00` is no time of day; expected `HH:MM` from 00:00 to 24:00
             p.toml:9:8: `Europe/Berln` is no time zone; expected a name such as `Europe/Berlin`, `Asia/Shanghai` or `UTC`
             p.toml:12:6: the window closes when it opens; expected `to` other than `from`; for the whole day, neither
-            p.toml:14:8: `learn` is no `mode`; expected one of observe, enforce
             p.toml:16:6: `id` is an integer; expected a string
             p.toml:17:17: `user` is an empty list; expected at least one value, or no such field
             p.toml:17:31: `a.b.c` is no pattern for `object`: a name has at most 2 parts here; `\.` is a dot within a part

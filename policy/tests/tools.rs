@@ -87,25 +87,27 @@ fn explanations_say_why() {
         "DELETE FROM orders",
         "shop",
         expect![[r#"
-        statement 1 of 1
-          verb         delete
-          class        write
-          objects      relation orders (delete)
-          where        absent
-          limit        not-applicable
-        text
-          readable     yes
-          normal form  delete from orders
-        rules
-          matches  no-unbounded-write  deny, high
-          matches  shop                allow, medium
-          -        after-hours         client: wanted 10.0.0.0/8; found 127.0.0.1
-        decision
-          judged       deny
-          because      rule `no-unbounded-write` (shop.toml:10:6)
-          carried out  deny
-          client sees  ERROR 42501: UPDATE and DELETE need a WHERE clause
-                       Rule: no-unbounded-write"#]],
+            statement 1 of 1
+              verb         delete
+              class        write
+              objects      relation orders (delete)
+              where        absent
+              limit        not-applicable
+            text
+              readable     yes
+              normal form  delete from orders
+            rules
+              matches  no-unbounded-write  deny, high
+              matches  shop                allow, medium
+              -        after-hours         client: wanted 10.0.0.0/8; found 127.0.0.1
+            decision
+              judged       deny
+              because      rule `no-unbounded-write` (shop.toml:10:6)
+              decided by   where: wanted absent, always-true; found absent
+                           verb: wanted update, delete; found delete
+              carried out  deny
+              client sees  ERROR 42501: UPDATE and DELETE need a WHERE clause
+                           Rule: no-unbounded-write"#]],
     );
     explained(
         "SELECT a FROM orders; INSERT INTO orders VALUES (1)",

@@ -19,14 +19,13 @@ use sqlward_audit_store::{
     redact,
 };
 use sqlward_policy::{
-    Policy,
     rule::value::Literals,
     statement::{Analysis, Known, MysqlLex, StatementFacts},
     vocabulary::{Class, LimitShape, Verb, WhereShape},
 };
 use sqlward_wire::{self as wire, pg};
 
-use crate::{session::Tag, shared::wall_us, worker::Worker};
+use crate::{session::Tag, shared::wall_us};
 
 /// The type of a parameter that only the server knows.
 const UNKNOWN_TYPE: u32 = 0;
@@ -174,39 +173,6 @@ pub(crate) fn outcome(lane: &mut Lane, outcome: &wire::Outcome<Tag>) -> Result<(
         warnings: outcome.warnings,
     };
     lane.append(&Entry::Outcome(entry)).map(drop)
-}
-
-/// If the journal was full or failed, say so before the next record: what has passed unrecorded, and what was refused.
-///
-/// # Errors
-/// The journal can't take it; the gap stays to be told.
-pub(crate) fn tell_gap(
-    lane: &mut Lane,
-    worker: &Worker,
-    policy: &Policy,
-) -> Result<(), JournalError> {
-    let gaps = [
-        (&worker.dropped, "records that the journal could not take"),
-        (
-            &worker.blocked,
-            "statements refused because the journal could not take their records",
-        ),
-    ];
-    for (count, detail) in gaps {
-        if count.get() > 0 {
-            lane.append(&Entry::Admin(Admin {
-                at_us: wall_us(),
-                action: AdminAction::Gap,
-                actor: "sqlward",
-                detail,
-                generation: policy.generation,
-                config_hash: None,
-                count: count.get(),
-            }))?;
-            count.set(0);
-        }
-    }
-    Ok(())
 }
 
 /// What a pipeline did before something in it failed.

@@ -11,6 +11,7 @@ pub mod cancel;
 pub mod config;
 mod end_user;
 mod enforce;
+mod gaps;
 mod inspect;
 pub mod listener;
 pub mod metrics;
@@ -21,6 +22,7 @@ mod session;
 pub mod shared;
 pub mod tls;
 pub mod upstream;
+pub mod versions;
 mod witness;
 pub mod worker;
 

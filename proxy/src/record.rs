@@ -18,7 +18,7 @@ use sqlward_wire::{AuthMethod, CloseReason, Error, ErrorCode, SqlState, mysql::e
 
 use crate::{
     audit::code, blocks::Block, config::Config, end_user::claimed, listener::Listener,
-    shared::wall_us, tls::Stream,
+    shared::wall_us, tls::Stream, versions::Activation,
 };
 
 /// A session's own story, as far as it has come.
@@ -320,6 +320,17 @@ impl Administration {
             AdminAction::Reload,
             trigger,
             &format!("policy {hash}"),
+            generation,
+        );
+    }
+
+    /// A version of the policy was put into force by an operator.
+    pub(crate) fn applied(&self, activation: &Activation, generation: u64) {
+        let author = &activation.change.author;
+        self.write(
+            AdminAction::Operator,
+            author,
+            &activation.told(),
             generation,
         );
     }

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -14,6 +14,7 @@ use crate::{
     listener::Listener,
     record::{Administration, hex},
     shared::Shared,
+    versions::{self, Activation, Versions},
 };
 
 /// Changes that come closer together than this are one change.
@@ -24,6 +25,8 @@ pub(crate) struct Reload {
     shared: Arc<Shared>,
     listeners: Vec<Arc<Listener>>,
     administration: Administration,
+    /// The version of the policy that the administration knows of.
+    version: Mutex<Option<Activation>>,
 }
 
 impl Reload {
@@ -33,11 +36,31 @@ impl Reload {
         listeners: Vec<Arc<Listener>>,
         administration: Administration,
     ) -> Self {
+        let version = versions::in_force(&shared.config.policy);
+        if let Some(version) = &version {
+            administration.applied(version, shared.policy.load().generation);
+        }
         Self {
             shared,
             listeners,
             administration,
+            version: Mutex::new(version),
         }
+    }
+
+    /// Record the version of the policy, where it is another one than before.
+    fn tell_version(&self, generation: u64) {
+        let version = versions::in_force(&self.shared.config.policy);
+        let Ok(mut known) = self.version.lock() else {
+            return;
+        };
+        if *known == version {
+            return;
+        }
+        if let Some(version) = &version {
+            self.administration.applied(version, generation);
+        }
+        *known = version;
     }
 
     /// Read policy and certificates again and put them in force if all of them are good.
@@ -54,6 +77,7 @@ impl Reload {
                     .set(generation.cast_signed());
                 self.shared.metrics.reloads_total.inc();
                 tracing::info!(trigger, generation, hash, changed, "policy in force");
+                self.tell_version(generation);
                 self.administration.reloaded(trigger, generation, &hash);
             }
             Err(problems) => {
@@ -66,7 +90,7 @@ impl Reload {
 
     /// Everything is read before anything is put in force.
     fn load(&self) -> Result<Policy, String> {
-        let policy = sqlward_policy::load(&self.shared.config.policy)
+        let policy = sqlward_policy::load(&versions::resolved(&self.shared.config.policy))
             .map_err(|problems| problems.to_string())?
             .with_generation(self.shared.policy.load().generation + 1);
         let mut material = Vec::with_capacity(self.listeners.len());
@@ -142,11 +166,17 @@ fn watched(shared: &Shared) -> Vec<PathBuf> {
 
 /// Editors replace files, so it is the folder of a file that is watched.
 fn watch(paths: &[PathBuf], changes: Sender<()>) -> notify::Result<RecommendedWatcher> {
+    let links: Vec<PathBuf> = paths
+        .iter()
+        .filter(|path| Versions::behind(path).is_some())
+        .filter_map(|path| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?)))
+        .collect();
     let wanted: Vec<PathBuf> = paths
         .iter()
+        .filter(|path| Versions::behind(path).is_none())
         .filter_map(|path| path.canonicalize().ok())
         .collect();
-    let concerned = wanted.clone();
+    let concerned = [wanted.as_slice(), links.as_slice()].concat();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let Ok(event) = event else { return };
         let relevant = !event.kind.is_access()
@@ -169,6 +199,7 @@ fn watch(paths: &[PathBuf], changes: Sender<()>) -> notify::Result<RecommendedWa
             }
         })
         .collect();
+    folders.extend(links.iter().filter_map(|link| link.parent()));
     folders.sort_unstable();
     folders.dedup();
     for folder in folders {

@@ -26,7 +26,7 @@ use crate::{
     shared::Shared,
     tls::TlsError,
     upstream::Upstream,
-    witness,
+    versions, witness,
     worker::{self, Workers},
 };
 
@@ -85,7 +85,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
 }
 
 async fn serve(config: Config) -> Result<(), StartError> {
-    let policy = sqlward_policy::load(&config.policy)?.with_generation(1);
+    let policy = sqlward_policy::load(&versions::resolved(&config.policy))?.with_generation(1);
     let settings = JournalSettings {
         node: config.node,
         max_journal_bytes: config.max_journal_bytes,

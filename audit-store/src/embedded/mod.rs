@@ -10,6 +10,7 @@
 //!
 //! One process writes ([`Store`]); any number read ([`crate::query::Archive`]) at the same time.
 
+mod aside;
 mod block;
 mod compare;
 mod context;
@@ -126,14 +127,16 @@ impl Store {
         if let Some(oldest) = stored_days(dir)?.first() {
             main.forget_shapes(*oldest)?;
         }
-        Ok(Self {
+        let store = Self {
             dir: dir.to_owned(),
             settings,
             main,
             days: HashMap::new(),
             last_checkpoint: None,
             _lock: lock,
-        })
+        };
+        store.set_unreadable_aside()?;
+        Ok(store)
     }
 
     /// How far each lane has come in the store, what a shipment that was cut short wrote included.
@@ -190,7 +193,11 @@ impl Store {
                     })?
                     .collect()
             };
-            ends.extend(read().map_err(StoreError::sqlite(&path))?);
+            match read().map_err(StoreError::sqlite(&path)) {
+                Ok(read) => ends.extend(read),
+                Err(error) if error.is_damage() => aside::set_aside(&path, &error)?,
+                Err(error) => return Err(error),
+            }
         }
         ends.sort_by_key(|end| end.seq);
         Ok(ends)
@@ -210,6 +217,16 @@ impl Store {
     }
 
     fn commit_day(&mut self, day: Day, rows: &DayBatch) -> Result<u64, StoreError> {
+        match self.add_to_day(day, rows) {
+            Err(error) if error.is_damage() => {
+                self.set_day_aside(day, &error)?;
+                self.add_to_day(day, rows)
+            }
+            done => done,
+        }
+    }
+
+    fn add_to_day(&mut self, day: Day, rows: &DayBatch) -> Result<u64, StoreError> {
         self.open_day(day)?;
         let Some(file) = self.days.get_mut(&day) else {
             return Ok(0);

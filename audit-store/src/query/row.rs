@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::query::table::Cell;
-use crate::record::{Completion, EndUserSource, IntentKind, Trust, TxStatus};
+use crate::record::{AdminAction, Completion, EndUserSource, IntentKind, Trust, TxStatus};
 
 /// JSON text that is already well-formed; output as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -363,6 +363,20 @@ row! {
         seq: i64 = "(a.id & 281474976710655)";
         /// Its link of the hash chain.
         chain: String = "lower(hex(a.chain))";
+    }
+}
+
+impl AdminRow {
+    /// The hash of the policy that a start or a load put into force.
+    #[must_use]
+    pub fn policy_hash(&self) -> Option<&str> {
+        let at_start = self.action == AdminAction::Start.as_str();
+        let at_load = self.action == AdminAction::Reload.as_str();
+        let (_, hash) = self
+            .detail
+            .rsplit_once("policy ")
+            .filter(|_| at_start || at_load)?;
+        (hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(hash)
     }
 }
 

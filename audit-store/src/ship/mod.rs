@@ -149,7 +149,7 @@ impl Shipper {
             metrics: Arc::clone(&metrics),
             caught_up: Instant::now(),
             housekeeping: None,
-            checkpoint: Instant::now(),
+            checkpoint: None,
         };
         let thread = std::thread::Builder::new()
             .name("sqlward-shipper".to_owned())
@@ -199,8 +199,8 @@ struct Work {
     metrics: Arc<ShipperMetrics>,
     caught_up: Instant,
     housekeeping: Option<Instant>,
-    /// When the last checkpoint was due.
-    checkpoint: Instant,
+    /// When the last checkpoint was due; the first is as soon as what an earlier life left is shipped.
+    checkpoint: Option<Instant>,
 }
 
 impl Work {
@@ -247,7 +247,7 @@ impl Work {
                     self.sign();
                     return Drained::Partly;
                 }
-                _ if self.checkpoint.elapsed() >= self.settings.proof.interval => {
+                _ if self.is_checkpoint_due() => {
                     self.sign();
                 }
                 Order::Drain(_) | Order::Run => {}
@@ -289,6 +289,7 @@ impl Work {
                     );
                 }
             }
+            // However long it lasts, it shows how much waits.
             self.measure(false);
             if std::mem::replace(&mut delivered, self.destination.delivered()) != delivered {
                 pause = FIRST_PAUSE;
@@ -303,9 +304,15 @@ impl Work {
         }
     }
 
+    fn is_checkpoint_due(&self) -> bool {
+        let interval = self.settings.proof.interval;
+        self.checkpoint
+            .is_none_or(|last| last.elapsed() >= interval)
+    }
+
     /// Makes a checkpoint, if one is wanted and there is something new; answers `false` where it failed.
     fn sign(&mut self) -> bool {
-        self.checkpoint = Instant::now();
+        self.checkpoint = Some(Instant::now());
         let proof = &self.settings.proof;
         let Some(signer) = &proof.signer else {
             return true;

@@ -1,8 +1,14 @@
 //! `sqlward policy`: one file per verb, short ones here.
 
+mod apply;
+mod diff;
 mod explain;
-mod recorded;
+mod learn;
+mod lint;
+pub(crate) mod recorded;
 mod replay;
+mod status;
+mod versions;
 
 use std::{
     fs::File,
@@ -86,8 +92,24 @@ Lines that can't be judged get an \"error\" in the output, and the exit code is 
         #[arg(long)]
         threads: Option<NonZeroUsize>,
     },
+    /// Compare what two policies say: what is newly denied or allowed, with examples that both have decided.
+    Diff(diff::Diff),
+    /// Find what is legal and hardly meant: rules that never decide, that allow too much, that nothing hits.
+    Lint(lint::Lint),
     /// Judge recorded traffic under a candidate: what would be newly denied, allowed or alerted.
     Replay(replay::Replay),
+    /// Learn from recorded traffic: how far it is, and a policy that allows what was seen.
+    Learn(learn::Learn),
+    /// Show modes, rules and what they matched.
+    Status(status::Status),
+    /// Keep a policy as a new version, and put it into force.
+    Apply(apply::Apply),
+    /// Approve a policy as the second person.
+    Approve(apply::Approve),
+    /// Show the versions that were applied.
+    Versions(versions::Versions),
+    /// Put an older version into force again.
+    Rollback(versions::Rollback),
 }
 
 impl Policy {
@@ -120,7 +142,15 @@ impl Policy {
             Self::Schema => print_schema(),
             Self::Show(arguments) => arguments.run(),
             Self::Explain(arguments) => arguments.run(),
+            Self::Diff(arguments) => arguments.run(),
+            Self::Lint(arguments) => arguments.run(),
             Self::Replay(arguments) => arguments.run(),
+            Self::Learn(arguments) => arguments.run(),
+            Self::Status(arguments) => arguments.run(),
+            Self::Apply(arguments) => arguments.run(),
+            Self::Approve(arguments) => arguments.run(),
+            Self::Versions(arguments) => arguments.run(),
+            Self::Rollback(arguments) => arguments.run(),
             Self::Judge {
                 dialect,
                 policy,

@@ -11,7 +11,7 @@ use sqlward_audit_store::{
 use sqlward_policy::{
     Subject,
     replay::{Entry, Recorded, RecordedFacts, Unknown},
-    rule::subject::EndUser,
+    rule::subject::{EndUser, SessionPath},
     statement::{ColumnAccess, Name, ObjectAccess, StatementFacts},
     vocabulary::{Dialect, Verb},
 };
@@ -19,7 +19,7 @@ use sqlward_policy::{
 use crate::source::Source;
 
 /// Show the statements of a span of time, a batch at a time.
-pub(super) fn each_batch(
+pub(crate) fn each_batch(
     source: &Source,
     query: &SeenQuery,
     mut visit: impl FnMut(Vec<Recorded>) -> Result<()>,
@@ -39,7 +39,7 @@ pub(super) fn each_batch(
 }
 
 /// `None`: the record has no client address, so that no session ever sent it.
-fn recorded(seen: Seen) -> Option<Recorded> {
+pub(crate) fn recorded(seen: Seen) -> Option<Recorded> {
     let facts = seen.shape.as_deref().map(facts);
     let verb = facts
         .as_ref()
@@ -106,6 +106,7 @@ fn subject(by: &SeenSubject) -> Option<Subject> {
             name: name.clone(),
             trust: source.as_str().to_owned(),
         }),
+        search_path: SessionPath::Policy,
         tls_identity: by.tls_identity.clone(),
     })
 }

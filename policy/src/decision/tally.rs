@@ -221,7 +221,7 @@ impl<'a> Tally<'a> {
         let judged = judged.settle(self.policy, unreadable, privileged);
         let mut carried = carried.settle(self.policy, unreadable, privileged);
         let from_rule = matches!(carried.cause, Ground::Rule { .. });
-        if self.standing.mode == Mode::Observe && !from_rule && carried.action >= Action::Deny {
+        if self.standing.mode != Mode::Enforce && !from_rule && carried.action >= Action::Deny {
             carried.action = Action::Allow;
         }
         self.weigh(judged, carried);

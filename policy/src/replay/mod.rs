@@ -22,7 +22,8 @@ use crate::decision::{Cause, RuleIndex, decide_parts, decide_startup, only_verb}
 use crate::policy::{Policy, Standing};
 use crate::rule::moment::{Circumstances, Scene};
 use crate::rule::subject::Subject;
-use crate::statement::ANALYSIS_STACK_BYTES;
+use crate::statement::facts::Facts;
+use crate::statement::{ANALYSIS_STACK_BYTES, Analysis, Fingerprint};
 use crate::vocabulary::{Action, Unreadable, Verb};
 
 /// Statements that were recorded, alike in everything that a policy can ask.
@@ -48,6 +49,43 @@ pub struct Recorded {
     pub count: u64,
     /// Event ids of some of them.
     pub events: Vec<String>,
+}
+
+impl Recorded {
+    /// What is known of them, and the facts to decide on.
+    fn known(&self, asks: &Asks) -> Result<(&RecordedFacts, Facts), Undecided> {
+        let known = self.facts.as_ref().ok_or(Undecided::NoFacts)?;
+        if self.unreadable == Some(Unreadable::TooComplex) && self.text.is_none() {
+            return Err(Undecided::TooLong);
+        }
+        if self.unknown.database && known.names_unqualified() {
+            return Err(Undecided::Database);
+        }
+        let facts = if known.suffices(asks) {
+            known.facts(self.unreadable)
+        } else {
+            let text = self.text.as_ref().ok_or(Undecided::TextCut)?;
+            known.reread(text, self.subject.dialect, self.unreadable)?
+        };
+        Ok((known, facts))
+    }
+
+    /// Their analysis, as far as a policy that asks for so much looks at it.
+    pub(crate) fn analysis(&self, asks: &Asks) -> Result<Analysis, Undecided> {
+        if asks.end_user && self.unknown.end_user {
+            return Err(Undecided::EndUser);
+        }
+        let (known, facts) = self.known(asks)?;
+        Ok(Analysis {
+            facts,
+            fingerprint: Fingerprint(known.fingerprint()),
+            normal: known.normal().into(),
+            normal_cut: false,
+            secrets: Vec::new(),
+            secret_parameters: false,
+            depends_on_literals: false,
+        })
+    }
 }
 
 /// What the record does not say of a session.
@@ -174,19 +212,7 @@ impl<'p> Judge<'p> {
     }
 
     fn statement(&mut self, recorded: &Recorded) -> Result<Fate, Undecided> {
-        let known = recorded.facts.as_ref().ok_or(Undecided::NoFacts)?;
-        if recorded.unreadable == Some(Unreadable::TooComplex) && recorded.text.is_none() {
-            return Err(Undecided::TooLong);
-        }
-        if recorded.unknown.database && known.names_unqualified() {
-            return Err(Undecided::Database);
-        }
-        let facts = if known.suffices(&self.asks) {
-            known.facts(recorded.unreadable)
-        } else {
-            let text = recorded.text.as_ref().ok_or(Undecided::TextCut)?;
-            known.reread(text, recorded.subject.dialect, recorded.unreadable)?
-        };
+        let (known, facts) = recorded.known(&self.asks)?;
         let print = Some(known.fingerprint());
         let policy = self.policy;
         let standing = self.standing(&recorded.subject);

@@ -158,6 +158,15 @@ pub fn clauses(owner: Owner, when: &When, action: Action) -> Result<Vec<Clause>,
     Ok(found)
 }
 
+/// Why alternatives of a rule can't hold, of those that contradict themselves.
+pub(crate) fn dead_alternatives(when: &When, action: Action) -> Vec<String> {
+    let alternatives = expand(when, false).unwrap_or_default();
+    alternatives
+        .into_iter()
+        .filter_map(|literals| Clause::of(Owner::Rule(0), action, literals).contradiction(action))
+        .collect()
+}
+
 type Literals = Vec<(Arc<Test>, bool)>;
 
 fn expand(when: &When, negated: bool) -> Result<Vec<Literals>, ClauseError> {

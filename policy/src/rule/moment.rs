@@ -30,6 +30,18 @@ pub struct Circumstances<'a> {
     pub text: Wording<'a>,
     /// What the session has done before; nothing, if there is none.
     pub history: Option<&'a History>,
+    /// Whether the statement is in that already.
+    pub counting: Counting,
+}
+
+/// Whether a statement is in the session's history already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Counting {
+    /// It comes on top.
+    #[default]
+    Anew,
+    /// It was counted when it was bound, and is judged once more.
+    Already,
 }
 
 /// The state of a session's transaction, as far as it is known.
@@ -201,6 +213,9 @@ impl<'a> Scene<'a> {
                 0
             }
         };
+        if self.circumstances.counting == Counting::Already {
+            return before;
+        }
         let here = self.counted.iter();
         let here = here
             .filter(|number| usize::from(**number) == counter)

@@ -33,6 +33,50 @@ pub struct Subject {
     pub end_user: Option<EndUser>,
     /// The name in the client's TLS certificate.
     pub tls_identity: Option<String>,
+    /// Where the session's unqualified names lie, as far as the session has said so itself (PostgreSQL).
+    pub search_path: SessionPath,
+}
+
+/// Where a session's unqualified names lie.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SessionPath {
+    /// Where the policy says: the session has said nothing.
+    #[default]
+    Policy,
+    /// In these schemas; `$user` is the one of the role's name.
+    Known(Vec<String>),
+    /// Anywhere.
+    Unknown,
+}
+
+impl SessionPath {
+    /// Reads the value of a `search_path`. What could be written with quotes or capitals is not known: as a list of
+    /// words and as a text of its own it reads differently.
+    #[must_use]
+    pub fn parse(value: &str) -> Self {
+        let plain = |item: &str| {
+            item == "$user"
+                || (item.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+                    && item
+                        .chars()
+                        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_$".contains(c)))
+        };
+        let items: Vec<String> = value
+            .split(',')
+            .map(str::trim)
+            .map(|item| {
+                item.strip_prefix('"')
+                    .and_then(|rest| rest.strip_suffix('"'))
+                    .unwrap_or(item)
+            })
+            .map(str::to_owned)
+            .collect();
+        if items.iter().all(|item| plain(item)) {
+            Self::Known(items)
+        } else {
+            Self::Unknown
+        }
+    }
 }
 
 /// A business user behind a database session.
@@ -57,6 +101,7 @@ impl Default for Subject {
             listener: String::new(),
             end_user: None,
             tls_identity: None,
+            search_path: SessionPath::Policy,
         }
     }
 }

@@ -7,6 +7,8 @@ use std::fmt;
 pub struct ServerVersion([u32; 3]);
 
 impl ServerVersion {
+    /// Earlier than any.
+    pub const OLDEST: Self = Self([0; 3]);
     /// Later than any.
     pub const NEWEST: Self = Self([u32::MAX; 3]);
 
@@ -83,6 +85,11 @@ impl VersionRange {
             before,
             text: text.into(),
         })
+    }
+
+    /// Where the range begins and where it has ended.
+    pub(crate) fn bounds(&self) -> impl Iterator<Item = ServerVersion> {
+        [self.from, self.before].into_iter().flatten()
     }
 
     /// Whether a version is in the range.

@@ -10,7 +10,7 @@ use sqlward_policy::{
 };
 
 use super::{Block, Whom};
-use crate::{shared::Moment, worker::Worker};
+use crate::{gaps::Gap, shared::Moment, worker::Worker};
 
 /// Something that has been refused.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +97,7 @@ fn record(worker: &Worker, policy: &Policy, escalation: &Escalation, detail: &st
         count: u64::try_from(escalation.count).unwrap_or(u64::MAX),
     });
     if let Err(error) = worker.lane.borrow_mut().append(&entry) {
-        worker.dropped.set(worker.dropped.get().saturating_add(1));
+        worker.gaps.add(Gap::Dropped);
         tracing::error!(%error, escalation = %escalation.id, "a record could not be written");
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use sqlward_policy::rule::{
-    moment::{Bound, Wording},
+    moment::{Bound, Counting, Wording},
     subject::EndUser,
     value::{Parameters, Value},
 };
@@ -17,6 +17,8 @@ pub(super) struct Given<'a> {
     pub(super) text: Wording<'a>,
     /// The end user that it claims.
     pub(super) end_user: Option<EndUser>,
+    /// Whether it is in the session's history already.
+    pub(super) counting: Counting,
 }
 
 impl Given<'_> {
@@ -25,6 +27,7 @@ impl Given<'_> {
         parameters: Bound::Unknown,
         text: Wording::Unknown,
         end_user: None,
+        counting: Counting::Anew,
     };
 }
 

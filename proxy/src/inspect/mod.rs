@@ -24,7 +24,7 @@ use sqlward_audit_store::{
 use sqlward_policy::{
     Cause, Decision, Policy, Request,
     rule::{
-        moment::{Bound, Circumstances, Transaction, Wording},
+        moment::{Bound, Circumstances, Counting, Transaction, Wording},
         subject::EndUser,
     },
     statement::{Analysis, Facts, Known, LexState, Limits, MysqlLex, Slot, analyse},
@@ -35,7 +35,7 @@ use sqlward_wire as wire;
 use self::given::Given;
 use crate::{
     analysts::INLINE_BYTES,
-    audit::{self, Run},
+    audit::Run,
     end_user::{self, Claims},
     enforce::{self, Verdict},
     record::SessionRecord,
@@ -159,6 +159,7 @@ impl Bench<'_> {
             },
             text: Wording::Text(sent, self.lex),
             end_user: self.claimed(&claims, comment),
+            counting: Counting::Anew,
         };
         let filing = Filing {
             comment,
@@ -213,6 +214,7 @@ impl Bench<'_> {
     ) -> Considered {
         let referred = self.context.names.referred(effects(known));
         let before = self.context.doubt_role(known, &referred);
+        let path = self.context.doubt_path(known, &referred);
         let bodies: Vec<&Facts> = referred.bodies.iter().map(|body| &**body).collect();
         let unknown = referred.unknown.then_some(Unreadable::UnknownPrepared);
         let doubt = doubt.or(unknown);
@@ -231,6 +233,7 @@ impl Bench<'_> {
                 parameters: given.parameters,
                 text: given.text,
                 history: Some(history),
+                counting: given.counting,
             },
             also: &bodies,
             unreadable_override: doubt,
@@ -238,6 +241,9 @@ impl Bench<'_> {
         let decision = sqlward_policy::decide(self.policy, &request);
         if decision.refusal().is_some() && before.is_some() {
             self.context.role(before);
+        }
+        if let (Some(_), Some(path)) = (decision.refusal(), path) {
+            self.context.path(path);
         }
         Considered {
             decision,
@@ -355,7 +361,7 @@ impl Bench<'_> {
     ) -> Result<(Seq, EventId), JournalError> {
         let worker = self.worker;
         let mut lane = worker.lane.borrow_mut();
-        audit::tell_gap(&mut lane, worker, self.policy)?;
+        worker.gaps.tell(&mut lane, self.policy.generation)?;
         let shape = worker.shapes.borrow_mut().write(&mut lane, known)?;
         let wall_us = self.now.wall_us;
         let event = lane.next_event_id(wall_us / 1_000);

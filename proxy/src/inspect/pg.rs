@@ -5,7 +5,10 @@ use std::rc::Rc;
 use sqlward_audit_store::record::{IntentKind, Text};
 use sqlward_policy::{
     decide_function_call,
-    rule::moment::{Bound, Wording},
+    rule::{
+        moment::{Bound, Counting, Wording},
+        subject::SessionPath,
+    },
     statement::{Encoding, Known, LexState, Limits, analyse},
     vocabulary::Verb,
 };
@@ -183,6 +186,7 @@ impl Bench<'_> {
             } else {
                 Bound::Unknown
             },
+            counting: Counting::Already,
             ..self.kept(bound)
         };
         let considered = self.decide(&bound.known, None, &given);
@@ -331,6 +335,11 @@ fn introduction(parameters: &pg::StartupParameters<'_>) -> Introduction {
     } else {
         FirstRole::User
     };
+    let path = match text(b"search_path") {
+        _ if options.contains("search") || options.contains('\\') => SessionPath::Unknown,
+        Some(path) => SessionPath::parse(&path),
+        None => SessionPath::Policy,
+    };
     Introduction {
         database: text(b"database")
             .filter(|name| !name.is_empty())
@@ -339,6 +348,7 @@ fn introduction(parameters: &pg::StartupParameters<'_>) -> Introduction {
         user,
         role,
         end_user: None,
+        path,
     }
 }
 

@@ -3,14 +3,17 @@
 use sqlward_audit_store::record::EndUserSource;
 use sqlward_policy::{
     Policy, ServerVersion, Standing, Subject,
-    rule::{history::History, subject::EndUser},
-    statement::{Known, facts::SessionEffect},
+    rule::{
+        history::History,
+        subject::{EndUser, SessionPath},
+    },
+    statement::{Known, Name, facts::SessionEffect},
     vocabulary::{Dialect, Unreadable},
 };
 use sqlward_wire::TxStatus;
 
 use super::{
-    identity::{Identity, may_change_role},
+    identity::{Identity, may_change_path, may_change_role},
     names::{Names, Referred, unsettles_names},
     transaction::Transactions,
 };
@@ -54,6 +57,8 @@ pub(crate) struct Introduction {
     pub(crate) role: FirstRole,
     /// The end user that the connection's attributes name.
     pub(crate) end_user: Option<String>,
+    /// Where it asks for unqualified names to lie.
+    pub(crate) path: SessionPath,
 }
 
 impl Introduction {
@@ -112,10 +117,13 @@ impl Context {
             application,
             role,
             end_user,
+            path,
         } = introduction;
         self.attribute = end_user;
         self.identity = Identity::of(&user, (role == FirstRole::User).then_some(user.as_str()));
+        self.identity.begins_in(path.clone());
         let subject = &mut self.subject;
+        subject.search_path = path;
         subject.database = database;
         subject.application = application;
         self.application_user =
@@ -158,6 +166,26 @@ impl Context {
         let before = self.subject.role.clone();
         self.role(None);
         before
+    }
+
+    /// Where unqualified names lie, while a text is judged that may change it before its later statements run: that is not
+    /// known then. Returns where they lay, if it is not known any more.
+    pub(crate) fn doubt_path(&mut self, known: &Known, referred: &Referred) -> Option<SessionPath> {
+        let several = known.analysis.facts.statements.len() > 1;
+        if !several || !moves(known, referred) {
+            return None;
+        }
+        let before = self.subject.search_path.clone();
+        self.path(SessionPath::Unknown);
+        Some(before)
+    }
+
+    /// Unqualified names lie there.
+    pub(crate) fn path(&mut self, path: SessionPath) {
+        if self.subject.search_path != path {
+            self.subject.search_path = path;
+            self.standing = None;
+        }
     }
 
     /// The server's dialect has turned out.
@@ -236,6 +264,13 @@ impl Context {
             self.identity.announce();
             self.role(None);
         }
+        if moves(known, referred) {
+            self.identity.announce_path();
+            self.path(SessionPath::Unknown);
+        }
+        if runs_mover(referred) {
+            self.identity.moved_anywhere();
+        }
     }
 
     /// After a statement succeeded: forget the names that it has freed.
@@ -247,6 +282,9 @@ impl Context {
     pub(crate) fn apply(&mut self, known: &Known) {
         self.names.apply(effects(known));
         self.identity.apply(effects(known));
+        if sets_unseen(known) {
+            self.identity.moved_anywhere();
+        }
         self.transactions.apply(&known.analysis.facts.statements);
         if rolls_back(known) {
             self.identity.rolled_back();
@@ -276,6 +314,10 @@ impl Context {
 
     /// Bring the subject up to date with what is known now. Returns whether it has changed.
     pub(crate) fn refresh(&mut self, sources: EndUserSources) -> bool {
+        if self.subject.search_path != *self.identity.path() {
+            let path = self.identity.path().clone();
+            self.path(path);
+        }
         let set = self.identity.end_user().filter(|_| sources.setting);
         let found = match set {
             Some(name) => Some((name, EndUserSource::Setting)),
@@ -327,6 +369,36 @@ pub(crate) fn effects(known: &Known) -> impl Iterator<Item = &SessionEffect> {
         .statements
         .iter()
         .flat_map(|statement| &statement.effects)
+}
+
+/// Whether unqualified names may lie elsewhere once it has run.
+fn moves(known: &Known, referred: &Referred) -> bool {
+    may_change_path(effects(known)) || sets_unseen(known) || runs_mover(referred)
+}
+
+/// Whether what runs under a name may set a path; what exactly, nobody follows.
+fn runs_mover(referred: &Referred) -> bool {
+    let mut statements = referred.bodies.iter().flat_map(|body| &body.statements);
+    may_change_path(referred.effects())
+        || statements.any(|statement| calls_set_config(&statement.functions))
+}
+
+fn calls_set_config(functions: &[Name]) -> bool {
+    functions
+        .iter()
+        .any(|function| &*function.name == "set_config")
+}
+
+/// Whether it calls `set_config` in a way that doesn't show what is set.
+fn sets_unseen(known: &Known) -> bool {
+    let mut statements = known.analysis.facts.statements.iter();
+    if !statements.any(|statement| calls_set_config(&statement.functions)) {
+        return false;
+    }
+    let seen = effects(known)
+        .filter(|effect| matches!(effect, SessionEffect::Set { .. }))
+        .count();
+    known.analysis.normal_cut || known.analysis.normal.matches("set_config").count() != seen
 }
 
 /// Whether a text ends its transaction by taking it back.

@@ -10,7 +10,9 @@ use sqlward_policy::statement::{Known, LexState};
 use sqlward_wire::{CloseReason, Completion, Outcome, SqlState};
 
 use super::{Context, Session, Tag, Timing, context::EndUserSources, protocol::Protocol};
-use crate::{analysts::Channel, audit, inspect::fresh, record::SessionRecord, worker::Worker};
+use crate::{
+    analysts::Channel, audit, gaps::Gap, inspect::fresh, record::SessionRecord, worker::Worker,
+};
 
 impl<P: Protocol> Session<P> {
     /// Analyse the text that `held` finds, on another thread, and remember what it says. `None`: the session ends, since
@@ -141,7 +143,7 @@ fn tell_context(worker: &Worker, context: &Context, record: &SessionRecord, timi
 /// and told by a record of its own when the journal takes records again.
 fn unrecorded(worker: &Worker, session: SessionId, written: Result<(), JournalError>) {
     if let Err(error) = written {
-        worker.dropped.set(worker.dropped.get().saturating_add(1));
+        worker.gaps.add(Gap::Dropped);
         tracing::error!(%session, %error, "a record could not be written");
     }
 }

@@ -37,7 +37,7 @@ action = "deny"
 
 [[rule]]
 id = "secret"
-when = { object = ["vault.secret"] }
+when = { object = ["vault.secret"], access = ["read"] }
 action = "deny"
 "#;
 

@@ -249,6 +249,56 @@ fn a_comment_may_name_the_end_user() -> Result<()> {
 }
 
 #[test]
+fn a_session_that_moves_takes_its_names_along() -> Result<()> {
+    let (_server, proxy) = setup()?;
+    let read = "SELECT a FROM secret";
+    let mut raw = Raw::login(proxy.port(), TRUSTED_USER, &[])?;
+    for (set, refused) in [
+        // There, it is another table; the policy's own path says `app`.
+        ("SELECT 1", true),
+        ("SET search_path = \"App\"", true),
+        ("SET search_path TO public", false),
+        ("SET search_path TO public, app", true),
+        ("SELECT set_config('search_path', 'public', false)", false),
+        (
+            "SELECT set_config('search_path', 'pub' || 'lic', false)",
+            true,
+        ),
+        ("SET search_path TO public", false),
+        ("RESET search_path", true),
+        ("SET search_path TO public", false),
+        ("DISCARD ALL", true),
+    ] {
+        expect(&mut raw, set, None)?;
+        let answer = raw.query(read)?;
+        let found = refusal(&answer);
+        ensure!(
+            (found.as_deref() == Some("secret")) == refused,
+            "{set}: {found:?}"
+        );
+    }
+    // A transaction takes its path back.
+    expect(&mut raw, "SET search_path TO app", None)?;
+    expect(&mut raw, "BEGIN", None)?;
+    expect(&mut raw, "SET LOCAL search_path TO public", None)?;
+    expect(&mut raw, "ROLLBACK", None)?;
+    expect(&mut raw, read, Some("secret"))?;
+    expect(&mut raw, "SET search_path TO public", None)?;
+    expect(
+        &mut raw,
+        "SET search_path TO app; SELECT a FROM secret",
+        Some("secret"),
+    )?;
+    ensure!(raw.value("SHOW search_path")? == "public");
+    let mut elsewhere = Raw::login(proxy.port(), TRUSTED_USER, &[("search_path", "public")])?;
+    ensure!(refusal(&elsewhere.query(read)?).as_deref() != Some("secret"));
+    let options = [("options", "-c search_path=app")];
+    let mut inside = Raw::login(proxy.port(), TRUSTED_USER, &options)?;
+    expect(&mut inside, read, Some("secret"))?;
+    Ok(())
+}
+
+#[test]
 fn names_are_resolved_as_the_server_resolves_them() -> Result<()> {
     let (_server, proxy) = setup()?;
     let mut raw = Raw::login(proxy.port(), TRUSTED_USER, &[("search_path", "app")])?;

@@ -1,6 +1,12 @@
 //! Policies that can be trusted before they block anything: recorded traffic of real sessions, judged once more.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "JSON without the field is null, which no assertion expects"
+)]
 
+mod learn;
 mod replay;
+mod versions;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -61,4 +67,14 @@ fn mysql(product: Product, policy: &str) -> Result<(mysql::Server, Proxy)> {
     };
     let proxy = Proxy::before(&server, &options)?;
     Ok((server, proxy))
+}
+
+/// Makes a proxy's configuration name the policy that `policy apply` keeps in its data folder.
+fn managed(proxy: &Proxy) -> Result<()> {
+    let (file, path) = (proxy.config_file(), proxy.policy_file());
+    let config = std::fs::read_to_string(&file)?;
+    let current = proxy.data().join("policy/current");
+    let changed = config.replace(text(&path)?, text(&current)?);
+    ensure!(changed != config, "{config}");
+    Ok(std::fs::write(&file, changed)?)
 }

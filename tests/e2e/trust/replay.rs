@@ -193,6 +193,40 @@ fn a_candidate_is_told_apart() -> Result<()> {
     );
     // What runs under a name can't be decided, and that is said.
     ensure!(sum(&report, "undecided") == 1, "{report:#}");
+    // Which rules nothing has hit the audit knows.
+    let (data, policy) = (proxy.data(), proxy.policy_file());
+    let output = super::sqlward(&[
+        "policy",
+        "lint",
+        text(&policy)?,
+        "--data",
+        text(&data)?,
+        "--unused-for",
+        "1h",
+    ])?;
+    let said = String::from_utf8(output.stdout)?;
+    ensure!(
+        said.contains("nothing has matched `sleepers` within 1h"),
+        "{said}"
+    );
+    ensure!(
+        !said.contains("`bounded`") && !said.contains("`no-secret`"),
+        "{said}"
+    );
+    // The comparison of the policies alone says so, too.
+    let (old, new) = (proxy.policy_file(), candidate);
+    let output = super::sqlward(&["policy", "diff", text(&old)?, text(&new)?])?;
+    let said = String::from_utf8(output.stdout)?;
+    ensure!(output.status.code() == Some(1), "{said}");
+    ensure!(
+        said.contains("by the default -> deny by `no-accounts`"),
+        "{said}"
+    );
+    ensure!(said.contains("SELECT some_column FROM accounts"), "{said}");
+    ensure!(
+        said.contains("deny by `no-secret` -> allow by the default"),
+        "{said}"
+    );
     // Compared with another policy instead of the record, nothing was denied but by that.
     let (data, policy) = (proxy.data(), proxy.policy_file());
     let same = json(&[

@@ -7,6 +7,7 @@ mod day;
 mod row;
 mod shape;
 
+use std::collections::HashSet;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
@@ -17,7 +18,7 @@ use sqlward_policy::vocabulary::{Action, Dialect, Unreadable};
 
 pub(crate) use self::row::Rows;
 pub use self::shape::{SeenColumn, SeenObject, SeenShape};
-use super::Archive;
+use super::{Archive, Row};
 use crate::embedded::StoreError;
 use crate::event::EventId;
 use crate::record::{EndUserSource, IntentKind};
@@ -138,6 +139,21 @@ impl Archive {
             }
         }
         Ok(())
+    }
+}
+
+impl Seen {
+    /// The statement of a row, alone; `None` where it says something that this program does not know.
+    #[must_use]
+    pub fn of(row: &Row) -> Option<Self> {
+        let query = SeenQuery {
+            from: 0,
+            to: u64::MAX,
+            span_us: None,
+        };
+        let mut rows = Rows::new(&query, HashSet::new());
+        rows.count(row)?;
+        rows.take().pop()
     }
 }
 

@@ -36,15 +36,20 @@ impl<'q> Rows<'q> {
         }
     }
 
-    /// Counts a row; `None` where it says something that this program does not know.
+    /// Counts a row unless it is a prepare that succeeded; `None` where it says something that this program does not know.
     pub(crate) fn add(&mut self, row: &Row) -> Option<()> {
-        let kind = IntentKind::from_word(&row.kind)?;
         let prepared = [Completion::Done, Completion::Prepared]
             .iter()
             .any(|how| how.as_str() == row.completion);
-        if kind == IntentKind::Prepare && prepared {
+        if row.kind == IntentKind::Prepare.as_str() && prepared {
             return Some(());
         }
+        self.count(row)
+    }
+
+    /// Counts a row.
+    pub(super) fn count(&mut self, row: &Row) -> Option<()> {
+        let kind = IntentKind::from_word(&row.kind)?;
         let event: EventId = row.event_id.parse().ok()?;
         let at: jiff::Timestamp = row.at.parse().ok()?;
         let start_us = u64::try_from(at.as_microsecond()).ok()?;

@@ -7,7 +7,10 @@ use std::rc::Rc;
 use sqlward_audit_store::record::{EndUserSource, IntentKind, Text};
 use sqlward_policy::{
     decide_startup,
-    rule::moment::Bound,
+    rule::{
+        moment::{Bound, Counting},
+        subject::SessionPath,
+    },
     statement::{ClientCharset, Known, LexState},
     vocabulary::{Unreadable, Verb},
 };
@@ -242,6 +245,10 @@ impl Bench<'_> {
                 _ => Bound::Given(&own),
             },
             end_user,
+            counting: match kind {
+                IntentKind::Fetch => Counting::Already,
+                _ => Counting::Anew,
+            },
             ..self.kept(prepare)
         };
         let decision = self.decide(&known, unreadable, &given);
@@ -336,6 +343,7 @@ impl Bench<'_> {
                 .map_or(String::new(), text),
             role: FirstRole::User,
             end_user,
+            path: SessionPath::Policy,
         }
     }
 

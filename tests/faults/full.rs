@@ -1,26 +1,34 @@
 //! A full journal: the policy's `audit_failure` decides, the metrics tell, and once there is room again
 //! so does the audit.
 
-use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rusqlite::Connection;
 use sqlward_tests::process::until;
 use sqlward_tests::proxy::{self, Policy, Proxy};
 use sqlward_tests::raw::{Raw, tags};
 use sqlward_tests::server::{Options, Server, TRUSTED_USER};
 
+use crate::machine::Locked;
+
 /// Two workers and the administration, two segments of 64 MiB each: the least that is taken.
 const LEAST: &str = "max_journal_bytes = 402653184\nmax_text_bytes = 4194304\n";
 
-struct Setup {
+/// A proxy with little room, and a session.
+pub(crate) struct Setup {
     _server: Server,
-    proxy: Proxy,
-    raw: Raw,
+    /// The proxy.
+    pub(crate) proxy: Proxy,
+    /// The session.
+    pub(crate) raw: Raw,
 }
 
 fn setup(audit_failure: &str) -> Result<Setup> {
+    setup_as(audit_failure, proxy::Options::default())
+}
+
+/// The same, with further options.
+pub(crate) fn setup_as(audit_failure: &str, options: proxy::Options) -> Result<Setup> {
     let server = Server::start(&Options::default())?;
     let policy = format!(
         "schema = 1\n[defaults]\naction = \"allow\"\naudit_failure = \"{audit_failure}\"\n"
@@ -28,7 +36,7 @@ fn setup(audit_failure: &str) -> Result<Setup> {
     let options = proxy::Options {
         policy: Policy::Text(policy),
         audit: LEAST.into(),
-        ..Default::default()
+        ..options
     };
     let proxy = Proxy::start(&[&server], &options)?;
     let mut raw = Raw::login(proxy.port(), TRUSTED_USER, &[])?;
@@ -44,36 +52,14 @@ fn setup(audit_failure: &str) -> Result<Setup> {
     })
 }
 
-/// Keeps the store from taking anything while it lives.
-struct Locked {
-    _held: Vec<Connection>,
-}
-
-impl Locked {
-    fn new(proxy: &Proxy) -> Result<Self> {
-        let mut held = Vec::new();
-        for entry in fs::read_dir(proxy.data().join("store"))? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "db") {
-                let connection = Connection::open(&path)?;
-                connection.busy_timeout(Duration::from_secs(20))?;
-                connection.execute_batch("BEGIN IMMEDIATE")?;
-                held.push(connection);
-            }
-        }
-        ensure!(held.len() >= 2, "{} files in the store", held.len());
-        Ok(Self { _held: held })
-    }
-}
-
 /// A statement that needs 4 MB of the journal, whatever little room is left in a segment.
-fn large(word: &str) -> String {
+pub(crate) fn large(word: &str) -> String {
     format!("SELECT '{word}', length('{}')", "x".repeat(4_000_000))
 }
 
 /// Sends statements until `metric` says that the journal could not take one. How many had an answer
 /// with a row, and the answer to the last.
-fn fill(setup: &mut Setup, metric: &str) -> Result<(u32, String)> {
+pub(crate) fn fill(setup: &mut Setup, metric: &str) -> Result<(u32, String)> {
     let text = large("filling");
     for passed in 0..100 {
         let answer = setup.raw.query(&text)?;
@@ -88,31 +74,28 @@ fn fill(setup: &mut Setup, metric: &str) -> Result<(u32, String)> {
 }
 
 /// Waits until the audit has told of `count` statements in gaps of this kind: each gap before the next record.
-fn told(setup: &mut Setup, word: &str, count: u64) -> Result<()> {
+pub(crate) fn told(setup: &mut Setup, word: &str, count: u64) -> Result<()> {
     ensure!(setup.raw.value("SELECT 'behind'")? == "behind");
     let sql =
         format!("SELECT * FROM administration WHERE action = 'gap' AND detail LIKE '%{word}%'");
     let mut last = Vec::new();
-    let told = until("the gap is told", Duration::from_secs(60), || {
+    let told = until("the gap is told", LIMIT, || {
         last = setup.proxy.audit(&["sql", &sql])?;
         let counts = last.iter().filter_map(|row| row.get("count")?.as_u64());
         Ok((counts.sum::<u64>() == count).then_some(()))
     });
     told.with_context(|| format!("{count} were expected: {last:?}"))?;
     // And there is room again for what had none.
-    until(
-        "the journal takes what it is given",
-        Duration::from_secs(60),
-        || {
-            setup.raw.query(&large("after"))?;
-            let found = setup.proxy.audit(&["search", "--text", "after"])?;
-            Ok((!found.is_empty()).then_some(()))
-        },
-    )?;
+    until("the journal takes what it is given", LIMIT, || {
+        setup.raw.query(&large("after"))?;
+        let found = setup.proxy.audit(&["search", "--text", "after"])?;
+        Ok((!found.is_empty()).then_some(()))
+    })?;
     Ok(())
 }
 
-fn verified(proxy: &mut Proxy) -> Result<()> {
+/// Ends the proxy; what it left verifies.
+pub(crate) fn verified(proxy: &mut Proxy) -> Result<()> {
     proxy.stop()?;
     sqlward_tests::audit::verify(&proxy.data())
 }
@@ -171,3 +154,6 @@ fn a_gap_is_told_at_the_end_at_the_latest() -> Result<()> {
     ensure!(count == Some(1), "{told:?}");
     sqlward_tests::audit::verify(&setup.proxy.data())
 }
+
+/// Hundreds of megabytes go into the store first.
+const LIMIT: Duration = Duration::from_secs(300);

@@ -1,18 +1,16 @@
 //! `durability = "disk"`: nothing leaves for the server before its record is on the disk; sessions share the wait; a
 //! disk that fails is answered as `audit_failure` says.
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use sqlward_tests::paths::{profile_dir, repository};
-use sqlward_tests::process::{run, until};
+use sqlward_tests::process::until;
 use sqlward_tests::proxy::{self, Policy, Proxy};
 use sqlward_tests::raw::{Raw, query, tags};
 use sqlward_tests::server::{Options, Server, TRUSTED_USER};
 use tempfile::TempDir;
+
+use crate::machine::preload;
 
 /// How long the disk takes.
 const DISK: Duration = Duration::from_millis(300);
@@ -35,11 +33,10 @@ impl Setup {
             policy: Policy::Text(policy),
             audit: audit.into(),
             environment: [
-                ("LD_PRELOAD", slow_disk()?.display().to_string()),
-                ("SLOW_DISK_MS", DISK.as_millis().to_string()),
-                ("SLOW_DISK_FAILS", fails.display().to_string()),
+                preload()?,
+                ("MACHINE_SYNC_MS".into(), DISK.as_millis().to_string()),
+                ("MACHINE_SYNC_FAILS".into(), fails.display().to_string()),
             ]
-            .map(|(name, value)| (name.to_owned(), value))
             .to_vec(),
             ..Default::default()
         };
@@ -60,25 +57,25 @@ impl Setup {
         Raw::login(self.server.port(), TRUSTED_USER, &[])?.value(sql)
     }
 
+    /// Waits for gaps in the record that are told so; how many statements they are about.
+    fn told(&self, like: &str) -> Result<u64> {
+        let sql = format!(
+            "SELECT * FROM administration WHERE action = 'gap' AND detail LIKE '{}'",
+            like.replace('\'', "''")
+        );
+        let rows = until("the gap is recorded", Duration::from_secs(20), || {
+            let rows = self.proxy.audit(&["sql", &sql])?;
+            Ok((!rows.is_empty()).then_some(rows))
+        })?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| row.get("count")?.as_u64())
+            .sum())
+    }
+
     fn break_disk(&self) -> Result<()> {
         Ok(std::fs::write(self.folder.path().join("fails"), "")?)
     }
-}
-
-fn slow_disk() -> Result<PathBuf> {
-    static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
-    let mut built = BUILT.lock().ok().context("another test failed")?;
-    if let Some(library) = &*built {
-        return Ok(library.clone());
-    }
-    let library = profile_dir()?.join("sqlward-slow-disk.so");
-    let source = repository().join("tests/e2e/durability/slow_disk.c");
-    let mut cc = Command::new("cc");
-    run(cc
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .arg(&library)
-        .arg(source))?;
-    Ok(built.insert(library).clone())
 }
 
 #[test]
@@ -142,6 +139,8 @@ fn nothing_passes_a_disk_that_fails() -> Result<()> {
     ensure!(error.sqlstate() == "58030", "{answer:?}");
     ensure!(setup.truth("SELECT count(*) FROM kept_out")? == "0");
     ensure!(setup.proxy.metric("sqlward_audit_blocked_total")? >= 1.0);
+    setup.told("%can't be brought to the disk any more%")?;
+    ensure!(setup.told("statements refused because%")? >= 1);
     Ok(())
 }
 
@@ -152,9 +151,20 @@ fn a_policy_may_let_statements_pass_a_disk_that_fails() -> Result<()> {
     setup.break_disk()?;
     ensure!(session.value("SELECT 'passes'")? == "passes");
     ensure!(setup.proxy.metric("sqlward_audit_unsynced_total")? >= 1.0);
+    for number in 0..20 {
+        session.value(&format!("SELECT {number}"))?;
+    }
     until("it is recorded", Duration::from_secs(10), || {
         let found = setup.proxy.audit(&["search", "--text", "passes"])?;
         Ok((!found.is_empty()).then_some(()))
+    })?;
+    // The choice is exercised for 21 statements and perhaps the login, and the audit says so, in few words.
+    setup.told("%can't be brought to the disk any more%")?;
+    let passed = setup.proxy.metric("sqlward_audit_unsynced_total")?;
+    ensure!(passed >= 21.0, "{passed}");
+    until("every one is told", Duration::from_secs(10), || {
+        let told = setup.told("statements passed though%")?;
+        Ok((told as f64 == passed).then_some(()))
     })
 }
 
@@ -171,5 +181,8 @@ fn deferred_records_make_nobody_wait() -> Result<()> {
     until("the log tells", Duration::from_secs(10), || {
         let told = setup.proxy.log().contains("can't be brought to the disk");
         Ok(told.then_some(()))
-    })
+    })?;
+    setup
+        .told("%can't be brought to the disk any more%")
+        .map(drop)
 }
