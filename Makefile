@@ -10,6 +10,9 @@
 #   make faults         every row of docs/audit-contract.md: kill -9 under load, disks without room, damage, clocks that
 #                       step, and long mixed traffic, against the server's own record (SHORT=1: a few minutes)
 #   make bench-audit    the audit at scale: 50 million statements (SHORT=1: one million)
+#   make sqlmap         sqlmap against a vulnerable shop: every technique and page, and tamper scripts, with and
+#                       without sqlward (SHORT=1: as in `make test`)
+#   make corpora        what the packs say of the corpora in $SQLWARD_CORPORA
 #   make bench          micro benches and the side-by-side bench (SHORT=1: a smoke run)
 #   make fuzz           libFuzzer, three minutes a target, where cargo-fuzz is installed (`tools/setup.sh fuzz`
 #                       builds it; libFuzzer's flags need RUSTC_BOOTSTRAP on stable); without: deterministic runs
@@ -17,7 +20,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: setup setup-conformance demo test lint bench bench-audit fuzz conformance statements faults
+.PHONY: setup setup-conformance demo test lint bench bench-audit fuzz conformance statements faults sqlmap corpora
 
 CARGO ?= cargo
 SHORT ?=
@@ -65,6 +68,15 @@ faults: setup
 	$(CARGO) build --workspace --bins
 	SQLWARD_KILLS=$(if $(SHORT),5,100) SQLWARD_STATEMENTS=$(if $(SHORT),5000,52000) \
 	  $(CARGO) test -p sqlward-tests --test faults -- --nocapture
+
+sqlmap: setup
+	$(CARGO) build --workspace --bins
+	SQLWARD_SQLMAP=$(if $(SHORT),short,long) $(CARGO) test -p sqlward-tests --test sqlmap -- --nocapture --test-threads 1
+
+corpora:
+	tools/setup.sh build
+	$(CARGO) run --release -p sqlward-policy --example corpora -- $${SQLWARD_CORPORA:-../shared/corpora} \
+	  rules/baseline rules/injection
 
 bench: setup
 	$(CARGO) build --release -p sqlward-cli -p sqlward-benches --bins

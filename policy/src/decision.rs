@@ -288,6 +288,7 @@ fn privileged_facts(verb: Verb) -> Facts {
         egress: SmallVec::new(),
         dynamic: false,
         effects: Vec::new(),
+        detections: Vec::new(),
     };
     Facts {
         statements: vec![statement],

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod compile;
 pub mod decision;
+pub mod detect;
 pub mod diff;
 pub mod explain;
 pub mod file;
@@ -31,3 +32,4 @@ pub use decision::{
 pub use policy::{AuditFailure, Defaults, Policy, Standing};
 pub use problem::{Problem, Problems};
 pub use rule::subject::{EndUser, Subject};
+pub use rule::version::ServerVersion;

@@ -327,6 +327,32 @@ words! {
 }
 
 words! {
+    /// A detector of SQL injection; see `detect`.
+    Detector {
+        /// A condition that no row has a say in, beside one that does.
+        Tautology = "tautology",
+        /// A statement of another kind behind a query.
+        StackedStatement = "stacked-statement",
+        /// A UNION with rows from elsewhere.
+        UnionGraft = "union-graft",
+        /// A comment that swallows the rest.
+        CommentTail = "comment-tail",
+        /// A wait whose length is the answer.
+        TimeOracle = "time-oracle",
+        /// An error whose message is the answer.
+        ErrorOracle = "error-oracle",
+        /// A condition whose truth is the answer.
+        BooleanOracle = "boolean-oracle",
+        /// Text put together from codes.
+        EncodedText = "encoded-text",
+        /// A catalogue read beside tables.
+        CatalogueProbe = "catalogue-probe",
+        /// A file or host reached beside rows.
+        FileAccess = "file-access",
+    }
+}
+
+words! {
     /// What a rule or a policy does with a statement; ordered by strength.
     Action {
         /// Let it pass.

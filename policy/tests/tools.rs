@@ -452,7 +452,7 @@ action = "deny"
         {"id":10,"decision":"deny","rules":["kill"],"verb":"kill","objects":[],"readable":true}
         {"id":11,"decision":"deny","rules":["finance"],"verb":"use","objects":["finance","finance.ledger"],"readable":true}
         {"id":12,"error":"`NONSENSE` is no sql_mode"}
-        {"id":13,"error":"sql_mode, charset and server_version are no matter of postgres"}
+        {"id":13,"error":"sql_mode and charset are no matter of postgres"}
     "#]]
     .assert_eq(&String::from_utf8(output).unwrap());
 }

@@ -25,6 +25,8 @@ use crate::server::Server;
 pub enum Policy {
     /// The pack that ships with sqlward.
     Baseline,
+    /// These packs of `rules/`.
+    Packs(&'static [&'static str]),
     /// Everything passes and is recorded, unreadable statements, function calls and replication too.
     RecordAll,
     /// This text.
@@ -338,13 +340,17 @@ struct Files<'a> {
 impl Files<'_> {
     fn write(&self, ports: &[u16], upstreams: &[u16], admin: u16, options: &Options) -> Result<()> {
         let policy = match &options.policy {
-            Policy::Baseline => paths::repository().join("rules/baseline"),
-            Policy::RecordAll => self.policy(RECORD_ALL)?,
-            Policy::Text(text) => self.policy(text)?,
+            Policy::Baseline => vec![paths::repository().join("rules/baseline")],
+            Policy::Packs(names) => names
+                .iter()
+                .map(|name| paths::repository().join("rules").join(name))
+                .collect(),
+            Policy::RecordAll => vec![self.policy(RECORD_ALL)?],
+            Policy::Text(text) => vec![self.policy(text)?],
         };
         let data = self.folder.join("data");
         let mut text = format!(
-            "data_dir = {data:?}\npolicy = [{policy:?}]\nworkers = 2\n\
+            "data_dir = {data:?}\npolicy = {policy:?}\nworkers = 2\n\
              [admin]\nlisten = \"127.0.0.1:{admin}\"\n[log]\nformat = \"json\"\n\
              [limits]\n{}\n[audit]\n{}\n",
             options.limits, options.audit

@@ -11,7 +11,7 @@ use anyhow::Result;
 use clap::Args;
 use jiff::Timestamp;
 use sqlward_policy::{
-    Subject,
+    ServerVersion, Subject,
     explain::{Question, explain},
     rule::subject::EndUser,
     statement::ReadingOptions,
@@ -104,6 +104,10 @@ impl Explain {
         };
         let subject = Subject {
             dialect: self.dialect,
+            server_version: match &options.server_version {
+                None => Some(ServerVersion::NEWEST),
+                Some(text) => ServerVersion::of_server(text),
+            },
             role: Some(self.role.unwrap_or_else(|| self.user.clone())),
             user: self.user,
             database: self.database,

@@ -95,6 +95,7 @@ fn subject(by: &SeenSubject) -> Option<Subject> {
     };
     Some(Subject {
         dialect: by.dialect,
+        server_version: None,
         user: by.user.clone(),
         role,
         database: by.database.clone(),
@@ -153,6 +154,7 @@ fn facts(shape: &SeenShape) -> RecordedFacts {
         egress: shape.egress.iter().copied().collect(),
         dynamic: shape.dynamic,
         effects: Vec::new(),
+        detections: Vec::new(),
     };
     RecordedFacts::new(
         (shape.fingerprint, &shape.normal),

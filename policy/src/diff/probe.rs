@@ -3,6 +3,7 @@
 use jiff::{Timestamp, ToSpan as _};
 
 use super::samples;
+use crate::detect::Detection;
 use crate::policy::{Policy, SearchPath};
 use crate::rule::Test;
 use crate::rule::clause::Literal;
@@ -10,12 +11,13 @@ use crate::rule::moment::{Circumstances, MomentTest, Scene, Transaction};
 use crate::rule::object::{ColumnTest, ObjectTest, SettingPattern};
 use crate::rule::statement::{StatementTest, StatementView};
 use crate::rule::subject::{EndUser, Subject, SubjectTest};
+use crate::rule::version::{ServerVersion, VersionRange};
 use crate::statement::facts::{
     ColumnAccess, Facts, Name, ObjectAccess, SessionEffect, StatementFacts,
 };
 use crate::vocabulary::{
-    Access, Class, ColumnUse, Dialect, Egress, EndUserTrust, Isolation, LimitShape, ObjectKind,
-    TransactionAccess, TransactionState, Unreadable, Verb, WhereShape,
+    Access, Class, ColumnUse, Detector, Dialect, Egress, EndUserTrust, Isolation, LimitShape,
+    ObjectKind, TransactionAccess, TransactionState, Unreadable, Verb, WhereShape,
 };
 
 /// A request, in facts.
@@ -257,6 +259,15 @@ impl Probe {
             SubjectTest::Dialect(_) => Dialect::ALL
                 .iter()
                 .for_each(|dialect| push(&|subject| subject.dialect = *dialect)),
+            SubjectTest::ServerVersion(ranges) => {
+                let bounds = ranges
+                    .iter()
+                    .take(samples::MOST)
+                    .flat_map(VersionRange::bounds);
+                bounds
+                    .chain([ServerVersion::OLDEST, ServerVersion::NEWEST])
+                    .for_each(|version| push(&|subject| subject.server_version = Some(version)));
+            }
         }
         all
     }
@@ -343,6 +354,17 @@ impl Probe {
                 });
                 let none = change(&|probe| probe.facts.effects.clear());
                 set.chain([none]).collect()
+            }
+            StatementTest::Detect(_) | StatementTest::DetectScore(_) => {
+                let seen = |detector: &Detector| Detection {
+                    detector: *detector,
+                    saw: "",
+                    bytes: 0..0,
+                };
+                let each = Detector::ALL.iter().map(|detector| vec![seen(detector)]);
+                each.chain([Vec::new(), Detector::ALL.iter().map(seen).collect()])
+                    .map(|found| change(&|probe| probe.facts.detections.clone_from(&found)))
+                    .collect()
             }
             // Each of these adds to the risk.
             StatementTest::Risk(_) => {

@@ -10,6 +10,7 @@ pub(super) fn text(probe: &Probe) -> Option<String> {
     let facts = &probe.facts;
     let plain = probe.unreadable.is_none()
         && facts.egress.is_empty()
+        && facts.detections.is_empty()
         && !facts.dynamic
         && facts
             .objects

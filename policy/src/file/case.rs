@@ -8,6 +8,7 @@ use super::fields::EXPECT;
 use super::reader::{At, Fields, Reader, Value};
 use crate::rule::moment::Transaction;
 use crate::rule::subject::{EndUser, Subject};
+use crate::rule::version::ServerVersion;
 use crate::rule::words::{Word, Words};
 use crate::statement::ReadingOptions;
 use crate::test_table::Channel;
@@ -88,6 +89,16 @@ impl Reader<'_> {
         subject.tls_identity = value(tls_identity);
         let trust = trust.map_or(String::new(), |trust| trust.to_string());
         subject.end_user = value(end_user).map(|name| EndUser { name, trust });
+        subject.server_version = match &server_version {
+            None => Some(ServerVersion::NEWEST),
+            Some(text) => ServerVersion::of_server(&text.value),
+        };
+        if subject.server_version.is_none() {
+            let problem = self
+                .problem(item.span(), "`server_version` is no server version")
+                .expected("numbers such as 15.4 or 10.11.6");
+            self.report(problem);
+        }
         let options = ReadingOptions {
             sql_mode: value(sql_mode),
             charset: value(charset),

@@ -14,6 +14,7 @@ use crate::rule::moment::MomentTest;
 use crate::rule::object::{ColumnPattern, ColumnTest, NamePattern, ObjectTest};
 use crate::rule::statement::StatementTest;
 use crate::rule::subject::SubjectTest;
+use crate::rule::version::VersionRange;
 use crate::rule::window::Window;
 use crate::rule::words::Words;
 use crate::rule::{Condition, Test, When};
@@ -293,6 +294,37 @@ impl Reader<'_> {
             reasons,
             wanted: true,
         })
+    }
+
+    pub(super) fn versions(&mut self, name: &str, value: &Value<'_>) -> Option<SubjectTest> {
+        let mut ranges = Vec::new();
+        for text in self.texts(name, value) {
+            match VersionRange::parse(&text.value) {
+                Ok(range) => ranges.push(range),
+                Err(expected) => {
+                    let complaint = format!("`{}` is no range of versions", text.value);
+                    let problem = self.problem(text.span.bytes, complaint).expected(expected);
+                    self.report(problem);
+                }
+            }
+        }
+        (!ranges.is_empty()).then_some(SubjectTest::ServerVersion(ranges))
+    }
+
+    pub(super) fn score(&mut self, name: &str, value: &Value<'_>) -> Option<u32> {
+        let text = self.text(name, value)?;
+        let least = text
+            .value
+            .strip_prefix(">=")
+            .and_then(|number| number.trim().parse().ok())
+            .filter(|least| (1..=100).contains(least));
+        if least.is_none() {
+            let problem = self
+                .problem(text.span.bytes, format!("`{}` is no score", text.value))
+                .expected("`>= 1` to `>= 100`");
+            self.report(problem);
+        }
+        least
     }
 
     pub(super) fn fingerprints(&mut self, value: &Value<'_>) -> Option<StatementTest> {

@@ -158,6 +158,8 @@ fn is_broad(clause: &Clause) -> bool {
             | StatementTest::Fingerprint(_)
             | StatementTest::Setting(_)
             | StatementTest::Egress(_)
+            | StatementTest::Detect(_)
+            | StatementTest::DetectScore(_)
             | StatementTest::Replication(_) => !literal.negated,
             StatementTest::Verb(verbs) => !literal.negated && verbs.iter().all(is_harmless),
             StatementTest::Class(classes) => {

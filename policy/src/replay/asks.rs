@@ -12,7 +12,7 @@ use crate::rule::subject::SubjectTest;
 pub struct Asks {
     /// The end user.
     pub end_user: bool,
-    /// The settings that a statement changes: the record has them in the text alone.
+    /// The settings that a statement changes, or what detectors see: the record has them in the text alone.
     pub settings: bool,
     /// The time.
     pub time: bool,
@@ -50,10 +50,14 @@ impl Asks {
                 | SubjectTest::Listener(_)
                 | SubjectTest::TlsIdentity(_)
                 | SubjectTest::Client(_)
+                // Not recorded: it stays unknown, and denials hold.
+                | SubjectTest::ServerVersion(_)
                 | SubjectTest::Dialect(_) => {}
             },
             Test::Statement(test) => match test {
-                StatementTest::Setting(_) => self.settings = true,
+                StatementTest::Setting(_)
+                | StatementTest::Detect(_)
+                | StatementTest::DetectScore(_) => self.settings = true,
                 StatementTest::Verb(_)
                 | StatementTest::Class(_)
                 | StatementTest::Object(_)

@@ -180,6 +180,7 @@ pub(super) fn merged(facts: &Facts) -> StatementFacts {
         egress: SmallVec::from_vec(unique(all().flat_map(|one| one.egress.iter().copied()))),
         dynamic: all().any(|one| one.dynamic),
         effects: Vec::new(),
+        detections: Vec::new(),
     }
 }
 

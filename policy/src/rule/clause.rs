@@ -310,6 +310,8 @@ impl Clause {
                 | StatementTest::Limit(_)
                 | StatementTest::MultiStatement(_)
                 | StatementTest::Fingerprint(_)
+                | StatementTest::Detect(_)
+                | StatementTest::DetectScore(_)
                 | StatementTest::Risk(_)
                 | StatementTest::Unreadable { .. }
                 | StatementTest::Setting(_) => {}
@@ -459,7 +461,11 @@ fn cost(literal: &Literal) -> u8 {
             | StatementTest::MultiStatement(_)
             | StatementTest::Dynamic(_)
             | StatementTest::Unreadable { .. } => 0,
-            StatementTest::Verb(_) | StatementTest::Egress(_) | StatementTest::Replication(_) => 1,
+            StatementTest::Verb(_)
+            | StatementTest::Egress(_)
+            | StatementTest::Detect(_)
+            | StatementTest::DetectScore(_)
+            | StatementTest::Replication(_) => 1,
             StatementTest::Fingerprint(_) | StatementTest::Setting(_) | StatementTest::Risk(_) => 2,
             StatementTest::Object(ObjectTest { .. })
             | StatementTest::Function(_)

@@ -152,6 +152,8 @@ impl Single {
             | StatementTest::Function(_)
             | StatementTest::Egress(_)
             | StatementTest::Fingerprint(_)
+            | StatementTest::Detect(_)
+            | StatementTest::DetectScore(_)
             | StatementTest::Risk(_)
             | StatementTest::Setting(_) => false,
         };

@@ -19,6 +19,7 @@ pub mod risk;
 pub mod statement;
 pub mod subject;
 pub mod value;
+pub mod version;
 pub mod window;
 pub mod words;
 

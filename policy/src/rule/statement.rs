@@ -8,9 +8,10 @@ use super::range::Range;
 use super::risk::risk;
 use super::subject::join;
 use super::words::Words;
+use crate::detect::score;
 use crate::policy::SearchPath;
 use crate::statement::facts::{Facts, Name, StatementFacts};
-use crate::vocabulary::{Class, Egress, LimitShape, Unreadable, Verb, WhereShape};
+use crate::vocabulary::{Class, Detector, Egress, LimitShape, Unreadable, Verb, WhereShape};
 
 /// One statement of a message, as conditions see it.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +79,10 @@ pub enum StatementTest {
         /// Whether it must be unreadable, or readable.
         wanted: bool,
     },
+    /// Detectors that matched.
+    Detect(Words<Detector>),
+    /// The least score of the detectors that matched.
+    DetectScore(u32),
     /// The settings changed.
     Setting(Vec<SettingPattern>),
     /// Whether it is a replication command.
@@ -108,6 +113,8 @@ impl StatementTest {
             Self::Dynamic(_) => "dynamic",
             Self::Fingerprint(_) => "fingerprint",
             Self::Unreadable { .. } => "unreadable",
+            Self::Detect(_) => "detect",
+            Self::DetectScore(_) => "detect_score",
             Self::Setting(_) => "setting",
             Self::Replication(_) => "replication",
             Self::Risk(_) => "risk",
@@ -143,6 +150,17 @@ impl StatementTest {
                     .is_some_and(|reason| reasons.contains(reason))
                     == *wanted
             }
+            Self::Detect(wanted) => {
+                let mut seen = statement.detections.iter().map(|seen| seen.detector);
+                match sense {
+                    Sense::Any => seen.any(|detector| wanted.contains(detector)),
+                    Sense::All => {
+                        !statement.detections.is_empty()
+                            && seen.all(|detector| wanted.contains(detector))
+                    }
+                }
+            }
+            Self::DetectScore(least) => score(&statement.detections) >= *least,
             Self::Setting(patterns) => settings_hold(patterns, view, sense),
             Self::Risk(range) => range.holds(risk(view)),
             Self::Replication(wanted) => {
@@ -172,6 +190,8 @@ impl StatementTest {
             Self::Unreadable { wanted: false, .. } => "false".into(),
             Self::Unreadable { reasons, .. } if *reasons == Words::all() => "true".into(),
             Self::Unreadable { reasons, .. } => reasons.to_string(),
+            Self::Detect(wanted) => wanted.to_string(),
+            Self::DetectScore(least) => format!(">= {least}"),
             Self::Setting(patterns) => join(patterns),
             Self::Risk(range) => range.to_string(),
         }
@@ -211,6 +231,11 @@ impl StatementTest {
             Self::Unreadable { .. } => view
                 .unreadable
                 .map_or("readable".into(), |reason| reason.to_string()),
+            Self::Detect(_) => list(distinct(statement.detections.iter().map(|seen| {
+                let std::ops::Range { start, end } = seen.bytes;
+                format!("{} ({}, bytes {start} to {end})", seen.detector, seen.saw)
+            }))),
+            Self::DetectScore(_) => score(&statement.detections).to_string(),
             Self::Setting(_) => list(distinct(settings_of(view).map(|(name, value)| {
                 value.map_or_else(|| name.to_owned(), |value| format!("{name}={value}"))
             }))),

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use super::Sense;
 use super::glob::Glob;
+use super::version::{ServerVersion, VersionRange};
 use super::words::Words;
 use crate::vocabulary::{Dialect, EndUserTrust};
 
@@ -14,6 +15,8 @@ use crate::vocabulary::{Dialect, EndUserTrust};
 pub struct Subject {
     /// The language of the session's server.
     pub dialect: Dialect,
+    /// The server's version; `None` while it is not known.
+    pub server_version: Option<ServerVersion>,
     /// The user that the session logged in as.
     pub user: String,
     /// The role whose rights hold now; `None` while it can't be known (SET ROLE inside a routine).
@@ -89,6 +92,7 @@ impl Default for Subject {
     fn default() -> Self {
         Self {
             dialect: Dialect::Postgres,
+            server_version: None,
             user: String::new(),
             role: Some(String::new()),
             database: String::new(),
@@ -125,6 +129,8 @@ pub enum SubjectTest {
     Client(Vec<IpNet>),
     /// The dialect.
     Dialect(Words<Dialect>),
+    /// The server's version.
+    ServerVersion(Vec<VersionRange>),
 }
 
 impl SubjectTest {
@@ -142,6 +148,7 @@ impl SubjectTest {
             Self::TlsIdentity(_) => "tls_identity",
             Self::Client(_) => "client",
             Self::Dialect(_) => "dialect",
+            Self::ServerVersion(_) => "server_version",
         }
     }
 
@@ -170,6 +177,10 @@ impl SubjectTest {
                 networks.iter().any(|network| network.contains(&address))
             }
             Self::Dialect(dialects) => dialects.contains(subject.dialect),
+            Self::ServerVersion(ranges) => match subject.server_version {
+                Some(version) => ranges.iter().any(|range| range.contains(version)),
+                None => sense == Sense::Any,
+            },
         }
     }
 
@@ -185,7 +196,8 @@ impl SubjectTest {
             | Self::Listener(_)
             | Self::TlsIdentity(_)
             | Self::Client(_)
-            | Self::Dialect(_) => false,
+            | Self::Dialect(_)
+            | Self::ServerVersion(_) => false,
         }
     }
 
@@ -206,7 +218,8 @@ impl SubjectTest {
             | Self::Listener(_)
             | Self::TlsIdentity(_)
             | Self::Client(_)
-            | Self::Dialect(_) => false,
+            | Self::Dialect(_)
+            | Self::ServerVersion(_) => false,
         };
         let mut users = claimed.into_iter().flatten().peekable();
         match sense {
@@ -229,6 +242,11 @@ impl SubjectTest {
             Self::EndUserTrust(set) => set.to_string(),
             Self::Client(networks) => join(networks),
             Self::Dialect(dialects) => dialects.to_string(),
+            Self::ServerVersion(ranges) => ranges
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" or "),
         }
     }
 
@@ -256,6 +274,9 @@ impl SubjectTest {
                 .map_or("none".into(), quoted),
             Self::Client(_) => subject.client.to_canonical().to_string(),
             Self::Dialect(_) => subject.dialect.to_string(),
+            Self::ServerVersion(_) => subject
+                .server_version
+                .map_or("unknown".into(), |version| version.to_string()),
         }
     }
 }

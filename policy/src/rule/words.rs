@@ -4,9 +4,9 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::vocabulary::{
-    Access, Action, Class, ColumnUse, Dialect, Egress, EndUserTrust, Isolation, LimitShape, Mode,
-    ObjectKind, RecordDetail, Refused, Severity, Trait, TransactionAccess, TransactionState,
-    Unreadable, Verb, WhereShape,
+    Access, Action, Class, ColumnUse, Detector, Dialect, Egress, EndUserTrust, Isolation,
+    LimitShape, Mode, ObjectKind, RecordDetail, Refused, Severity, Trait, TransactionAccess,
+    TransactionState, Unreadable, Verb, WhereShape,
 };
 
 /// A vocabulary enum of at most 64 words.
@@ -52,6 +52,7 @@ impl_word!(
     Action,
     Class,
     ColumnUse,
+    Detector,
     Dialect,
     Egress,
     EndUserTrust,

@@ -80,10 +80,8 @@ impl ReadingOptions {
     pub fn lex_state(&self, dialect: Dialect) -> Result<LexState, String> {
         let mut lex = match LexState::of_dialect(dialect) {
             LexState::Mysql(lex) => lex,
-            LexState::Postgres(_) if *self != ReadingOptions::default() => {
-                return Err(format!(
-                    "sql_mode, charset and server_version are no matter of {dialect}"
-                ));
+            LexState::Postgres(_) if self.sql_mode.is_some() || self.charset.is_some() => {
+                return Err(format!("sql_mode and charset are no matter of {dialect}"));
             }
             postgres => return Ok(postgres),
         };

@@ -2,7 +2,7 @@
 
 use sqlward_audit_store::record::EndUserSource;
 use sqlward_policy::{
-    Policy, Standing, Subject,
+    Policy, ServerVersion, Standing, Subject,
     rule::{
         history::History,
         subject::{EndUser, SessionPath},
@@ -192,6 +192,14 @@ impl Context {
     pub(crate) fn speak(&mut self, dialect: Dialect) {
         self.subject.dialect = dialect;
         self.names = Names::new(dialect != Dialect::Postgres);
+        self.standing = None;
+    }
+
+    /// The server's version has turned out.
+    pub(crate) fn served_by(&mut self, version: &[u8]) {
+        self.subject.server_version = std::str::from_utf8(version)
+            .ok()
+            .and_then(ServerVersion::of_server);
         self.standing = None;
     }
 

@@ -34,7 +34,7 @@ pub static TEST: Section = Section {
         Field::optional(
             "server_version",
             Form::Text,
-            "The version of the MySQL or MariaDB server.",
+            "The version of the server; the newest without it.",
         ),
         Field::optional("user", Form::Text, "The session's user."),
         Field::optional(

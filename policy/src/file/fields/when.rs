@@ -9,7 +9,7 @@ use crate::rule::object::{NamePattern, SettingPattern};
 use crate::rule::statement::StatementTest;
 use crate::rule::subject::SubjectTest;
 use crate::vocabulary::{
-    Class, ColumnUse, Dialect, Egress, EndUserTrust, Isolation, LimitShape, ObjectKind,
+    Class, ColumnUse, Detector, Dialect, Egress, EndUserTrust, Isolation, LimitShape, ObjectKind,
     TransactionAccess, TransactionState, Unreadable, Verb, WhereShape,
 };
 
@@ -145,6 +145,12 @@ pub static WHEN: Section = Section {
                     .map(SubjectTest::Dialect)
                     .map(subject)
             },
+        ),
+        Field::condition(
+            "server_version",
+            Form::Texts,
+            "Ranges of the server's version, such as `>= 14, < 14.12`.",
+            |reader, name, value, _| reader.versions(name, value).map(subject),
         ),
         Field::condition(
             "verb",
@@ -364,6 +370,28 @@ pub static WHEN: Section = Section {
             Form::Table(&HISTORY),
             "What the session has done lately.",
             |reader, _, value, _| reader.history(value),
+        ),
+        Field::condition(
+            "detect",
+            Form::Words(words::<Detector>),
+            "A detector of injection that matched.",
+            |reader, name, value, _| {
+                reader
+                    .words(name, value)
+                    .map(StatementTest::Detect)
+                    .map(statement)
+            },
+        ),
+        Field::condition(
+            "detect_score",
+            Form::Text,
+            "The detectors' score is at least this, `>= 1` to `>= 100`.",
+            |reader, name, value, _| {
+                reader
+                    .score(name, value)
+                    .map(StatementTest::DetectScore)
+                    .map(statement)
+            },
         ),
     ],
 };

@@ -170,6 +170,7 @@ impl Session<Mysql> {
                 return None;
             };
             self.context.speak(dialect);
+            self.context.served_by(self.wire.server_version());
             self.started();
         }
         let held = self.wire.held()?;

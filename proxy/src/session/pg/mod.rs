@@ -258,6 +258,7 @@ impl Session<Pg> {
                     self.tell_context();
                 }
             }
+            b"server_version" => self.context.served_by(value),
             b"session_authorization" if self.timing.established => {
                 self.context.session_user(&String::from_utf8_lossy(value));
             }
