@@ -178,6 +178,8 @@ impl Encoder {
         nullable_number(out, resolved.length);
         nullable(out, resolved.hash.as_ref().map(|hash| hex(hash)).as_deref());
         nullable(out, parameters(&this.parameters).as_deref());
+        text(out, this.reduction.detail.as_str().as_bytes());
+        number(out, this.reduction.redacted.into());
         text(out, judgement.action.as_str().as_bytes());
         text(out, judgement.judged.as_str().as_bytes());
         text(out, judgement.mode.as_str().as_bytes());
@@ -247,6 +249,8 @@ const STATEMENT_ITSELF: &[&str] = &[
     "text_length",
     "text_hash",
     "parameters",
+    "detail",
+    "redacted",
     "decision",
     "judged",
     "mode",
