@@ -9,7 +9,12 @@
 #                       how many of them sqlward reads
 #   make differential   1,000,000 generated statements for each engine: what the servers lock for them against
 #                       what sqlward reads in them (SHORT=1: 20,000)
-#   make faults         kill -9 under load, and long mixed traffic against the server's own record
+#   make faults         every row of docs/audit-contract.md: kill -9 under load, disks without room, damage, clocks that
+#                       step, and long mixed traffic, against the server's own record (SHORT=1: a few minutes)
+#   make bench-audit    the audit at scale: 50 million statements (SHORT=1: one million)
+#   make sqlmap         sqlmap against a vulnerable shop: every technique and page, and tamper scripts, with and
+#                       without sqlward (SHORT=1: as in `make test`)
+#   make corpora        what the packs say of the corpora in $SQLWARD_CORPORA
 #   make bench          micro benches and the side-by-side bench (SHORT=1: a smoke run)
 #   make fuzz           libFuzzer, three minutes a target, where cargo-fuzz is installed (`tools/setup.sh fuzz`
 #                       builds it; libFuzzer's flags need RUSTC_BOOTSTRAP on stable); without: deterministic runs
@@ -17,7 +22,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: setup setup-conformance demo test lint bench fuzz conformance statements differential faults
+.PHONY: setup setup-conformance demo test lint bench bench-audit fuzz conformance statements differential faults sqlmap corpora
 
 CARGO ?= cargo
 SHORT ?=
@@ -68,13 +73,27 @@ differential: setup
 faults: setup
 	$(CARGO) build --workspace --bins
 	SQLWARD_KILLS=$(if $(SHORT),5,100) SQLWARD_STATEMENTS=$(if $(SHORT),5000,52000) \
-	  $(CARGO) test -p sqlward-tests --test kill --test mixed_oracle --test mysql_faults -- --nocapture
+	  $(CARGO) test -p sqlward-tests --test faults -- --nocapture
+
+sqlmap: setup
+	$(CARGO) build --workspace --bins
+	SQLWARD_SQLMAP=$(if $(SHORT),short,long) $(CARGO) test -p sqlward-tests --test sqlmap -- --nocapture --test-threads 1
+
+corpora:
+	tools/setup.sh build
+	$(CARGO) run --release -p sqlward-policy --example corpora -- $${SQLWARD_CORPORA:-../shared/corpora} \
+	  rules/baseline rules/injection
 
 bench: setup
 	$(CARGO) build --release -p sqlward-cli -p sqlward-benches --bins
 	$(CARGO) bench -p sqlward-benches --bench wire --bench policy --bench journal $(if $(SHORT),-- --test)
 	SHORT=$(SHORT) $${CARGO_TARGET_DIR:-target}/release/side-by-side
 	SHORT=$(SHORT) $${CARGO_TARGET_DIR:-target}/release/side-by-side mariadb-10.11
+
+bench-audit:
+	tools/setup.sh build
+	$(CARGO) build --release -p sqlward-benches --bin audit-scale
+	$${CARGO_TARGET_DIR:-target}/release/audit-scale $(if $(SHORT),1000000)
 
 fuzz:
 	tools/setup.sh build

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clickhouse::DeliverySettings;
 use crate::embedded::{Store, StoreSettings};
 use crate::journal::{Journal, JournalError, JournalSettings, Lane, Recovery};
 use crate::ship::{Drained, ShipError, Shipper, ShipperMetrics, ShipperSettings};
@@ -17,6 +18,8 @@ pub struct AuditSettings {
     pub shipper: ShipperSettings,
     /// The store.
     pub store: StoreSettings,
+    /// A ClickHouse store to ship to; files in the data folder otherwise.
+    pub delivery: Option<DeliverySettings>,
 }
 
 /// A running audit trail: `<data>/journal` in front, `<data>/store` behind.
@@ -34,7 +37,10 @@ impl Audit {
     pub fn open(data: &Path, settings: AuditSettings) -> Result<(Self, Recovery), ShipError> {
         let store = Store::open(&data.join(STORE), settings.store)?;
         let (journal, recovery) = Journal::open(&data.join("journal"), settings.journal)?;
-        let shipper = Shipper::start(&journal, store, settings.shipper)?;
+        let shipper = match &settings.delivery {
+            None => Shipper::start(&journal, store, settings.shipper)?,
+            Some(delivery) => Shipper::start_delivery(&journal, store, delivery, settings.shipper)?,
+        };
         Ok((Self { shipper, journal }, recovery))
     }
 

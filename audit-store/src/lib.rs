@@ -5,11 +5,13 @@
 //! ```
 
 mod audit;
+pub mod bundle;
 mod chain;
 pub mod clickhouse;
 pub mod embedded;
 mod event;
 mod files;
+pub mod inbox;
 pub mod journal;
 pub mod proof;
 pub mod query;

@@ -183,6 +183,18 @@ coded! {
 }
 
 coded! {
+    /// How much of a statement is recorded, as its rules say.
+    Detail {
+        /// All of it.
+        Full = 0 "full",
+        /// All but the values of its parameters.
+        NoParameters = 1 "no-parameters",
+        /// Length and SHA-256 of its text, and its normal form.
+        Digest = 2 "digest",
+    }
+}
+
+coded! {
     /// What happened to the proxy itself.
     AdminAction {
         /// The proxy started.
@@ -205,5 +217,15 @@ coded! {
         Undone = 9 "undone",
         /// A key that signs checkpoints came into force; `detail` has it.
         SigningKey = 10 "signing-key",
+        /// An auditor asked; `detail` says what, `count` how many rows the answer had.
+        AuditQuery = 11 "audit-query",
+        /// The configuration in force; `detail` has its values without secrets.
+        Configuration = 12 "configuration",
+        /// Somebody is kept out; `detail` says whom and until when.
+        Block = 13 "block",
+        /// Somebody is no longer kept out.
+        Unblock = 14 "unblock",
+        /// Refusals have led to an escalation of the policy; `detail` says whose, `count` how many.
+        Escalation = 15 "escalation",
     }
 }

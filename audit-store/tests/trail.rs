@@ -166,6 +166,8 @@ fn a_statement_is_found_with_everything_about_it() {
               "value": "O'Hara, 李"
             }
           ],
+          "detail": "full",
+          "redacted": 0,
           "statements": 1,
           "verbs": [
             "select"

@@ -6,7 +6,8 @@ use anyhow::Result;
 use criterion::{Criterion, criterion_group, criterion_main};
 use sqlward_audit_store::journal::{Journal, JournalSettings};
 use sqlward_audit_store::record::{
-    Completion, Entry, Intent, IntentKind, Judgement, List, Outcome, Seq, SessionId, Text, TxStatus,
+    Completion, Entry, Intent, IntentKind, Judgement, List, Outcome, Reduction, Seq, SessionId,
+    Text, TxStatus,
 };
 use sqlward_policy::vocabulary::{Action, Mode};
 
@@ -37,6 +38,7 @@ fn intent(text: &str) -> Entry<'_> {
         end_user: None,
         role: None,
         trace: None,
+        reduction: Reduction::NONE,
     })
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use sqlward_policy::rule::moment::Circumstances;
 use sqlward_policy::statement::{LexState, Limits, Reader, analyse};
 use sqlward_policy::{Policy, Request, Subject, compile, decide, load};
 use sqlward_tests::paths::repository;
@@ -16,11 +17,17 @@ const POINT: &str = "SELECT abalance FROM pgbench_accounts WHERE aid = 77777;";
 fn rules(n: usize) -> Policy {
     let mut text = String::from("schema = 1\n[defaults]\naction = \"allow\"\n");
     for number in 0..n {
-        let when = match number % 4 {
+        let when = match number % 6 {
             0 => format!("{{ object = [\"secret_{number}\"], access = [\"read\"] }}"),
             1 => format!("{{ function = [\"danger_{number}\"] }}"),
             2 => format!("{{ verb = [\"delete\"], object = [\"s{number}.*\"] }}"),
-            _ => format!("{{ user = [\"guest_{number}\"], class = [\"ddl\"] }}"),
+            3 => format!("{{ user = [\"guest_{number}\"], class = [\"ddl\"] }}"),
+            4 => {
+                format!("{{ object = [\"p_{number}\"], parameter = {{ range = \"> {number}\" }} }}")
+            }
+            _ => format!(
+                "{{ object = [\"t_{number}\"], transaction = [\"none\"], end_user = [\"e_*\"] }}"
+            ),
         };
         let _infallible = write!(
             text,
@@ -51,7 +58,9 @@ fn judging(c: &mut Criterion) {
     let policies = [
         ("baseline".to_owned(), baseline()),
         ("10 rules".to_owned(), rules(10)),
+        ("100 rules".to_owned(), rules(100)),
         ("1000 rules".to_owned(), rules(1000)),
+        ("10000 rules".to_owned(), rules(10_000)),
     ];
     for (name, policy) in &policies {
         let standing = policy.standing(&subject);
@@ -70,6 +79,7 @@ fn judging(c: &mut Criterion) {
                         now,
                         also: &[],
                         unreadable_override: None,
+                        circumstances: Circumstances::default(),
                     };
                     black_box(decide(policy, &request).action)
                 })
@@ -88,6 +98,7 @@ fn judging(c: &mut Criterion) {
                         now,
                         also: &[],
                         unreadable_override: None,
+                        circumstances: Circumstances::default(),
                     };
                     black_box(decide(policy, &request).action)
                 },

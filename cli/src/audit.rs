@@ -1,4 +1,4 @@
-//! `sqlward audit` and `sqlward explain`: who did what.
+//! `sqlward audit`: who did what.
 
 use std::{path::Path, process::ExitCode};
 
@@ -7,10 +7,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use ipnet::IpNet;
 use sqlward_audit_store::{
     query::{
-        Archive, AuditQuery, Dimension, Measure, Order, Row, SessionEntry, SessionRow, SqlRange,
-        Table,
+        Archive, AuditQuery, Cell, Dimension, Extent, Measure, Order, Row, SessionEntry,
+        SessionRow, SqlRange, Table,
     },
-    record::{EventId, IntentKind, SessionId},
+    record::{IntentKind, SessionId},
 };
 use sqlward_policy::vocabulary::{Action, Class, Severity, Verb};
 
@@ -56,7 +56,27 @@ Examples:
   sqlward audit top --data ./data --by user
   sqlward audit top --data ./data --by object --measure rows --from 7d --limit 20")]
     Top(Box<Top>),
-    /// Verify the store: the hash chain, every row against its journal entry, the tree, and signed checkpoints.
+    /// How many statements are recorded in full, and why others are not.
+    #[command(after_help = "\
+Example:
+  sqlward audit coverage --data ./data --from 24h
+
+A statement that is not recorded in full counts under the first reason that holds: lost-outcome (its end is not
+known), digest or no-parameters (`record` of its rule), redaction (secrets and `[[redact]]`), truncation (longer than
+what a record keeps), gap (it passed without a record, as audit_failure = \"allow\" lets it).")]
+    Coverage {
+        /// Begun at or after this time.
+        #[arg(long, value_parser = time)]
+        from: Option<u64>,
+        /// Begun before this time.
+        #[arg(long, value_parser = time)]
+        to: Option<u64>,
+        #[command(flatten)]
+        answer: Answer,
+    },
+    /// Write a time range, or a session, into a file that anyone can verify with the public key alone.
+    Export(crate::proof::Export),
+    /// Verify a store or a bundle: the hash chain, every row against its journal entry, the tree, and signed checkpoints.
     Verify(crate::proof::Verify),
     /// Make the key that signs checkpoints.
     Keygen(crate::proof::Keygen),
@@ -104,16 +124,6 @@ pub(crate) struct Search {
     /// In which order.
     #[arg(long, value_enum, default_value = "newest")]
     order: Ordering,
-    #[command(flatten)]
-    answer: Answer,
-}
-
-/// Tell the whole story of one event.
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  sqlward explain 01KAR3Q8V5000000001000000A --data ./data")]
-pub(crate) struct Explain {
-    /// The event id, as the client saw it.
-    event: EventId,
     #[command(flatten)]
     answer: Answer,
 }
@@ -214,12 +224,27 @@ impl Audit {
             Self::Search(search) => search.run()?,
             Self::Session { id, answer } => {
                 let entries = answer.source()?.session(id)?;
+                answer.place.note(entries.len())?;
                 if entries.is_empty() {
                     bail!("no session {id} in `{}`", answer.place);
                 }
                 story(&entries, answer.format)?;
             }
             Self::Top(top) => top.run()?,
+            Self::Coverage { from, to, answer } => {
+                let coverage = answer.source()?.coverage(from, to)?;
+                let mut table = Table::new(&["extent", "statements", "percent"]);
+                for extent in Extent::ALL {
+                    table.rows.push(vec![
+                        extent.as_str().to_owned().into(),
+                        i64::try_from(coverage.count(extent))?.into(),
+                        Cell::Real((coverage.percent(extent) * 1000.0).round() / 1000.0),
+                    ]);
+                }
+                answer.place.note(table.rows.len())?;
+                output::table(&table, answer.format)?;
+            }
+            Self::Export(export) => return export.run(),
             Self::Verify(verify) => return verify.run(),
             Self::Keygen(keygen) => return keygen.run(),
             Self::Sql {
@@ -234,6 +259,7 @@ impl Audit {
                     limit: answer.limit(),
                 };
                 let table = answer.source()?.sql(&query, range)?;
+                answer.place.note(table.rows.len())?;
                 output::table(&table, answer.format)?;
             }
         }
@@ -250,6 +276,7 @@ impl Top {
         };
         let source = self.answer.source()?;
         let ranking = source.top(self.by, self.measure, &self.filter.query(), most)?;
+        self.answer.place.note(ranking.len())?;
         let mut table = Table::new(&["value", "measure"]);
         table.rows = ranking
             .into_iter()
@@ -272,6 +299,7 @@ impl Search {
             ..self.filter.query()
         };
         let rows = self.answer.source()?.search(&query)?;
+        self.answer.place.note(rows.len())?;
         let mut table = Table::new(Row::COLUMNS);
         table.rows = rows.iter().map(Row::cells).collect();
         let table = match self.columns.as_slice() {
@@ -296,32 +324,6 @@ impl Search {
             }
         };
         output::table(&table, self.answer.format)
-    }
-}
-
-impl Explain {
-    /// Carry it out.
-    pub(crate) fn run(self) -> Result<ExitCode> {
-        let Some(row) = self.answer.source()?.event(self.event)? else {
-            bail!("no event {} in `{}`", self.event, self.answer.place);
-        };
-        match self.answer.format {
-            Format::Table => {
-                let mut table = Table::new(&["what", "value"]);
-                table.rows = Row::COLUMNS
-                    .iter()
-                    .zip(row.cells())
-                    .map(|(name, value)| vec![(*name).to_owned().into(), value])
-                    .collect();
-                output::table(&table, Format::Table)?;
-            }
-            format @ (Format::Json | Format::Csv) => {
-                let mut table = Table::new(Row::COLUMNS);
-                table.rows = vec![row.cells()];
-                output::table(&table, format)?;
-            }
-        }
-        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::output;
+use crate::{BAD_INPUT, output};
 
 /// Check a configuration file.
 #[derive(Debug, Subcommand)]
@@ -28,6 +28,11 @@ impl Config {
         };
         match sqlward_policy::load(&config.policy) {
             Ok(policy) => {
+                let key = config.redaction_key.as_ref();
+                if let Err(problem) = sqlward_proxy::redaction::check(&policy, key) {
+                    eprintln!("{}: {problem}", file.display());
+                    return Ok(ExitCode::from(BAD_INPUT));
+                }
                 output::warnings(&policy.warnings);
                 println!(
                     "{}: good; {} listener(s), {} rule(s)",

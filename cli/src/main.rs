@@ -1,8 +1,13 @@
 //! The `sqlward` binary: one subcommand per verb, no logic of its own.
 
+mod asking;
 mod audit;
+mod block;
 mod config;
 mod demo;
+mod explain;
+mod language;
+mod operator;
 mod output;
 mod policy;
 mod proof;
@@ -39,14 +44,17 @@ enum Command {
     /// Check a configuration file.
     #[command(subcommand)]
     Config(config::Config),
-    /// Check, test, explain and apply policies to statements.
+    /// Check, test, explain, replay and apply policies.
     #[command(subcommand)]
     Policy(Box<policy::Policy>),
+    /// Keep somebody out for a time, whatever the policy says.
+    #[command(subcommand)]
+    Block(block::Block),
     /// Ask who did what.
     #[command(subcommand)]
     Audit(Box<audit::Audit>),
     /// Tell the whole story of one event, by the id that the client saw.
-    Explain(Box<audit::Explain>),
+    Explain(Box<explain::Explain>),
     /// Make a ClickHouse store, and move an embedded one into it.
     #[command(subcommand)]
     Store(Box<store::Store>),
@@ -62,6 +70,7 @@ fn main() -> ExitCode {
         Command::Run(run) => run.run(),
         Command::Config(config) => config.run(),
         Command::Policy(policy) => policy.run(),
+        Command::Block(block) => block.run(),
         Command::Audit(audit) => audit.run(),
         Command::Explain(explain) => explain.run(),
         Command::Store(store) => store.run(),

@@ -8,6 +8,8 @@ use clap::{Args, Subcommand};
 use sqlward_audit_store::clickhouse::{self, Layout, Plan, Target};
 use sqlward_audit_store::{STORE, query::Archive};
 
+use crate::asking;
+
 /// Make a ClickHouse store, and move an embedded one into it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Store {
@@ -48,17 +50,21 @@ Stop the proxy that writes the folder first. What was cut short goes on where it
 /// Where the store is, and as whom it is asked.
 #[derive(Debug, Args)]
 pub(crate) struct Place {
-    /// The store: clickhouse://[user@]host[:port]/database, over HTTP.
+    /// The store: clickhouse://[user@]host[:port]/database, over HTTP; clickhouses:// over HTTPS.
     #[arg(long, value_name = "URL")]
     store: Target,
     /// A file with the password; without it, the variable SQLWARD_STORE_PASSWORD.
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// A file in PEM with the authorities that may have issued the certificate of clickhouses://; without, the web's.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 impl Place {
     fn target(self) -> Result<Target> {
-        target(self.store, self.password_file)
+        let target = target(self.store, self.password_file)?;
+        Ok(target.with_authorities(self.ca))
     }
 }
 
@@ -109,9 +115,12 @@ impl Store {
                         finding.what
                     );
                 }
+                // An export is noted when it begins, and with its size when it has ended.
+                asking::note(&data, 0)?;
                 let done = clickhouse::import(&archive, &target, |day, done| {
                     println!("{day}: {} new, {} known so far", done.new, done.known);
                 })?;
+                asking::note(&data, usize::try_from(done.new)?)?;
                 println!(
                     "{} days, {} records new, {} known, {} entries chained in {target}",
                     done.days, done.new, done.known, done.entries

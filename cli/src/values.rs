@@ -107,7 +107,14 @@ pub(crate) fn time(text: &str) -> Result<u64, String> {
     }
 }
 
-fn now_us() -> u64 {
+/// A minute, µs.
+pub(crate) const MINUTE_US: u64 = 60_000_000;
+
+/// An hour, µs.
+pub(crate) const HOUR_US: u64 = 60 * MINUTE_US;
+
+/// Now, µs since 1970.
+pub(crate) fn now_us() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::compile::load;
 use crate::policy::Policy;
-use crate::problem::{Colour, Problem, Problems, draw};
+use crate::problem::{self, Colour, Problem, Problems, draw};
 
 /// The result of a check.
 #[derive(Debug)]
@@ -76,15 +76,7 @@ impl Report {
         json!({
             "passed": self.passed(),
             "rules": self.policy.as_ref().map(|policy| policy.rules.len()),
-            "problems": self.problems.iter().map(|problem| json!({
-                "file": *problem.file,
-                "line": problem.line,
-                "column": problem.column,
-                "fatal": problem.fatal,
-                "message": problem.message,
-                "expected": problem.expected,
-                "nearest": problem.nearest,
-            })).collect::<Vec<_>>(),
+            "problems": problem::json(&self.problems),
         })
     }
 }

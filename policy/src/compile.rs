@@ -1,25 +1,27 @@
 //! Files → policy, or everything that is wrong with them.
 
+mod escalations;
 mod lint;
 mod load;
+mod packs;
+mod redact;
+mod rules;
+mod windows;
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
 
-use self::lint::mark_windows;
 pub use self::load::load;
+use self::rules::Ruled;
 use crate::decision::{RefusalText, SQLSTATE_REFUSED};
-use crate::file::{At, File, RawDefaults, RawRule};
-use crate::policy::{Answers, Defaults, Policy, SearchPath};
+use crate::file::{self, At, File, RawDefaults};
+use crate::policy::{Answers, Asks, Defaults, Policy, SearchPath};
 use crate::problem::{Problem, Problems, Source, Span};
-use crate::rule::clause::{Clause, clauses};
+use crate::rule::Rule;
 use crate::rule::index::Index;
-use crate::rule::window::Window;
-use crate::rule::{Rule, When};
 use crate::test_table::Case;
-use crate::vocabulary::{Action, Mode, Unreadable};
+use crate::vocabulary::{Action, Mode, RecordDetail, Unreadable};
 
 /// Compiles sources, each a name and a text.
 ///
@@ -33,13 +35,7 @@ pub fn compile(sources: Vec<(String, String)>) -> Result<Policy, Problems> {
             text: text.into(),
         })
         .collect();
-    let mut problems = Vec::new();
-    let mut files = Vec::new();
-    for (number, source) in sources.iter().enumerate() {
-        let (file, found) = File::read(source, number);
-        problems.extend(found);
-        files.push(file);
-    }
+    let (files, problems) = file::read(&sources);
     let mut compiler = Compiler { sources, problems };
     let policy = compiler.build(files);
     let Compiler {
@@ -100,10 +96,24 @@ impl Compiler {
     /// Builds what can be built; the result counts only if no problem is fatal.
     fn build(&mut self, files: Vec<File>) -> Policy {
         let defaults = self.defaults(&files);
+        let packs = self.packs(&files);
         let windows = self.windows(&files);
-        let (rules, clauses) = self.rules(&files, &windows, &defaults);
+        let Ruled {
+            rules,
+            clauses,
+            counters,
+            overlays,
+        } = self.rules(&files, &windows, &defaults);
+        let escalations = self.escalations(&files, &rules);
         let tests = self.tests(&files, &rules);
         let listener_modes = self.listeners(&files);
+        let redactions = self.redactions(&files);
+        let less = |rule: &Rule| rule.record > Some(RecordDetail::Full);
+        let reduces = rules.iter().any(less);
+        let redact_tests = files
+            .iter()
+            .flat_map(|file| file.redact_tests.clone())
+            .collect();
         let name = self.once("name", files.iter().filter_map(|file| file.name.clone()));
         let version = self.once(
             "version",
@@ -131,16 +141,24 @@ impl Compiler {
             generation: 0,
             hash: hash(&self.sources),
             index: Index::new(&clauses),
+            asks: Asks::of(&clauses),
             defaults,
             rules,
             windows,
+            escalations,
+            overlays,
+            packs,
             tests,
             warnings: Vec::new(),
             sources: Vec::new(),
             listener_modes,
             clauses,
+            counters,
             by_rank,
             answers: answers(),
+            reduces,
+            redactions,
+            redact_tests,
         }
     }
 
@@ -226,26 +244,6 @@ impl Compiler {
         defaults
     }
 
-    fn windows(&mut self, files: &[File]) -> Vec<Window> {
-        let mut known: HashMap<Box<str>, Span> = HashMap::new();
-        let mut windows = Vec::new();
-        for window in files.iter().flat_map(|file| &file.windows) {
-            if let Some(first) = known.get(&window.value.name) {
-                let message = format!(
-                    "the window `{}` is defined twice, first at {}",
-                    window.value.name,
-                    self.place(first)
-                );
-                let problem = self.problem(&window.span, message);
-                self.report(problem);
-                continue;
-            }
-            known.insert(window.value.name.clone(), window.span.clone());
-            windows.push(window.value.clone());
-        }
-        windows
-    }
-
     fn listeners(&mut self, files: &[File]) -> Vec<(Box<str>, Mode)> {
         let mut modes: Vec<(Box<str>, Mode)> = Vec::new();
         for listener in files.iter().flat_map(|file| &file.listeners) {
@@ -261,67 +259,6 @@ impl Compiler {
             modes.push((name.clone(), *mode));
         }
         modes
-    }
-
-    fn rules(
-        &mut self,
-        files: &[File],
-        windows: &[Window],
-        defaults: &Defaults,
-    ) -> (Vec<Rule>, Vec<Clause>) {
-        let mut rules: Vec<Rule> = Vec::new();
-        let mut all = Vec::new();
-        let mut known: HashMap<String, Span> = HashMap::new();
-        let mut used = vec![false; windows.len()];
-        for raw in files.iter().flat_map(|file| &file.rules) {
-            if let Some(first) = known.get(&raw.id.value) {
-                let message = format!(
-                    "the rule `{}` is defined twice, first at {}",
-                    raw.id.value,
-                    self.place(first)
-                );
-                let problem = self.problem(&raw.id.span, message);
-                self.report(problem);
-                continue;
-            }
-            known.insert(raw.id.value.clone(), raw.id.span.clone());
-            let when = self.when(raw, windows);
-            mark_windows(&when, &mut used);
-            match clauses(rules.len(), &when, raw.action) {
-                Ok(found) => all.extend(found),
-                Err(error) => {
-                    let problem = self.problem(&raw.when.span, error.to_string());
-                    self.report(problem);
-                }
-            }
-            self.suspicions(raw, &when, defaults);
-            rules.push(rule(raw, when));
-        }
-        self.shadowed(&rules, files);
-        self.unused(windows, &used, files);
-        rank(&mut rules);
-        (rules, all)
-    }
-
-    fn when(&mut self, raw: &RawRule, windows: &[Window]) -> When {
-        let mut unknown = Vec::new();
-        let find = |name: &str| windows.iter().position(|window| *window.name == *name);
-        let when = raw.when.value.resolve(&find, &mut unknown);
-        for name in unknown {
-            let problem = self
-                .problem(
-                    &name.span,
-                    format!("there is no time window `{}`", name.value),
-                )
-                .one_of(&name.value, windows.iter().map(|window| &*window.name));
-            let problem = if windows.is_empty() {
-                problem.expected(format!("a section `[time.{}]`", name.value))
-            } else {
-                problem
-            };
-            self.report(problem);
-        }
-        when
     }
 
     fn tests(&mut self, files: &[File], rules: &[Rule]) -> Vec<Case> {
@@ -342,54 +279,14 @@ impl Compiler {
                 subjects: raw.subjects.clone(),
                 at: raw.at,
                 channel: raw.channel,
+                transaction: raw.transaction,
+                parameters: raw.parameters.clone(),
+                before: raw.before.clone(),
                 action: raw.action,
                 rule: raw.rule.as_ref().map(|rule| rule.value.clone()),
             });
         }
         cases
-    }
-}
-
-fn rule(raw: &RawRule, when: When) -> Rule {
-    let title = raw.title.en.clone().or_else(|| raw.title.zh.clone());
-    let message = raw.message.clone().or(title).unwrap_or_else(|| {
-        format!("the policy refuses this statement (rule {})", raw.id.value).into()
-    });
-    let detail = format!("Rule: {}", raw.id.value);
-    Rule {
-        id: raw.id.value.as_str().into(),
-        severity: raw.severity,
-        title: raw.title.clone(),
-        tags: raw.tags.clone(),
-        specificity: when.size(),
-        when,
-        action: raw.action,
-        mode: raw.mode,
-        message: raw.message.clone(),
-        rank: 0,
-        span: raw.id.span.clone(),
-        refusal: Arc::new(RefusalText {
-            sqlstate: SQLSTATE_REFUSED,
-            message,
-            detail: detail.into(),
-            rule: Some(raw.id.value.as_str().into()),
-            terminate: raw.action == Action::Terminate,
-        }),
-    }
-}
-
-/// Ranks rules by action, number of conditions, severity and order.
-fn rank(rules: &mut [Rule]) {
-    let mut order: Vec<usize> = (0..rules.len()).collect();
-    order.sort_by_key(|position| {
-        rules
-            .get(*position)
-            .map(|rule| std::cmp::Reverse((rule.action, rule.specificity, rule.severity)))
-    });
-    for (rank, position) in (0u32..).zip(order) {
-        if let Some(rule) = rules.get_mut(position) {
-            rule.rank = rank;
-        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! `unreadable` condition answers for it; allow rules never match it. Replication and function calls pass only if an
 //! allow rule names them. Rules in observe mode count for `judged`, not for `action`.
 
+mod detail;
 mod tally;
 
 use std::sync::Arc;
@@ -15,13 +16,15 @@ use smallvec::SmallVec;
 
 use self::tally::{Tally, statement_matches};
 use crate::policy::{Policy, Standing};
+use crate::rule::moment::{Circumstances, Scene};
 use crate::rule::subject::Subject;
+use crate::rule::value::Literals;
 use crate::statement::facts::{Facts, StatementFacts};
 use crate::statement::{Known, SlotEntry};
 use crate::vocabulary::{Action, Class, LimitShape, Mode, Severity, Unreadable, Verb, WhereShape};
 
 /// What is to be decided.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// The message's statement.
     pub statement: &'a Known,
@@ -29,6 +32,8 @@ pub struct Request<'a> {
     pub standing: &'a Standing,
     /// The time of the decision.
     pub now: Timestamp,
+    /// What else the session knows.
+    pub circumstances: Circumstances<'a>,
     /// Bodies of SQL-level prepared statements and cursors that the message runs; judged together with it.
     pub also: &'a [&'a Facts],
     /// Why the session can't rely on the reading, where only the session knows.
@@ -50,6 +55,8 @@ pub enum Cause {
     Unreadable(Unreadable),
     /// No allow rule names this verb, which only a rule can allow.
     NotNamed(Verb),
+    /// Somebody keeps the subject out, whatever the policy says.
+    Blocked,
     /// The session's standing belongs to another generation of the policy.
     Stale,
 }
@@ -72,6 +79,14 @@ pub struct Decision {
     pub rules: SmallVec<[RuleIndex; 4]>,
     /// Why `judged` is what it is.
     pub cause: Cause,
+    /// What counts for the session's history: for [`History::note`], once the statement is to be run.
+    ///
+    /// [`History::note`]: crate::rule::history::History::note
+    pub counted: SmallVec<[u16; 4]>,
+    /// The statement's literals, if a rule has asked for them.
+    pub literals: Option<Arc<Literals>>,
+    /// Whether a condition was asked of something that the caller did not know.
+    pub doubted: bool,
     verdict: Verdict,
 }
 
@@ -153,7 +168,11 @@ impl Decision {
         }
         let rule = match self.cause {
             Cause::Rule(index) => policy.rule(index).map(|rule| rule.severity),
-            Cause::Default | Cause::Unreadable(_) | Cause::NotNamed(_) | Cause::Stale => None,
+            Cause::Default
+            | Cause::Unreadable(_)
+            | Cause::NotNamed(_)
+            | Cause::Blocked
+            | Cause::Stale => None,
         };
         Some(rule.unwrap_or(Severity::Low))
     }
@@ -163,7 +182,9 @@ impl Decision {
 pub fn decide(policy: &Policy, request: &Request<'_>) -> Decision {
     let Known { analysis, slot } = request.statement;
     let (print, path) = (Some(analysis.fingerprint.0), request.standing.path.as_ref());
-    let Some(mut tally) = Tally::new(policy, request.standing, request.now) else {
+    let verb = only_verb(&analysis.facts);
+    let scene = Scene::new(policy, request.now, request.circumstances, verb);
+    let Some(mut tally) = Tally::new(policy, request.standing, scene) else {
         return Decision::stale(policy);
     };
     if let Some(reason) = request
@@ -197,18 +218,19 @@ pub fn decide_facts(
     now: Timestamp,
     facts: &Facts,
 ) -> Decision {
-    decide_parts(policy, standing, now, facts, None)
+    let scene = Scene::new(policy, now, Circumstances::default(), only_verb(facts));
+    decide_parts(policy, standing, scene, facts, None)
 }
 
 /// Decides about facts with a fingerprint.
 pub(crate) fn decide_parts(
     policy: &Policy,
     standing: &Standing,
-    now: Timestamp,
+    scene: Scene<'_>,
     facts: &Facts,
     fingerprint: Option<[u8; 16]>,
 ) -> Decision {
-    let Some(mut tally) = Tally::new(policy, standing, now) else {
+    let Some(mut tally) = Tally::new(policy, standing, scene) else {
         return Decision::stale(policy);
     };
     let path = standing.path.as_ref();
@@ -229,7 +251,8 @@ pub fn decide_startup(
     if replication {
         return decide_facts(policy, &standing, now, &privileged_facts(Verb::Replication));
     }
-    match Tally::new(policy, &standing, now) {
+    let scene = Scene::new(policy, now, Circumstances::default(), None);
+    match Tally::new(policy, &standing, scene) {
         Some(mut tally) => {
             tally.add_start();
             tally.finish()
@@ -241,6 +264,14 @@ pub fn decide_startup(
 /// Decides about a function call of the protocol: it needs an allow rule that names the verb.
 pub fn decide_function_call(policy: &Policy, standing: &Standing, now: Timestamp) -> Decision {
     decide_facts(policy, standing, now, &privileged_facts(Verb::FunctionCall))
+}
+
+/// The verb of a message's only statement.
+pub(crate) fn only_verb(facts: &Facts) -> Option<Verb> {
+    match facts.statements.as_slice() {
+        [only] => Some(only.verb),
+        _ => None,
+    }
 }
 
 /// The facts of a request that is no statement.
@@ -257,6 +288,7 @@ fn privileged_facts(verb: Verb) -> Facts {
         egress: SmallVec::new(),
         dynamic: false,
         effects: Vec::new(),
+        detections: Vec::new(),
     };
     Facts {
         statements: vec![statement],
@@ -265,6 +297,36 @@ fn privileged_facts(verb: Verb) -> Facts {
 }
 
 impl Decision {
+    /// The end of a session whose subject is kept out, whatever the policy says.
+    pub fn blocked(refusal: Arc<RefusalText>) -> Self {
+        Self {
+            action: Action::Terminate,
+            judged: Action::Terminate,
+            mode: Mode::Enforce,
+            rules: SmallVec::new(),
+            cause: Cause::Blocked,
+            counted: SmallVec::new(),
+            literals: None,
+            doubted: false,
+            verdict: Verdict::Refuse(refusal),
+        }
+    }
+
+    /// The same decision, ending the session if it refuses.
+    pub fn ending_session(self) -> Self {
+        match self.verdict {
+            Verdict::Refuse(text) if !text.terminate => Self {
+                action: Action::Terminate,
+                verdict: Verdict::Refuse(Arc::new(RefusalText {
+                    terminate: true,
+                    ..RefusalText::clone(&text)
+                })),
+                ..self
+            },
+            verdict => Self { verdict, ..self },
+        }
+    }
+
     fn stale(policy: &Policy) -> Self {
         Self {
             action: Action::Deny,
@@ -272,6 +334,9 @@ impl Decision {
             mode: Mode::Enforce,
             rules: SmallVec::new(),
             cause: Cause::Stale,
+            counted: SmallVec::new(),
+            literals: None,
+            doubted: false,
             verdict: Verdict::Refuse(Arc::clone(&policy.answers.stale)),
         }
     }

@@ -13,8 +13,10 @@ use serde_json::Value;
 
 use crate::decision::{Decision, Request, decide, decide_facts};
 use crate::policy::{Policy, Standing};
+use crate::rule::moment::{Circumstances, Wording};
 use crate::rule::statement::show;
 use crate::rule::subject::{EndUser, Subject};
+use crate::rule::version::ServerVersion;
 use crate::statement::facts::Facts;
 use crate::statement::{
     ANALYSIS_STACK_BYTES, LexState, Limits, Reader, ReadingOptions, analyse, analyse_replication,
@@ -296,6 +298,10 @@ impl<'p> Worker<'p> {
                 trust: String::new(),
             }),
             tls_identity: line.tls_identity.clone(),
+            server_version: match &line.server_version {
+                None => Some(ServerVersion::NEWEST),
+                Some(text) => ServerVersion::of_server(text),
+            },
             ..Subject::default()
         };
         if let Some(client) = &line.client {
@@ -332,6 +338,10 @@ impl<'p> Worker<'p> {
             now,
             also: &[],
             unreadable_override: None,
+            circumstances: Circumstances {
+                text: Wording::Text(text, *lex),
+                ..Circumstances::default()
+            },
         };
         let decision = decide(self.policy, &request);
         let facts = &known.analysis.facts;

@@ -4,11 +4,17 @@ use std::sync::Arc;
 
 use crate::decision::RefusalText;
 use crate::problem::{Problem, Source};
-use crate::rule::Rule;
-use crate::rule::clause::Clause;
+use crate::redact::Redactions;
+use crate::redact::case::RedactCase;
+use crate::rule::clause::{Clause, Owner};
+use crate::rule::escalation::Escalation;
+use crate::rule::history::Counter;
 use crate::rule::index::Index;
-use crate::rule::subject::Subject;
+use crate::rule::moment::MomentTest;
+use crate::rule::overlay::Overlay;
+use crate::rule::subject::{EndUser, SessionPath, Subject};
 use crate::rule::window::Window;
+use crate::rule::{Rule, Test};
 use crate::test_table::Case;
 use crate::vocabulary::{Action, Dialect, Mode, Unreadable};
 
@@ -48,6 +54,46 @@ impl Default for Defaults {
     }
 }
 
+/// A pack of rules: `[pack]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pack {
+    /// Its name.
+    pub id: Box<str>,
+    /// Its version.
+    pub version: Version,
+}
+
+/// A version of numbers with dots between; 1.2 is 1.2.0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub [u32; 3]);
+
+impl Version {
+    /// Reads a version of one to three numbers.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut numbers = [0; 3];
+        let mut parts = text.split('.');
+        for (position, slot) in numbers.iter_mut().enumerate() {
+            match parts.next() {
+                Some(part) if part.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    *slot = part.parse().ok()?;
+                }
+                Some(_) => return None,
+                None if position == 0 => return None,
+                None => {}
+            }
+        }
+        parts.next().is_none().then_some(Self(numbers))
+    }
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self([major, minor, patch]) = self;
+        write!(f, "{major}.{minor}.{patch}")
+    }
+}
+
 /// A compiled policy.
 #[derive(Debug)]
 pub struct Policy {
@@ -65,18 +111,56 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// The time windows.
     pub windows: Vec<Window>,
+    /// What repeated refusals lead to.
+    pub escalations: Vec<Escalation>,
+    /// The overlays, whether in force or not.
+    pub overlays: Vec<Overlay>,
+    /// The packs that it is made of.
+    pub packs: Vec<Pack>,
     /// The cases of `[[test]]`.
     pub tests: Vec<Case>,
     /// What is suspicious but no error.
     pub warnings: Vec<Problem>,
     /// The files.
     pub sources: Vec<Source>,
+    /// Whether some rule has less than all recorded.
+    pub reduces: bool,
+    /// `[[redact]]`: what must not be recorded.
+    pub redactions: Option<Redactions>,
+    /// The cases of `[[redact_test]]`.
+    pub redact_tests: Vec<RedactCase>,
     pub(crate) listener_modes: Vec<(Box<str>, Mode)>,
     pub(crate) clauses: Vec<Clause>,
+    pub(crate) counters: Vec<Counter>,
+    pub(crate) asks: Asks,
     pub(crate) index: Index,
     /// The rules' positions by rank.
     pub(crate) by_rank: Vec<usize>,
     pub(crate) answers: Answers,
+}
+
+/// What rules ask for that is found out only if they do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asks {
+    /// The end user that a statement claims.
+    pub end_users: bool,
+    /// The values of parameters.
+    pub parameters: bool,
+}
+
+impl Asks {
+    /// What the conditions of these clauses ask for.
+    pub(crate) fn of(clauses: &[Clause]) -> Self {
+        let mut asks = Self::default();
+        for literal in clauses.iter().flat_map(|clause| &clause.moment) {
+            match &*literal.test {
+                Test::Subject(_) => asks.end_users = true,
+                Test::Moment(MomentTest::Parameter(_)) => asks.parameters = true,
+                Test::Moment(_) | Test::Statement(_) => {}
+            }
+        }
+        asks
+    }
 }
 
 /// The refusals that no rule words.
@@ -104,6 +188,8 @@ pub struct Standing {
     pub(crate) free: Box<[u32]>,
     /// Where the session's unqualified names lie.
     pub(crate) path: Option<SearchPath>,
+    /// The session's end user.
+    pub(crate) end_user: Option<EndUser>,
 }
 
 /// The schemas (databases, in MySQL) that an unqualified name may lie in.
@@ -171,7 +257,14 @@ impl Policy {
             list: list.into_boxed_slice(),
             free: free.into_boxed_slice(),
             path: self.search_path(subject),
+            end_user: subject.end_user.clone(),
         }
+    }
+
+    /// What its rules ask for.
+    #[must_use]
+    pub const fn asks(&self) -> Asks {
+        self.asks
     }
 
     /// The rule of that index.
@@ -189,7 +282,7 @@ impl Policy {
     /// Where a subject's unqualified names lie: in MySQL, in the current database and nowhere else.
     pub(crate) fn search_path(&self, subject: &Subject) -> Option<SearchPath> {
         match subject.dialect {
-            Dialect::Postgres => self.defaults.search_path.clone(),
+            Dialect::Postgres => self.postgres_path(subject),
             Dialect::Mysql | Dialect::Mariadb => Some(SearchPath {
                 schemas: Arc::from([subject.database.as_str().into()]),
                 catalog: None,
@@ -197,8 +290,39 @@ impl Policy {
         }
     }
 
+    fn postgres_path(&self, subject: &Subject) -> Option<SearchPath> {
+        let schemas = match &subject.search_path {
+            SessionPath::Policy => return self.defaults.search_path.clone(),
+            SessionPath::Unknown => return None,
+            SessionPath::Known(schemas) => schemas,
+        };
+        let mut named: Vec<Box<str>> = Vec::new();
+        for schema in schemas {
+            match schema.as_str() {
+                "$user" => named.push(subject.role.as_deref()?.into()),
+                schema => named.push(schema.into()),
+            }
+        }
+        Some(SearchPath {
+            schemas: named.into(),
+            catalog: Some("pg_catalog"),
+        })
+    }
+
     pub(crate) fn clause(&self, number: u32) -> Option<(&Clause, &Rule)> {
         let clause = self.clauses.get(usize::try_from(number).ok()?)?;
-        Some((clause, self.rules.get(clause.rule)?))
+        match clause.owner {
+            Owner::Rule(rule) => Some((clause, self.rules.get(rule)?)),
+            Owner::Counter(_) => None,
+        }
+    }
+
+    /// A clause of a counter, and which; the clauses of counters come before those of rules.
+    pub(crate) fn counting(&self, number: u32) -> Option<(&Clause, u16)> {
+        let clause = self.clauses.get(usize::try_from(number).ok()?)?;
+        match clause.owner {
+            Owner::Counter(counter) => Some((clause, counter)),
+            Owner::Rule(_) => None,
+        }
     }
 }

@@ -264,6 +264,23 @@ pub enum Colour {
     Never,
 }
 
+/// Problems as JSON.
+#[must_use]
+pub fn json(problems: &[Problem]) -> serde_json::Value {
+    let one = |problem: &Problem| {
+        serde_json::json!({
+            "file": *problem.file,
+            "line": problem.line,
+            "column": problem.column,
+            "fatal": problem.fatal,
+            "message": problem.message,
+            "expected": problem.expected,
+            "nearest": problem.nearest,
+        })
+    };
+    problems.iter().map(one).collect()
+}
+
 /// Draws problems with their source text: `file:line:column` first, then the lines concerned.
 #[must_use]
 pub fn draw(problems: &[Problem], colour: Colour) -> String {

@@ -5,11 +5,14 @@ use std::{fmt, io};
 use jiff::Timestamp;
 use smallvec::SmallVec;
 
-use crate::decision::{Cause, Decision, RuleIndex, decide_facts, decide_function_call};
+use crate::decision::{Cause, Decision, RuleIndex, decide_function_call, decide_parts, only_verb};
 use crate::file::At;
 use crate::policy::{Policy, Standing};
 use crate::problem::Span;
+use crate::rule::history::History;
+use crate::rule::moment::{Bound, Circumstances, Counting, Scene, Transaction, Wording};
 use crate::rule::subject::Subject;
+use crate::rule::value::Value;
 use crate::statement::{ANALYSIS_STACK_BYTES, LexState, Limits, analyse, analyse_replication};
 use crate::vocabulary::{Action, Dialect};
 
@@ -28,6 +31,12 @@ pub struct Case {
     pub at: Timestamp,
     /// How they come in.
     pub channel: Channel,
+    /// The transaction that they come in.
+    pub transaction: Transaction,
+    /// The values of their parameters, if they are said; `None` for one that can't be said.
+    pub parameters: Option<Vec<Option<String>>>,
+    /// What the session has sent before.
+    pub before: Vec<String>,
     /// The action that the rules must say.
     pub action: Action,
     /// The rule that must decide.
@@ -109,7 +118,7 @@ impl fmt::Display for Results {
 }
 
 impl Policy {
-    /// Runs every `[[test]]`, on a thread with the stack that the analysis needs.
+    /// Runs every `[[test]]` and `[[redact_test]]`, on a thread with the stack that the analysis needs.
     ///
     /// # Errors
     /// The system gives no thread.
@@ -122,14 +131,42 @@ impl Policy {
                     self.run_case(case, reading, &mut results, &mut proved);
                 }
             }
+            self.run_redact_cases(&mut results);
             let unproved = self
                 .rules
                 .iter()
                 .zip(&proved)
                 .filter(|(_, proved)| !**proved);
-            results.unproved = unproved.map(|(rule, _)| rule.id.to_string()).collect();
+            // A rule that overlays change is several; one that is shown to decide will do.
+            let proved = |id: &str| {
+                let mut all = self.rules.iter().zip(&proved);
+                all.any(|(rule, proved)| *proved && *rule.id == *id)
+            };
+            let mut ids: Vec<String> = unproved.map(|(rule, _)| rule.id.to_string()).collect();
+            ids.retain(|id| !proved(id));
+            ids.dedup();
+            results.unproved = ids;
             results
         })
+    }
+
+    fn run_redact_cases(&self, results: &mut Results) {
+        for case in &self.redact_tests {
+            for (dialect, lex) in &case.readings {
+                results.run += 1;
+                let Some((expected, found)) = case.failure(self.redactions.as_ref(), lex) else {
+                    continue;
+                };
+                results.failures.push(Failure {
+                    place: self.place(&case.sql.span),
+                    title: case.title.clone(),
+                    sql: shorten(&case.sql.value),
+                    dialect: *dialect,
+                    expected,
+                    found,
+                });
+            }
+        }
     }
 
     fn run_case(
@@ -145,7 +182,11 @@ impl Policy {
             let decision = self.decide_case(case, (&sql.value, lex), &standing);
             let decider = match decision.cause {
                 Cause::Rule(index) => self.rule(index),
-                Cause::Default | Cause::Unreadable(_) | Cause::NotNamed(_) | Cause::Stale => None,
+                Cause::Default
+                | Cause::Unreadable(_)
+                | Cause::NotNamed(_)
+                | Cause::Blocked
+                | Cause::Stale => None,
             };
             let right_rule = case
                 .rule
@@ -165,7 +206,7 @@ impl Policy {
             };
             let mut found = named(decision.judged, decider.map(|rule| &*rule.id));
             match decision.cause {
-                Cause::Rule(_) | Cause::Stale => {}
+                Cause::Rule(_) | Cause::Blocked | Cause::Stale => {}
                 Cause::Default => found.push_str(" by default"),
                 Cause::Unreadable(reason) => found.push_str(&format!(" as unreadable ({reason})")),
                 Cause::NotNamed(verb) => found.push_str(&format!(" as no rule names `{verb}`")),
@@ -191,13 +232,48 @@ impl Policy {
         (sql, lex): (&str, &LexState),
         standing: &Standing,
     ) -> Decision {
+        let mut history = History::default();
+        for before in &case.before {
+            let decision = self.decide_one(case, (before, lex), standing, &history);
+            history.note(self, &decision.counted, case.at);
+        }
+        self.decide_one(case, (sql, lex), standing, &history)
+    }
+
+    fn decide_one(
+        &self,
+        case: &Case,
+        (sql, lex): (&str, &LexState),
+        standing: &Standing,
+        history: &History,
+    ) -> Decision {
         let limits = Limits::default();
         let analysis = match case.channel {
             Channel::Query => analyse(sql.as_bytes(), lex, &limits),
             Channel::Replication => analyse_replication(sql.as_bytes(), lex, &limits),
             Channel::FunctionCall => return decide_function_call(self, standing, case.at),
         };
-        decide_facts(self, standing, case.at, &analysis.facts)
+        let values: Option<Vec<Value<'_>>> = case.parameters.as_ref().map(|values| {
+            let texts = values.iter().map(Option::as_deref);
+            texts
+                .map(|text| text.map_or(Value::Opaque, |text| Value::Plain(text.into())))
+                .collect()
+        });
+        let values = values.as_deref();
+        let circumstances = Circumstances {
+            transaction: case.transaction,
+            end_user: None,
+            parameters: match &values {
+                Some(values) => Bound::Given(values),
+                None => Bound::Unknown,
+            },
+            text: Wording::Text(sql.as_bytes(), *lex),
+            history: Some(history),
+            counting: Counting::Anew,
+        };
+        let scene = Scene::new(self, case.at, circumstances, only_verb(&analysis.facts));
+        let print = Some(analysis.fingerprint.0);
+        decide_parts(self, standing, scene, &analysis.facts, print)
     }
 
     fn others(&self, rules: &SmallVec<[RuleIndex; 4]>, decider: Option<&str>) -> String {
@@ -222,7 +298,7 @@ impl Policy {
     }
 }
 
-fn shorten(sql: &str) -> String {
+pub(crate) fn shorten(sql: &str) -> String {
     const MOST: usize = 200;
     let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= MOST {

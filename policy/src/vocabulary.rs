@@ -41,6 +41,18 @@ macro_rules! words {
 }
 
 words! {
+    /// How much of a statement is recorded; the first is the most.
+    RecordDetail {
+        /// All of it.
+        Full = "full",
+        /// All but the values of its parameters.
+        NoParameters = "no-parameters",
+        /// Length and hash of its text, and its normal form.
+        Digest = "digest",
+    }
+}
+
+words! {
     /// The SQL language and protocol family of a statement.
     Dialect {
         /// PostgreSQL.
@@ -315,6 +327,32 @@ words! {
 }
 
 words! {
+    /// A detector of SQL injection; see `detect`.
+    Detector {
+        /// A condition that no row has a say in, beside one that does.
+        Tautology = "tautology",
+        /// A statement of another kind behind a query.
+        StackedStatement = "stacked-statement",
+        /// A UNION with rows from elsewhere.
+        UnionGraft = "union-graft",
+        /// A comment that swallows the rest.
+        CommentTail = "comment-tail",
+        /// A wait whose length is the answer.
+        TimeOracle = "time-oracle",
+        /// An error whose message is the answer.
+        ErrorOracle = "error-oracle",
+        /// A condition whose truth is the answer.
+        BooleanOracle = "boolean-oracle",
+        /// Text put together from codes.
+        EncodedText = "encoded-text",
+        /// A catalogue read beside tables.
+        CatalogueProbe = "catalogue-probe",
+        /// A file or host reached beside rows.
+        FileAccess = "file-access",
+    }
+}
+
+words! {
     /// What a rule or a policy does with a statement; ordered by strength.
     Action {
         /// Let it pass.
@@ -331,10 +369,36 @@ words! {
 words! {
     /// Whether decisions are carried out.
     Mode {
+        /// Let everything pass and be recorded, for a policy to be learnt from it.
+        Learn = "learn",
         /// Decide and record, but let everything pass.
         Observe = "observe",
         /// Decide and carry out.
         Enforce = "enforce",
+    }
+}
+
+words! {
+    /// What escalations count.
+    Refused {
+        /// Statements and sessions that were denied.
+        Denied = "denied",
+        /// Logins that the server refused.
+        FailedLogin = "failed-login",
+    }
+}
+
+words! {
+    /// What sessions may have in common.
+    Trait {
+        /// The database user.
+        User = "user",
+        /// The client's address.
+        Client = "client",
+        /// The end user.
+        EndUser = "end-user",
+        /// The application's name.
+        Application = "application",
     }
 }
 
@@ -369,5 +433,56 @@ words! {
         UnknownPrepared = "unknown-prepared",
         /// The readers disagree about it.
         Disagreement = "disagreement",
+    }
+}
+
+words! {
+    /// Where the name of an end user comes from, the least trusted first: what a statement's text can say, what a session's
+    /// settings can, what only a driver can.
+    EndUserTrust {
+        /// A comment in the statement.
+        Comment = "comment",
+        /// `application_name`.
+        Application = "application",
+        /// `SET sqlward.end_user`.
+        Setting = "setting",
+        /// An attribute of the connection or the query.
+        Attribute = "attribute",
+    }
+}
+
+words! {
+    /// The state of a session's transaction.
+    TransactionState {
+        /// There is none: each statement is its own.
+        None = "none",
+        /// One is open.
+        Open = "open",
+        /// One is open and has failed: the server refuses all but its end.
+        Failed = "failed",
+    }
+}
+
+words! {
+    /// What a transaction may do.
+    TransactionAccess {
+        /// It reads.
+        ReadOnly = "read-only",
+        /// It reads and writes.
+        ReadWrite = "read-write",
+    }
+}
+
+words! {
+    /// How far a transaction is kept apart from others.
+    Isolation {
+        /// READ UNCOMMITTED.
+        ReadUncommitted = "read-uncommitted",
+        /// READ COMMITTED.
+        ReadCommitted = "read-committed",
+        /// REPEATABLE READ.
+        RepeatableRead = "repeatable-read",
+        /// SERIALIZABLE.
+        Serializable = "serializable",
     }
 }

@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use jiff::Timestamp;
 use sqlward_policy::explain::{Question, explain};
+use sqlward_policy::rule::moment::Circumstances;
 use sqlward_policy::statement::{Known, LexState, Limits, Reader, analyse};
 use sqlward_policy::vocabulary::{Action, Mode, Unreadable, Verb};
 use sqlward_policy::{
@@ -43,6 +44,7 @@ fn judge_as(policy: &Policy, subject: &Subject, sql: &str) -> Decision {
         now: NOW,
         also: &[],
         unreadable_override: None,
+        circumstances: Circumstances::default(),
     };
     let fresh = decide(policy, &request);
     // The second decision uses the matches that the first one kept.
@@ -362,6 +364,7 @@ fn the_session_may_know_that_a_reading_does_not_hold() {
         now: NOW,
         also: &[],
         unreadable_override: reason,
+        circumstances: Circumstances::default(),
     };
     assert_eq!(decide(&policy, &request(None)).judged, Action::Allow);
     let unsettled = decide(&policy, &request(Some(Unreadable::Unsettled)));
@@ -392,6 +395,7 @@ action = "allow"
             now: NOW,
             also,
             unreadable_override: None,
+            circumstances: Circumstances::default(),
         };
         decide(&policy, &request).judged
     };
@@ -585,6 +589,7 @@ action = "deny"
             now: time.parse().unwrap(),
             also: &[],
             unreadable_override: None,
+            circumstances: Circumstances::default(),
         };
         decide(&policy, &request).judged
     };
@@ -744,6 +749,7 @@ fn standings_of_another_policy_decide_nothing() {
         now: NOW,
         also: &[],
         unreadable_override: None,
+        circumstances: Circumstances::default(),
     };
     assert_eq!(decide(&old, &request).action, Action::Allow);
     let decision = decide(&new, &request);
@@ -768,6 +774,7 @@ fn kept_matches_belong_to_one_generation() {
             now: NOW,
             also: &[],
             unreadable_override: None,
+            circumstances: Circumstances::default(),
         };
         for _ in 0..2 {
             assert_eq!(decide(&policy, &request).judged.as_str(), action);

@@ -58,12 +58,12 @@ action = "deny"
             p.toml:4:1: unknown field `unreadble` in `[defaults]`; expected one of action, unreadable, audit_failure, mode, search_path; did you mean `unreadable`?
             p.toml:8:12: `hihg` is no `severity`; expected one of info, low, medium, high, critical; did you mean `high`?
             p.toml:9:18: `selct` is no `verb`; expected one of select, insert, update, delete, merge, truncate, copy, load, create, alter, drop, comment, security-label, grant, revoke, reassign, begin, commit, rollback, savepoint, prepare-transaction, lock, set, reset, show, use, explain, prepare, execute, deallocate, declare, fetch, close, do, call, function-call, listen, notify, vacuum, analyze, cluster, reindex, refresh, checkpoint, import, alter-system, kill, flush, handler, install, shutdown, purge, change-replication, check, binlog, clone, replication, empty, unknown; did you mean `select`?
-            p.toml:9:38: unknown field `clas` in `when`; expected one of everything, not, any, user, role, database, application, listener, client, end_user, end_user_trust, tls_identity, time, dialect, verb, class, object, access, object_kind, column, column_use, function, where, limit, egress, multi_statement, dynamic, fingerprint, unreadable, setting, replication; did you mean `class`?
+            p.toml:9:38: unknown field `clas` in `when`; expected one of everything, not, any, user, role, database, application, listener, client, end_user, end_user_trust, tls_identity, time, dialect, server_version, verb, class, object, access, object_kind, column, column_use, function, where, limit, egress, multi_statement, dynamic, fingerprint, unreadable, setting, replication, risk, transaction, transaction_access, isolation, parameter, literal, history, detect, detect_score; did you mean `class`?
             p.toml:9:65: `10.0.0.1/8` is no network for `client`; expected `10.0.0.0/8`, the network's first address
             p.toml:10:10: `refuse` is no `action`; expected one of allow, alert, deny, terminate
             p.toml:13:6: `b c` is no rule name; expected 1 to 128 letters, digits, `-`, `_` or `.`
             p.toml:14:8: a `when` without conditions matches everything; expected a condition, or `everything = true`
-            p.toml:17:3: unknown field `rul` in a policy file; expected one of schema, policy, defaults, time, listener, rule, test; did you mean `rule`?"#]],
+            p.toml:17:3: unknown field `rul` in a policy file; expected one of schema, policy, include, pack, overlay, change, defaults, sets, calendar, time, listener, rule, escalation, test, redact, redact_test; did you mean `rule`?"#]],
     );
 }
 
@@ -271,11 +271,10 @@ expect = { action = "deny" }
             p.toml:3:10: `alert` is no `action`; expected one of allow, deny
             p.toml:4:15: `search_path` is an empty list; expected at least one value, or no such field
             p.toml:5:7: `[time.always]` says nothing
-            p.toml:7:9: `monday` is no `days`; expected one of mon, tue, wed, thu, fri, sat, sun, mon-fri; did you mean `mon`?
+            p.toml:7:9: `monday` is no `days`; expected one of mon, tue, wed, thu, fri, sat, sun, mon-fri, workday, holiday; did you mean `mon`?
             p.toml:8:8: `25:00` is no time of day; expected `HH:MM` from 00:00 to 24:00
             p.toml:9:8: `Europe/Berln` is no time zone; expected a name such as `Europe/Berlin`, `Asia/Shanghai` or `UTC`
             p.toml:12:6: the window closes when it opens; expected `to` other than `from`; for the whole day, neither
-            p.toml:14:8: `learn` is no `mode`; expected one of observe, enforce
             p.toml:16:6: `id` is an integer; expected a string
             p.toml:17:17: `user` is an empty list; expected at least one value, or no such field
             p.toml:17:31: `a.b.c` is no pattern for `object`: a name has at most 2 parts here; `\.` is a dot within a part
@@ -404,4 +403,97 @@ fn allow_rules_beside_an_allowing_default_are_warned_of() {
         ]],
     );
     check(&text("replication = true, user = \"a\""), expect![[""]]);
+}
+
+#[test]
+fn escalations_that_cannot_happen() {
+    let head = rule("when = { verb = [\"drop\"] }");
+    let watch = "[[rule]]\nid = \"watch\"\naction = \"alert\"\nwhen = { verb = [\"select\"] }\n";
+    check(
+        &format!(
+            "{head}{watch}{}",
+            r#"
+[[escalation]]
+id = "a"
+after = "denied"
+rules = ["r", "watch", "rr"]
+count = 0
+within = "5"
+per = ["user"]
+then = "block"
+
+[[escalation]]
+id = "b"
+after = "failed-login"
+rules = ["r"]
+count = 3
+within = "5m"
+per = ["end-user"]
+then = "terminate"
+
+[[escalation]]
+id = "b"
+after = "denied"
+count = 3
+within = "5m"
+per = ["host"]
+then = "alert"
+
+[[escalation]]
+id = "c"
+after = "denied"
+rules = ["watch"]
+count = 3
+within = "5m"
+per = ["user", "client"]
+then = "block"
+
+[[escalation]]
+id = "c"
+after = "denied"
+count = 3
+within = "5m"
+per = ["user"]
+then = "alert"
+block_for = "1h"
+"#
+        ),
+        expect![[r#"
+            p.toml:16:9: this is no `count`; expected a whole number from 1 to 65535
+            p.toml:17:10: `5` is no time for `within`; expected `30s`, `5m`, `1h` and the like, from 1s to 365d
+            p.toml:24:10: no rule makes a login fail; expected `rules` only with `after = "denied"`
+            p.toml:27:7: nobody knows the end user of a failed login; expected `user`, `client` or `application`
+            p.toml:28:8: a failed login ends its session anyway; expected `alert` or `block`
+            p.toml:35:8: `host` is no `per`; expected one of user, client, end-user, application
+            p.toml:41:10: the rule `watch` never denies; expected rules with the action deny or terminate
+            p.toml:45:8: `block_for` is missing; expected `block_for = "15m"` and the like
+            p.toml:48:6: the escalation `c` is defined twice, first at p.toml:39:6"#]],
+    );
+}
+
+#[test]
+fn escalations_that_can() {
+    let head = rule("when = { verb = [\"drop\"] }");
+    let text = format!(
+        "{head}{}",
+        r#"
+[[escalation]]
+id = "guessing"
+after = "failed-login"
+count = 5
+within = "10m"
+per = ["client", "user"]
+then = "block"
+block_for = "1h"
+"#
+    );
+    let policy = compile(vec![("p.toml".into(), text)]).unwrap();
+    let [one] = policy.escalations.as_slice() else {
+        panic!("{:?}", policy.escalations)
+    };
+    assert_eq!(
+        (&*one.id, one.count, one.within.as_secs()),
+        ("guessing", 5, 600)
+    );
+    assert_eq!(one.per.len(), 2);
 }

@@ -87,25 +87,27 @@ fn explanations_say_why() {
         "DELETE FROM orders",
         "shop",
         expect![[r#"
-        statement 1 of 1
-          verb         delete
-          class        write
-          objects      relation orders (delete)
-          where        absent
-          limit        not-applicable
-        text
-          readable     yes
-          normal form  delete from orders
-        rules
-          matches  no-unbounded-write  deny, high
-          matches  shop                allow, medium
-          -        after-hours         client: wanted 10.0.0.0/8; found 127.0.0.1
-        decision
-          judged       deny
-          because      rule `no-unbounded-write` (shop.toml:10:6)
-          carried out  deny
-          client sees  ERROR 42501: UPDATE and DELETE need a WHERE clause
-                       Rule: no-unbounded-write"#]],
+            statement 1 of 1
+              verb         delete
+              class        write
+              objects      relation orders (delete)
+              where        absent
+              limit        not-applicable
+            text
+              readable     yes
+              normal form  delete from orders
+            rules
+              matches  no-unbounded-write  deny, high
+              matches  shop                allow, medium
+              -        after-hours         client: wanted 10.0.0.0/8; found 127.0.0.1
+            decision
+              judged       deny
+              because      rule `no-unbounded-write` (shop.toml:10:6)
+              decided by   where: wanted absent, always-true; found absent
+                           verb: wanted update, delete; found delete
+              carried out  deny
+              client sees  ERROR 42501: UPDATE and DELETE need a WHERE clause
+                           Rule: no-unbounded-write"#]],
     );
     explained(
         "SELECT a FROM orders; INSERT INTO orders VALUES (1)",
@@ -450,7 +452,7 @@ action = "deny"
         {"id":10,"decision":"deny","rules":["kill"],"verb":"kill","objects":[],"readable":true}
         {"id":11,"decision":"deny","rules":["finance"],"verb":"use","objects":["finance","finance.ledger"],"readable":true}
         {"id":12,"error":"`NONSENSE` is no sql_mode"}
-        {"id":13,"error":"sql_mode, charset and server_version are no matter of postgres"}
+        {"id":13,"error":"sql_mode and charset are no matter of postgres"}
     "#]]
     .assert_eq(&String::from_utf8(output).unwrap());
 }

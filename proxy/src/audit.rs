@@ -1,35 +1,35 @@
 //! Decision and outcome → the journal: intents before a statement leaves, outcomes when it has ended.
 
 use std::{
-    borrow::Cow,
     cell::{Cell, RefCell},
-    collections::HashSet,
     rc::{Rc, Weak},
+    sync::Arc,
 };
 
-use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 use sqlward_audit_store::{
     journal::{JournalError, Lane},
     record::{
-        Admin, AdminAction, Column, Completion, Entry, ErrorCode, EventId, IntentKind, List,
-        Object, Outcome, Parameter, ParameterFormat, Seq, SessionId, Shape,
+        Admin, AdminAction, Completion, Entry, ErrorCode, EventId, IntentKind, KeptIntent, Outcome,
+        Parameter, ParameterFormat, Seq, SessionId, Text,
     },
     redact,
 };
 use sqlward_policy::{
-    Policy,
-    statement::{Analysis, Known, MysqlLex, StatementFacts},
-    vocabulary::{Class, LimitShape, Verb, WhereShape},
+    rule::value::Literals,
+    statement::{Known, MysqlLex},
+    vocabulary::Verb,
 };
 use sqlward_wire::{self as wire, pg};
 
-use crate::{session::Tag, shared::wall_us, worker::Worker};
+use crate::{
+    redaction::{ParameterFates, Screen, StandIns},
+    session::Tag,
+    shared::wall_us,
+};
 
 /// The type of a parameter that only the server knows.
 const UNKNOWN_TYPE: u32 = 0;
-/// Shapes remembered as written; forgetting them only costs writing them again.
-const MAX_SHAPES: usize = 65_536;
 
 /// One message that had a verdict, from intent to outcome.
 #[derive(Debug)]
@@ -50,10 +50,20 @@ pub(crate) struct Run {
     pub(crate) database: Box<str>,
     /// What a prepared statement's reading depended on (MySQL, MariaDB): the server may read its text again.
     pub(crate) reading: Option<MysqlLex>,
+    /// The literals of its text, if a rule has asked for them, and the generation of the policy that did.
+    pub(crate) literals: Option<(u64, Arc<Literals>)>,
+    /// The types that a Parse has fixed for its parameters, if a rule asks for parameters.
+    pub(crate) types: Box<[u32]>,
+    /// The generation of the policy that a Bind was judged by.
+    pub(crate) generation: u64,
     /// What the client was told instead of running it.
     pub(crate) refusal: Option<Rc<wire::Refusal>>,
     /// The Parse that it executes.
     pub(crate) prepare: Option<Tag>,
+    /// What happens to the parameters of what it prepares.
+    pub(crate) fates: Option<Rc<ParameterFates>>,
+    /// Its whole intent, where less is recorded.
+    pub(crate) kept: Option<KeptIntent>,
     progress: Cell<Progress>,
     /// The execution whose row has taken over this Parse's.
     execution: RefCell<Weak<Run>>,
@@ -87,8 +97,13 @@ impl Run {
             name: Box::default(),
             database: Box::default(),
             reading: None,
+            literals: None,
+            types: Box::default(),
+            generation: 0,
             refusal: None,
             prepare: None,
+            fates: None,
+            kept: None,
             progress: Cell::new(Progress::Open),
             execution: RefCell::default(),
         }
@@ -118,8 +133,9 @@ impl Run {
         *self.execution.borrow_mut() = Rc::downgrade(execution);
     }
 
-    /// The intent that an outcome belongs to, if it still needs one. Each gets at most one.
-    fn close(&self, completion: wire::Completion) -> Option<Seq> {
+    /// The intent that an outcome belongs to, if it still needs one. Each gets at most one. Beside it, what is recorded
+    /// in its place if it failed.
+    fn close(&self, completion: wire::Completion) -> Option<(Seq, Option<Whole>)> {
         match (self.progress.get(), completion) {
             (Progress::Closed, _) | (Progress::TakenOver, wire::Completion::Prepared) => None,
             // The execution behind a Parse that failed will only be skipped: its row tells of the failure.
@@ -129,10 +145,47 @@ impl Run {
             }
             (Progress::Open, _) => {
                 self.progress.set(Progress::Closed);
-                self.intent
+                self.intent.map(|intent| (intent, self.whole(completion)))
             }
         }
     }
+
+    /// The whole intent of a run that failed, or may have, and of which less is recorded.
+    fn whole(&self, completion: wire::Completion) -> Option<Whole> {
+        match completion {
+            wire::Completion::Done
+            | wire::Completion::Prepared
+            | wire::Completion::Suspended
+            | wire::Completion::Refused => None,
+            wire::Completion::Failed
+            | wire::Completion::Skipped
+            | wire::Completion::Unexecuted
+            | wire::Completion::Lost => Some(Whole {
+                intent: self.kept.clone()?,
+                prepare: self.prepare.as_ref().and_then(|run| run.kept.clone()),
+            }),
+        }
+    }
+}
+
+/// All that is known of a statement of which less was recorded.
+struct Whole {
+    intent: KeptIntent,
+    /// Where its text is.
+    prepare: Option<KeptIntent>,
+}
+
+/// Write a whole intent in place of `reduced`. Where the journal has no room for it, what there is must do.
+fn write_whole(lane: &mut Lane, reduced: Seq, whole: &Whole) -> Seq {
+    let Ok(mut intent) = whole.intent.intent() else {
+        return reduced;
+    };
+    let prepare = whole.prepare.as_ref().and_then(|kept| kept.intent().ok());
+    if let (Text::Of(_), Some(prepare)) = (intent.text, &prepare) {
+        intent.text = prepare.text;
+    }
+    intent.continues = Some(reduced);
+    lane.append(&Entry::Intent(intent)).unwrap_or(reduced)
 }
 
 /// Write the outcome of a run, where it needs one. A closed run says nothing twice.
@@ -141,9 +194,10 @@ impl Run {
 /// The journal can't take it.
 pub(crate) fn outcome(lane: &mut Lane, outcome: &wire::Outcome<Tag>) -> Result<(), JournalError> {
     let run = &outcome.tag;
-    let Some(intent) = run.close(outcome.completion) else {
+    let Some((intent, whole)) = run.close(outcome.completion) else {
         return Ok(());
     };
+    let intent = whole.map_or(intent, |whole| write_whole(lane, intent, &whole));
     let since = |at: u64| at.saturating_sub(run.started_ns) / 1_000;
     let refused = run.refusal.as_ref().map(|refusal| refusal.code);
     let error = match outcome.completion {
@@ -163,39 +217,6 @@ pub(crate) fn outcome(lane: &mut Lane, outcome: &wire::Outcome<Tag>) -> Result<(
         warnings: outcome.warnings,
     };
     lane.append(&Entry::Outcome(entry)).map(drop)
-}
-
-/// If the journal was full or failed, say so before the next record: what has passed unrecorded, and what was refused.
-///
-/// # Errors
-/// The journal can't take it; the gap stays to be told.
-pub(crate) fn tell_gap(
-    lane: &mut Lane,
-    worker: &Worker,
-    policy: &Policy,
-) -> Result<(), JournalError> {
-    let gaps = [
-        (&worker.dropped, "records that the journal could not take"),
-        (
-            &worker.blocked,
-            "statements refused because the journal could not take their records",
-        ),
-    ];
-    for (count, detail) in gaps {
-        if count.get() > 0 {
-            lane.append(&Entry::Admin(Admin {
-                at_us: wall_us(),
-                action: AdminAction::Gap,
-                actor: "sqlward",
-                detail,
-                generation: policy.generation,
-                config_hash: None,
-                count: count.get(),
-            }))?;
-            count.set(0);
-        }
-    }
-    Ok(())
 }
 
 /// What a pipeline did before something in it failed.
@@ -313,20 +334,31 @@ impl Secrecy {
 }
 
 /// The parameters of a Bind as the record keeps them: `limit` bytes in all, what is cut marked with its length.
-/// Secrets leave nothing but their lengths.
-pub(crate) fn parameters(
-    parameters: pg::Parameters<'_>,
+/// Secrets leave nothing but their lengths; what is redacted has its stand-in.
+pub(crate) fn parameters<'a>(
+    parameters: pg::Parameters<'a>,
     limit: usize,
     secrecy: Secrecy,
-) -> SmallVec<[Parameter<'_>; 8]> {
+    stand_ins: &'a StandIns,
+) -> SmallVec<[Parameter<'a>; 8]> {
     let mut left = limit;
     parameters
-        .map(|(format, value)| {
+        .enumerate()
+        .map(|(number, (format, value))| {
             let format = match format {
                 pg::Format::Text => ParameterFormat::Text,
                 pg::Format::Binary | pg::Format::Unknown(_) => ParameterFormat::Binary,
             };
-            let parameter = Parameter::cut(format, UNKNOWN_TYPE, value, left);
+            let parameter = match stand_ins.get(number) {
+                Some(Some(stand_in)) => Parameter {
+                    format: ParameterFormat::Text,
+                    type_oid: UNKNOWN_TYPE,
+                    value: Some(stand_in),
+                    full_len: value.map_or(0, |value| value.len() as u64),
+                    redacted: true,
+                },
+                Some(None) | None => Parameter::cut(format, UNKNOWN_TYPE, value, left),
+            };
             left = left.saturating_sub(parameter.value.map_or(0, <[u8]>::len));
             match secrecy {
                 Secrecy::Open => parameter,
@@ -340,144 +372,13 @@ pub(crate) fn parameters(
         .collect()
 }
 
-/// The analysis shapes that this process has written to its lane.
-#[derive(Debug, Default)]
-pub struct Shapes(HashSet<[u8; 16]>);
-
-impl Shapes {
-    /// The key of a statement's shape, which is in the journal from now on.
-    ///
-    /// # Errors
-    /// The journal can't take it.
-    pub(crate) fn write(
-        &mut self,
-        lane: &mut Lane,
-        known: &Known,
-    ) -> Result<[u8; 16], JournalError> {
-        // What is known belongs to this worker, as the lane does: a key that it has was written here.
-        if let Some(key) = known.slot.key() {
-            return Ok(key);
-        }
-        let analysis = &known.analysis;
-        let key = key(analysis);
-        if !self.0.contains(&key) {
-            let functions = functions(analysis);
-            let mut shape = shape(key, analysis);
-            shape.functions = List::Owned(functions.iter().map(|name| &**name).collect());
-            lane.append(&Entry::Shape(shape))?;
-            if self.0.len() >= MAX_SHAPES {
-                self.0.clear();
-            }
-            self.0.insert(key);
-        }
-        known.slot.set_key(key);
-        Ok(key)
+/// What stands in for some parameters of a Bind.
+pub(crate) fn stand_ins(parameters: pg::Parameters<'_>, screen: &Screen<'_>) -> StandIns {
+    if screen.is_clear() {
+        return StandIns::new();
     }
-}
-
-/// What names an analysis in the journal: its fingerprint, where every text with that fingerprint has these facts.
-fn key(analysis: &Analysis) -> [u8; 16] {
-    if !analysis.depends_on_literals {
-        return analysis.fingerprint.0;
-    }
-    let mut hasher = Sha256::new();
-    hasher.update(analysis.fingerprint.0);
-    hasher.update(format!("{:?}", analysis.facts));
-    let digest = hasher.finalize();
-    digest.first_chunk().copied().unwrap_or_default()
-}
-
-fn shape(key: [u8; 16], analysis: &Analysis) -> Shape<'_> {
-    let statements = &analysis.facts.statements;
-    let all = || statements.iter();
-    Shape {
-        key,
-        fingerprint: analysis.fingerprint.0,
-        normal: &analysis.normal,
-        statements: u32::try_from(statements.len()).unwrap_or(u32::MAX),
-        verb: statements
-            .first()
-            .map_or(Verb::Unknown, |statement| statement.verb),
-        class: all()
-            .map(|statement| statement.class)
-            .max_by_key(strength)
-            .unwrap_or(Class::Utility),
-        verbs: unique(all().flat_map(|statement| statement.verbs.iter().copied())),
-        objects: unique(all().flat_map(objects)),
-        columns: unique(all().flat_map(columns)),
-        functions: List::empty(),
-        egress: unique(all().flat_map(|statement| statement.egress.iter().copied())),
-        where_shape: all()
-            .map(|statement| statement.where_shape)
-            .min_by_key(restriction)
-            .unwrap_or(WhereShape::NotApplicable),
-        limit: statements
-            .last()
-            .map_or(LimitShape::NotApplicable, |statement| statement.limit),
-        dynamic: all().any(|statement| statement.dynamic),
-    }
-}
-
-/// The functions that a text calls, qualified where it qualifies them.
-fn functions(analysis: &Analysis) -> List<'_, Cow<'_, str>> {
-    let statements = analysis.facts.statements.iter();
-    unique(
-        statements
-            .flat_map(|statement| &statement.functions)
-            .map(|function| match &function.schema {
-                Some(schema) => Cow::Owned(format!("{schema}.{}", function.name)),
-                None => Cow::Borrowed(&*function.name),
-            }),
-    )
-}
-
-/// How strong a class is: a message is of the strongest class in it.
-fn strength(class: &Class) -> u8 {
-    match class {
-        Class::Utility => 0,
-        Class::Tcl => 1,
-        Class::Session => 2,
-        Class::Read => 3,
-        Class::Write => 4,
-        Class::Ddl => 5,
-        Class::Dcl => 6,
-        Class::Admin => 7,
-    }
-}
-
-/// How far a WHERE restricts: a message's is the weakest in it.
-fn restriction(shape: &WhereShape) -> u8 {
-    match shape {
-        WhereShape::Absent => 0,
-        WhereShape::AlwaysTrue => 1,
-        WhereShape::Restricting => 2,
-        WhereShape::NotApplicable => 3,
-    }
-}
-
-fn objects(statement: &StatementFacts) -> impl Iterator<Item = Object<'_>> {
-    statement.objects.iter().map(|object| Object {
-        kind: object.kind,
-        schema: object.name.schema.as_deref(),
-        name: &object.name.name,
-        access: object.access,
-    })
-}
-
-fn columns(statement: &StatementFacts) -> impl Iterator<Item = Column<'_>> {
-    statement.columns.iter().map(|column| Column {
-        schema: column
-            .table
-            .as_ref()
-            .and_then(|table| table.schema.as_deref()),
-        table: column.table.as_ref().map(|table| &*table.name),
-        column: &column.column,
-        usage: column.usage,
-    })
-}
-
-/// Each item once, in order of first appearance.
-fn unique<'a, T: Clone + Eq + std::hash::Hash>(items: impl Iterator<Item = T>) -> List<'a, T> {
-    let mut seen = HashSet::new();
-    List::Owned(items.filter(|item| seen.insert(item.clone())).collect())
+    parameters
+        .enumerate()
+        .map(|(number, (_, value))| screen.stand_in(number, value?))
+        .collect()
 }

@@ -8,7 +8,7 @@ use sqlward_policy::{
 };
 use sqlward_wire::{self as wire, SqlState, mysql::errcode};
 
-use crate::{audit::Run, session::Tag, worker::Worker};
+use crate::{audit::Run, gaps::Gap, session::Tag, worker::Worker};
 
 /// A verdict of this proxy.
 pub(crate) type Verdict = wire::Verdict<Permit, Tag>;
@@ -125,29 +125,31 @@ pub(crate) fn may_go_unrecorded(policy: &Policy, worker: &Worker, error: &Journa
     match policy.defaults.audit_failure {
         AuditFailure::Block => {
             metrics.audit_blocked_total.inc();
-            worker.blocked.set(worker.blocked.get().saturating_add(1));
+            worker.gaps.add(Gap::Blocked);
             tracing::error!(%error, "statement refused: its record can't be written");
             false
         }
         AuditFailure::Allow => {
             metrics.audit_dropped_total.inc();
-            worker.dropped.set(worker.dropped.get().saturating_add(1));
+            worker.gaps.add(Gap::Dropped);
             tracing::error!(%error, "statement passes unrecorded: audit_failure = \"allow\"");
             true
         }
     }
 }
 
-/// Whether statements may pass though the disk can't be written any more.
+/// Whether a statement may pass though the disk can't be written any more. Each is counted, and told by a record.
 pub(crate) fn may_go_unsynced(worker: &Worker) -> bool {
     let metrics = &worker.shared.metrics;
     match worker.policy().defaults.audit_failure {
         AuditFailure::Block => {
             metrics.audit_blocked_total.inc();
+            worker.gaps.add(Gap::Blocked);
             false
         }
         AuditFailure::Allow => {
             metrics.audit_unsynced_total.inc();
+            worker.gaps.add(Gap::Unsynced);
             true
         }
     }

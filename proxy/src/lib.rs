@@ -4,22 +4,28 @@
 //! `session` → [`inspect`] → [`enforce`] and, on both ways, [`audit`].
 
 pub mod admin;
+mod administration;
 mod analysts;
 mod audit;
+pub mod blocks;
 pub mod cancel;
 pub mod config;
 mod end_user;
 mod enforce;
+mod gaps;
 mod inspect;
 pub mod listener;
 pub mod metrics;
 mod record;
+pub mod redaction;
 pub mod reload;
 mod run;
 mod session;
+mod shapes;
 pub mod shared;
 pub mod tls;
 pub mod upstream;
+pub mod versions;
 mod witness;
 pub mod worker;
 

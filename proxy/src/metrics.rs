@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 use sqlward_policy::vocabulary::Action;
 
@@ -52,6 +52,8 @@ pub struct Metrics {
     pub audit_dropped_total: IntCounter,
     /// Statements passed before their record was on the disk because the policy says audit_failure = "allow".
     pub audit_unsynced_total: IntCounter,
+    /// Escalations that refusals have led to.
+    pub escalations_total: IntCounter,
     /// Policy and certificate reloads that took effect.
     pub reloads_total: IntCounter,
     /// Reloads that were refused because something in them is wrong.
@@ -66,6 +68,20 @@ pub struct Metrics {
     pub store_rows: IntGauge,
     /// Failed attempts to write to the store.
     pub store_errors: IntGauge,
+    /// Failed attempts to write to the store, by the reason.
+    pub store_errors_by_reason: IntGaugeVec,
+    /// Attempts after the first to write a batch to the store.
+    pub store_retries: IntGauge,
+    /// How long the oldest record that is not in the store has waited at most, in milliseconds.
+    pub store_lag_milliseconds: IntGauge,
+    /// Journal bytes that the store has not acknowledged.
+    pub store_queue_bytes: IntGauge,
+    /// Bytes that the journal takes on the disk.
+    pub store_journal_bytes: IntGauge,
+    /// When the store last acknowledged a batch, in seconds since 1970; 0 for not since the start.
+    pub store_acknowledged_seconds: IntGauge,
+    /// How often another proxy with this one's node number was noticed in the store.
+    pub store_node_conflicts: IntGauge,
     /// Signed checkpoints made.
     pub checkpoints: IntGauge,
     /// Checkpoints that could not be made, appended to their file, or handed to the witness.
@@ -89,6 +105,14 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok(gauge)
         };
+        let store_errors_by_reason = IntGaugeVec::new(
+            Opts::new(
+                "store_errors_by_reason",
+                "Failed attempts to write to the store, by the reason.",
+            ),
+            &["reason"],
+        )?;
+        registry.register(Box::new(store_errors_by_reason.clone()))?;
         let statements = IntCounterVec::new(
             Opts::new(
                 "statements_total",
@@ -162,6 +186,7 @@ impl Metrics {
                 "audit_unsynced_total",
                 "Statements passed though their record could not be brought to the disk, because the policy allows it.",
             )?,
+            escalations_total: counter("escalations_total", "Escalations reached.")?,
             reloads_total: counter("reloads_total", "Reloads that took effect.")?,
             reload_failures_total: counter(
                 "reload_failures_total",
@@ -180,6 +205,31 @@ impl Metrics {
             store_errors: gauge(
                 "store_errors",
                 "Failed attempts to write to the store since the start.",
+            )?,
+            store_errors_by_reason,
+            store_retries: gauge(
+                "store_retries",
+                "Attempts after the first to write a batch to the store.",
+            )?,
+            store_lag_milliseconds: gauge(
+                "store_lag_milliseconds",
+                "How long the oldest record that is not in the store has waited at most.",
+            )?,
+            store_queue_bytes: gauge(
+                "store_queue_bytes",
+                "Journal bytes that the store has not acknowledged.",
+            )?,
+            store_journal_bytes: gauge(
+                "store_journal_bytes",
+                "Bytes that the journal takes on the disk.",
+            )?,
+            store_acknowledged_seconds: gauge(
+                "store_acknowledged_seconds",
+                "When the store last acknowledged a batch, since 1970; 0 for not since the start.",
+            )?,
+            store_node_conflicts: gauge(
+                "store_node_conflicts",
+                "How often another proxy with this one's node number was noticed in the store.",
             )?,
             checkpoints: gauge("checkpoints", "Signed checkpoints made since the start.")?,
             checkpoint_errors: gauge(

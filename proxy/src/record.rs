@@ -1,25 +1,18 @@
-//! What is recorded besides statements: sessions from connect to end, and what happens to the proxy itself.
+//! What is recorded besides statements: sessions from connect to end.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use sqlward_audit_store::{
     journal::{JournalError, Lane},
-    proof::{Signer, key_record},
     record::{
-        self, Admin, AdminAction, EndCause, EndUserSource, Entry, Seq, SessionAuthenticated,
-        SessionEnd, SessionId, SessionStart, Tls,
+        self, EndCause, EndUserSource, Entry, Seq, SessionAuthenticated, SessionEnd, SessionId,
+        SessionStart, Tls,
     },
 };
-use sqlward_policy::{Policy, Subject, vocabulary::Dialect};
+use sqlward_policy::{Subject, vocabulary::Dialect};
 use sqlward_wire::{AuthMethod, CloseReason, Error, ErrorCode, SqlState, mysql::errcode};
 
-use crate::{
-    audit::code, config::Config, end_user::claimed, listener::Listener, shared::wall_us,
-    tls::Stream,
-};
+use crate::{audit::code, end_user::claimed, listener::Listener, shared::wall_us, tls::Stream};
 
 /// A session's own story, as far as it has come.
 #[derive(Debug)]
@@ -269,86 +262,6 @@ fn method(method: &AuthMethod) -> &str {
         AuthMethod::Parsec => "parsec",
         AuthMethod::MysqlClear => "mysql_clear_password",
         AuthMethod::Plugin(name) => name,
-    }
-}
-
-/// Writes what happens to the proxy itself.
-#[derive(Clone)]
-pub(crate) struct Administration(Arc<Mutex<Lane>>);
-
-impl Administration {
-    /// Write into `lane`, which nobody else uses.
-    pub(crate) fn new(lane: Lane) -> Self {
-        Self(Arc::new(Mutex::new(lane)))
-    }
-
-    /// The proxy has started.
-    pub(crate) fn started(&self, config: &Config, policy: &Policy) {
-        let listeners: Vec<String> = config
-            .listeners
-            .iter()
-            .map(|listener| {
-                let upstream = &listener.upstream.address;
-                format!("{} {} -> {upstream}", listener.name, listener.address)
-            })
-            .collect();
-        let detail = format!(
-            "sqlward {}; listeners: {}; policy {}",
-            env!("CARGO_PKG_VERSION"),
-            listeners.join(", "),
-            hex(&policy.hash)
-        );
-        self.write(AdminAction::Start, "start", &detail, policy.generation);
-    }
-
-    /// A key signs checkpoints from now on, unless it did so `before`.
-    pub(crate) fn signs(&self, signer: &Signer, before: Option<&str>) {
-        if before != Some(&signer.public().label()) {
-            let detail = key_record(signer, before);
-            self.write(AdminAction::SigningKey, "start", &detail, 0);
-        }
-    }
-
-    /// The proxy stops.
-    pub(crate) fn stopped(&self) {
-        self.write(AdminAction::Stop, "signal", "drained", 0);
-    }
-
-    /// A reload took effect.
-    pub(crate) fn reloaded(&self, trigger: &str, generation: u64, hash: &str) {
-        self.write(
-            AdminAction::Reload,
-            trigger,
-            &format!("policy {hash}"),
-            generation,
-        );
-    }
-
-    /// A reload was refused.
-    pub(crate) fn reload_refused(&self, trigger: &str, problems: &str) {
-        self.write(AdminAction::ReloadFailed, trigger, problems, 0);
-    }
-
-    fn write(&self, action: AdminAction, actor: &str, detail: &str, generation: u64) {
-        let entry = Entry::Admin(Admin {
-            at_us: wall_us(),
-            action,
-            actor,
-            detail,
-            generation,
-            config_hash: None,
-            count: 0,
-        });
-        let written = match self.0.lock() {
-            Ok(mut lane) => lane
-                .append(&entry)
-                .map(drop)
-                .map_err(|error| error.to_string()),
-            Err(poisoned) => Err(poisoned.to_string()),
-        };
-        if let Err(error) = written {
-            tracing::error!(%error, action = action.as_str(), "administration record lost");
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -11,9 +11,12 @@ use sqlward_policy::Policy;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::{
+    administration::Administration,
     listener::Listener,
-    record::{Administration, hex},
+    record::hex,
+    redaction,
     shared::Shared,
+    versions::{self, Activation, Versions},
 };
 
 /// Changes that come closer together than this are one change.
@@ -24,6 +27,8 @@ pub(crate) struct Reload {
     shared: Arc<Shared>,
     listeners: Vec<Arc<Listener>>,
     administration: Administration,
+    /// The version of the policy that the administration knows of.
+    version: Mutex<Option<Activation>>,
 }
 
 impl Reload {
@@ -33,11 +38,38 @@ impl Reload {
         listeners: Vec<Arc<Listener>>,
         administration: Administration,
     ) -> Self {
+        let version = versions::in_force(&shared.config.policy);
+        if let Some(version) = &version {
+            administration.applied(version, shared.policy.load().generation);
+        }
         Self {
             shared,
             listeners,
             administration,
+            version: Mutex::new(version),
         }
+    }
+
+    /// Record the version of the policy, where it is another one than before.
+    fn tell_version(&self, generation: u64) {
+        let version = versions::in_force(&self.shared.config.policy);
+        let Ok(mut known) = self.version.lock() else {
+            return;
+        };
+        if *known == version {
+            return;
+        }
+        if let Some(version) = &version {
+            self.administration.applied(version, generation);
+        }
+        *known = version;
+    }
+
+    /// Take in what auditors have asked since.
+    pub(crate) fn take_questions(&self) {
+        let policy = self.shared.policy.load();
+        self.administration
+            .take_questions(&self.shared.config.data_dir, &policy);
     }
 
     /// Read policy and certificates again and put them in force if all of them are good.
@@ -46,15 +78,18 @@ impl Reload {
             Ok(policy) => {
                 let generation = policy.generation;
                 let hash = hex(&policy.hash);
-                let changed = policy.hash != self.shared.policy.load().hash;
-                self.shared.policy.store(Arc::new(policy));
+                let before = self.shared.policy.load_full();
+                let changed = policy.hash != before.hash;
+                let policy = Arc::new(policy);
+                self.shared.policy.store(Arc::clone(&policy));
                 self.shared
                     .metrics
                     .policy_generation
                     .set(generation.cast_signed());
                 self.shared.metrics.reloads_total.inc();
                 tracing::info!(trigger, generation, hash, changed, "policy in force");
-                self.administration.reloaded(trigger, generation, &hash);
+                self.tell_version(generation);
+                self.administration.reloaded(trigger, &before, &policy);
             }
             Err(problems) => {
                 self.shared.metrics.reload_failures_total.inc();
@@ -66,9 +101,10 @@ impl Reload {
 
     /// Everything is read before anything is put in force.
     fn load(&self) -> Result<Policy, String> {
-        let policy = sqlward_policy::load(&self.shared.config.policy)
+        let policy = sqlward_policy::load(&versions::resolved(&self.shared.config.policy))
             .map_err(|problems| problems.to_string())?
             .with_generation(self.shared.policy.load().generation + 1);
+        redaction::check(&policy, self.shared.config.redaction_key.as_ref())?;
         let mut material = Vec::with_capacity(self.listeners.len());
         for listener in &self.listeners {
             let ours = listener.load_tls().map_err(|error| error.to_string())?;
@@ -120,6 +156,9 @@ impl Watch {
 
 fn watched(shared: &Shared) -> Vec<PathBuf> {
     let mut paths = shared.config.policy.clone();
+    // What they include may lie elsewhere; files included later are watched from the next start on.
+    let sources = &shared.policy.load().sources;
+    paths.extend(sources.iter().map(|source| PathBuf::from(&*source.name)));
     for listener in &shared.config.listeners {
         if let Some(files) = &listener.tls.files {
             paths.extend([files.certificate.clone(), files.key.clone()]);
@@ -139,11 +178,17 @@ fn watched(shared: &Shared) -> Vec<PathBuf> {
 
 /// Editors replace files, so it is the folder of a file that is watched.
 fn watch(paths: &[PathBuf], changes: Sender<()>) -> notify::Result<RecommendedWatcher> {
+    let links: Vec<PathBuf> = paths
+        .iter()
+        .filter(|path| Versions::behind(path).is_some())
+        .filter_map(|path| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?)))
+        .collect();
     let wanted: Vec<PathBuf> = paths
         .iter()
+        .filter(|path| Versions::behind(path).is_none())
         .filter_map(|path| path.canonicalize().ok())
         .collect();
-    let concerned = wanted.clone();
+    let concerned = [wanted.as_slice(), links.as_slice()].concat();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let Ok(event) = event else { return };
         let relevant = !event.kind.is_access()
@@ -166,6 +211,7 @@ fn watch(paths: &[PathBuf], changes: Sender<()>) -> notify::Result<RecommendedWa
             }
         })
         .collect();
+    folders.extend(links.iter().filter_map(|link| link.parent()));
     folders.sort_unstable();
     folders.dedup();
     for folder in folders {

@@ -1,10 +1,12 @@
 //! From a configuration to a running proxy, and from SIGTERM to an empty one.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use sqlward_audit_store::{
     CHECKPOINTS,
+    clickhouse::DeliverySettings,
     embedded::{Store, StoreError, StoreSettings},
+    inbox,
     journal::{Durability, Journal, JournalError, JournalSettings, Recovery},
     proof::ProofSettings,
     ship::{Drained, ShipError, Shipper, ShipperSettings},
@@ -15,21 +17,26 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     admin,
+    administration::Administration,
     analysts::Analysts,
+    blocks::{BlockError, Blocks},
     config::Config,
     listener::{self, Listener},
     metrics::Metrics,
-    record::Administration,
+    redaction,
     reload::{Reload, Watch},
     shared::Shared,
     tls::TlsError,
     upstream::Upstream,
-    witness,
+    versions, witness,
     worker::{self, Workers},
 };
 
 /// How long sessions may take to write their last bytes once they are told to end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How often auditors' questions are taken into the record.
+const QUESTIONS: Duration = Duration::from_secs(1);
 
 /// How long the journal's last records may take into the store.
 const LAST_RECORDS: Duration = Duration::from_secs(60);
@@ -60,9 +67,15 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// The policy needs what the configuration does not have.
+    #[error("{0}")]
+    Redaction(String),
     /// Metrics can't be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// Whom to keep out is not known.
+    #[error(transparent)]
+    Blocks(#[from] BlockError),
     /// A thread or a runtime can't be made.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -80,7 +93,8 @@ pub fn run(config: Config) -> Result<(), StartError> {
 }
 
 async fn serve(config: Config) -> Result<(), StartError> {
-    let policy = sqlward_policy::load(&config.policy)?.with_generation(1);
+    let policy = sqlward_policy::load(&versions::resolved(&config.policy))?.with_generation(1);
+    redaction::check(&policy, config.redaction_key.as_ref()).map_err(StartError::Redaction)?;
     let settings = JournalSettings {
         node: config.node,
         max_journal_bytes: config.max_journal_bytes,
@@ -92,13 +106,14 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let keeping = StoreSettings {
         retention_days: config.retention_days,
         // A segment of the journal goes once its records are committed to the store.
-        synced: config.durability != Durability::Process,
+        // What is on its way to a server is noted before it goes, and must not be forgotten.
+        synced: config.durability != Durability::Process || config.store.is_some(),
         ..StoreSettings::default()
     };
     let store = Store::open(&config.data_dir.join("store"), keeping)?;
     let signed_before = store.last_signers()?;
-    let (hand_out, hand_out_from) = witness::channel(&config.proof);
-    let shipping = ShipperSettings {
+    let (hand_out, hand_out_from) = witness::channel(&config.proof.witnesses);
+    let mut shipping = ShipperSettings {
         proof: ProofSettings {
             signer: config.proof.signer.clone(),
             interval: config.proof.interval,
@@ -107,12 +122,30 @@ async fn serve(config: Config) -> Result<(), StartError> {
         },
         ..ShipperSettings::default()
     };
-    let shipper = Shipper::start(&journal, store, shipping)?;
-    let witness = witness::start(hand_out_from, &config.proof, shipper.metrics())?;
+    let shipper = match &config.store {
+        None => Shipper::start(&journal, store, shipping)?,
+        Some(remote) => {
+            shipping.batch_entries = remote.batch_entries;
+            shipping.batch_bytes = remote.batch_bytes;
+            let delivery = DeliverySettings {
+                targets: remote.targets.clone(),
+                timeout: remote.timeout,
+                node: config.node,
+                retention_days: config.retention_days,
+            };
+            // It waits for servers, and must not hold up this runtime.
+            let start = || Shipper::start_delivery(&journal, store, &delivery, shipping);
+            std::thread::scope(|scope| scope.spawn(start).join())
+                .map_err(|_| io::Error::other("the shipper could not be started"))??
+        }
+    };
+    let witnesses = witness::start(hand_out_from, &config.proof.witnesses, &shipper.metrics())?;
+    let blocks = Blocks::open(&config.data_dir)?;
     let (workers, seats) = Workers::new(config.workers);
     let shared = Arc::new(Shared::new(
         config,
         policy,
+        blocks,
         Metrics::new()?,
         workers,
         shipper.metrics(),
@@ -120,6 +153,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let analysts = Analysts::start(shared.config.workers)?;
     let administration = Administration::new(journal.lane(0)?);
     administration.started(&shared.config, &shared.policy.load());
+    inbox::open(&shared.config.data_dir)?;
     match &shared.config.proof.signer {
         Some(signer) => administration.signs(signer, signed_before.as_deref()),
         None => tracing::warn!("no signing_key in [audit]: the audit trail is not signed"),
@@ -159,9 +193,10 @@ async fn serve(config: Config) -> Result<(), StartError> {
     tell_systemd(sd_notify::NotifyState::Ready);
 
     let reload = Reload::new(Arc::clone(&shared), listeners, administration.clone());
-    until_told_to_stop(&shared, &reload).await?;
+    until_told_to_stop(&shared, &reload, &administration).await?;
     tell_systemd(sd_notify::NotifyState::Stopping);
     drain(&shared, threads).await;
+    reload.take_questions();
     administration.stopped();
     drop(reload);
     drop(administration);
@@ -170,7 +205,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
         Drained::Whole => tracing::info!("stopped, every record is in the store"),
         Drained::Partly => tracing::warn!("stopped, the journal keeps records for the next start"),
     }
-    witness::stop(witness);
+    witness::stop(witnesses);
     Ok(())
 }
 
@@ -221,18 +256,37 @@ fn listeners(config: &Config) -> Result<Vec<Arc<Listener>>, TlsError> {
     Ok(listeners)
 }
 
-async fn until_told_to_stop(shared: &Shared, reload: &Reload) -> io::Result<()> {
+async fn until_told_to_stop(
+    shared: &Shared,
+    reload: &Reload,
+    administration: &Administration,
+) -> io::Result<()> {
     let mut terminate: Signal = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut watch = Watch::start(shared);
+    // Never done, so that it does not cut short what settles beside it.
+    let mut questions = std::pin::pin!(take_questions(reload));
+    let mut keeping = std::pin::pin!(shared.blocks.keep(administration));
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             _ = hangup.recv() => reload.reload("SIGHUP"),
             () = watch.changed() => reload.reload("file change"),
+            never = &mut questions => match never {},
+            never = &mut keeping => match never {},
         }
+    }
+}
+
+/// Take in what auditors ask, for ever.
+async fn take_questions(reload: &Reload) -> Infallible {
+    let mut ticks = tokio::time::interval(QUESTIONS);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        reload.take_questions();
     }
 }
 

@@ -10,12 +10,13 @@ use std::{
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use sqlward_audit_store::record::SessionId;
+use sqlward_audit_store::{record::SessionId, ship::Reason};
 use sqlward_policy::Policy;
 use tokio::sync::Notify;
 
 use crate::{
-    cancel::CancelKeys, config::Config, listener::Places, metrics::Metrics, worker::Workers,
+    blocks::Blocks, cancel::CancelKeys, config::Config, listener::Places, metrics::Metrics,
+    worker::Workers,
 };
 
 /// What all workers share.
@@ -25,6 +26,8 @@ pub struct Shared {
     pub config: Config,
     /// The policy in force.
     pub policy: ArcSwap<Policy>,
+    /// Whom it keeps out.
+    pub blocks: Blocks,
     /// Counters.
     pub metrics: Metrics,
     /// Connections in use.
@@ -46,6 +49,7 @@ impl Shared {
     pub fn new(
         config: Config,
         policy: Policy,
+        blocks: Blocks,
         metrics: Metrics,
         workers: Workers,
         shipping: Arc<sqlward_audit_store::ship::ShipperMetrics>,
@@ -56,6 +60,7 @@ impl Shared {
         Self {
             config,
             policy: ArcSwap::from_pointee(policy),
+            blocks,
             metrics,
             places: Arc::default(),
             cancel_keys: Arc::default(),
@@ -104,6 +109,28 @@ impl Shared {
             .set(figure(&figures.lag_bytes));
         self.metrics.store_rows.set(figure(&figures.rows));
         self.metrics.store_errors.set(figure(&figures.errors));
+        self.metrics.store_retries.set(figure(&figures.retries));
+        self.metrics
+            .store_lag_milliseconds
+            .set(figure(&figures.lag_ms));
+        self.metrics
+            .store_queue_bytes
+            .set(figure(&figures.lag_bytes));
+        self.metrics
+            .store_journal_bytes
+            .set(figure(&figures.journal_bytes));
+        self.metrics
+            .store_acknowledged_seconds
+            .set(figure(&figures.acknowledged_us) / 1_000_000);
+        self.metrics
+            .store_node_conflicts
+            .set(figure(&figures.node_conflicts));
+        for (reason, count) in Reason::ALL.iter().zip(&figures.errors_by_reason) {
+            self.metrics
+                .store_errors_by_reason
+                .with_label_values(&[reason.as_str()])
+                .set(figure(count));
+        }
         self.metrics.checkpoints.set(figure(&figures.checkpoints));
         self.metrics
             .checkpoint_errors

@@ -14,7 +14,7 @@ use std::{
     thread,
 };
 
-use sqlward_audit_store::journal::{Disk, Lane};
+use sqlward_audit_store::journal::{Disk, Durability, Lane};
 use sqlward_policy::{
     Policy,
     statement::{ANALYSIS_STACK_BYTES, Limits, Reader},
@@ -26,10 +26,11 @@ use tokio::{
 
 use crate::{
     analysts::Analysts,
-    audit::{self, Shapes},
     config::Protocol,
+    gaps::{self, Gaps},
     listener::Accepted,
     session::{self, Mysql, Pg},
+    shapes::Shapes,
     shared::Shared,
 };
 
@@ -133,10 +134,8 @@ pub struct Worker {
     pub shapes: RefCell<Shapes>,
     /// Where long statements are analysed.
     pub analysts: Analysts,
-    /// Statements that passed unrecorded because the policy allows it.
-    pub dropped: Cell<u64>,
-    /// Statements that were refused because their records could not be written.
-    pub blocked: Cell<u64>,
+    /// What the audit could not do as it should, and has not told yet.
+    pub(crate) gaps: Rc<Gaps>,
     /// Whether every session is to end at once.
     pub aborting: Cell<bool>,
     sleepers: RefCell<HashMap<u64, Waker>>,
@@ -175,8 +174,7 @@ impl Worker {
 impl Drop for Worker {
     /// What the journal could not take is told at the latest when the worker ends.
     fn drop(&mut self) {
-        let told = audit::tell_gap(&mut self.lane.borrow_mut(), self, &self.policy());
-        if let Err(error) = told {
+        if let Err(error) = gaps::tell_now(self) {
             tracing::error!(%error, "the journal's gap could not be told");
         }
     }
@@ -238,19 +236,25 @@ fn local_runtime() -> io::Result<LocalRuntime> {
 }
 
 async fn serve(mut seat: Seat, lane: Lane, analysts: Analysts, shared: Arc<Shared>) {
+    let disk = lane.disk();
+    let awaited = shared.config.durability == Durability::Disk;
     let worker = Rc::new(Worker {
         reader: RefCell::new(Reader::new(CACHE_BYTES, Limits::default())),
         shapes: RefCell::default(),
-        disk: lane.disk(),
+        disk: disk.clone().filter(|_| awaited),
         lane: RefCell::new(lane),
         analysts,
-        dropped: Cell::new(0),
-        blocked: Cell::new(0),
+        gaps: Rc::default(),
         aborting: Cell::new(false),
         sleepers: RefCell::default(),
         load: seat.load,
         shared,
     });
+    let (gaps, weak) = (Rc::clone(&worker.gaps), Rc::downgrade(&worker));
+    tokio::task::spawn_local(gaps::keep_telling(gaps, weak.clone()));
+    if let Some(disk) = disk {
+        tokio::task::spawn_local(gaps::tell_failure(disk, weak));
+    }
     let mut sessions = tokio::task::JoinSet::new();
     loop {
         let order = tokio::select! {

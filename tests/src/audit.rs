@@ -93,12 +93,50 @@ impl Statement {
 /// # Errors
 /// When the command fails or a column is missing.
 pub fn statements(data: &Path) -> Result<Vec<Statement>> {
-    proxy::audit(data, &["sql", STATEMENTS, "--limit", "100000000"])?
-        .into_iter()
-        .map(|row| {
+    let mut all = Vec::new();
+    // One question sees ten days at most.
+    for days in stored_days(data)?.chunks(10) {
+        let (Some(first), Some(last)) = (days.first(), days.last()) else {
+            continue;
+        };
+        let (from, to) = (
+            format!("{first}T00:00:00Z"),
+            format!("{last}T23:59:59.999999Z"),
+        );
+        let asked = ["sql", STATEMENTS, "--limit", "100000000"];
+        let range = ["--from", &from, "--to", &to];
+        for row in proxy::audit(data, &[asked.as_slice(), &range].concat())? {
             let shown = row.to_string();
-            serde_json::from_value(row).with_context(|| shown)
-        })
+            all.push(serde_json::from_value(row).with_context(|| shown)?);
+        }
+    }
+    Ok(all)
+}
+
+/// The days that the store has a file of.
+fn stored_days(data: &Path) -> Result<Vec<String>> {
+    let mut days = Vec::new();
+    for entry in std::fs::read_dir(data.join("store"))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let day = name.strip_suffix(".db").filter(|day| day.starts_with("20"));
+        days.extend(day.map(str::to_owned));
+    }
+    days.sort();
+    Ok(days)
+}
+
+/// Every recorded statement in the ClickHouse store at `url`.
+///
+/// # Errors
+/// When the command fails or a column is missing.
+pub fn statements_at(url: &str) -> Result<Vec<Statement>> {
+    // A session's number is one there, and text in files.
+    let sql = STATEMENTS.replacen(" session,", " toString(session) AS session,", 1);
+    let mut command = Command::new(paths::sqlward()?);
+    command.args(["audit", "sql", &sql, "--limit", "100000000"]);
+    let text = run(command.args(["--store", url, "--format", "json"]))?;
+    text.lines()
+        .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
         .collect()
 }
 

@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::{paths, ports, process};
@@ -45,9 +46,32 @@ impl Server {
     /// When it does not come up.
     pub fn crash_and_restart(&mut self) -> Result<()> {
         self.kill()?;
+        self.restart()
+    }
+
+    /// Starts it again on the same data and port, after [`Server::kill`].
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn restart(&mut self) -> Result<()> {
         let (child, held) = launch(&self.dir, self.port)?;
         (self.child, self._held) = (child, held);
         self.wait()
+    }
+
+    /// Stops it from doing anything, with [`Signal::STOP`], until [`Signal::CONT`].
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)?;
+        Ok(())
+    }
+
+    /// Its port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     /// Kills it as a crash would.

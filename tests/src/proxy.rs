@@ -25,6 +25,8 @@ use crate::server::Server;
 pub enum Policy {
     /// The pack that ships with sqlward.
     Baseline,
+    /// These packs of `rules/`.
+    Packs(&'static [&'static str]),
     /// Everything passes and is recorded, unreadable statements, function calls and replication too.
     RecordAll,
     /// This text.
@@ -52,6 +54,8 @@ pub struct Options {
     pub shown: Option<Certificates>,
     /// Its environment, besides what it inherits.
     pub environment: Vec<(String, String)>,
+    /// A program, with arguments, that starts it.
+    pub starter: Vec<String>,
 }
 
 impl Default for Options {
@@ -66,6 +70,7 @@ impl Default for Options {
             upstream_tls: String::new(),
             shown: None,
             environment: Vec::new(),
+            starter: Vec::new(),
         }
     }
 }
@@ -78,7 +83,7 @@ pub struct Proxy {
     ports: Vec<u16>,
     admin: u16,
     certificates: Certificates,
-    environment: Vec<(String, String)>,
+    options: Options,
 }
 
 impl Proxy {
@@ -133,7 +138,7 @@ impl Proxy {
                 authority,
             };
             files.write(&ports, upstreams, admin, options)?;
-            match launch(folder.path(), &ports, admin, &options.environment) {
+            match launch(folder.path(), &ports, admin, options) {
                 Ok(process) => {
                     return Ok(Self {
                         process,
@@ -141,7 +146,7 @@ impl Proxy {
                         ports,
                         admin,
                         certificates,
-                        environment: options.environment.clone(),
+                        options: options.clone(),
                     });
                 }
                 Err(error) => last = Some(error),
@@ -230,13 +235,21 @@ impl Proxy {
     /// # Errors
     /// When it does not come up.
     pub fn restart(&mut self) -> Result<()> {
-        self.process = launch(
-            self.folder.path(),
-            &self.ports,
-            self.admin,
-            &self.environment,
-        )?;
+        self.process = launch(self.folder.path(), &self.ports, self.admin, &self.options)?;
         Ok(())
+    }
+
+    /// Starts it again, and kills it `after` that: while it recovers, seals days, ships and signs what it finds.
+    ///
+    /// # Errors
+    /// When it can't be started, or ends by itself before.
+    pub fn crash_while_starting(&mut self, after: Duration) -> Result<()> {
+        self.process = Process::start("sqlward", command(self.folder.path(), &self.options)?)?;
+        std::thread::sleep(after);
+        if let Some(status) = self.process.ended()? {
+            bail!("sqlward ended, {status}:\n{}", self.log());
+        }
+        self.kill()
     }
 
     /// Drains it: every record is in the store when this returns.
@@ -327,13 +340,17 @@ struct Files<'a> {
 impl Files<'_> {
     fn write(&self, ports: &[u16], upstreams: &[u16], admin: u16, options: &Options) -> Result<()> {
         let policy = match &options.policy {
-            Policy::Baseline => paths::repository().join("rules/baseline"),
-            Policy::RecordAll => self.policy(RECORD_ALL)?,
-            Policy::Text(text) => self.policy(text)?,
+            Policy::Baseline => vec![paths::repository().join("rules/baseline")],
+            Policy::Packs(names) => names
+                .iter()
+                .map(|name| paths::repository().join("rules").join(name))
+                .collect(),
+            Policy::RecordAll => vec![self.policy(RECORD_ALL)?],
+            Policy::Text(text) => vec![self.policy(text)?],
         };
         let data = self.folder.join("data");
         let mut text = format!(
-            "data_dir = {data:?}\npolicy = [{policy:?}]\nworkers = 2\n\
+            "data_dir = {data:?}\npolicy = {policy:?}\nworkers = 2\n\
              [admin]\nlisten = \"127.0.0.1:{admin}\"\n[log]\nformat = \"json\"\n\
              [limits]\n{}\n[audit]\n{}\n",
             options.limits, options.audit
@@ -370,21 +387,21 @@ impl Files<'_> {
     }
 }
 
-fn launch(
-    folder: &Path,
-    ports: &[u16],
-    admin: u16,
-    environment: &[(String, String)],
-) -> Result<Process> {
+fn command(folder: &Path, options: &Options) -> Result<Command> {
     let mut command = Command::new("setpriv");
     command
         .args(["--pdeathsig", "KILL", "--"])
+        .args(&options.starter)
         .arg(paths::sqlward()?);
     command
         .args(["run", "--config"])
         .arg(folder.join("sqlward.toml"))
-        .envs(environment.iter().cloned());
-    let mut process = Process::start("sqlward", command)?;
+        .envs(options.environment.iter().cloned());
+    Ok(command)
+}
+
+fn launch(folder: &Path, ports: &[u16], admin: u16, options: &Options) -> Result<Process> {
+    let mut process = Process::start("sqlward", command(folder, options)?)?;
     let ready = until("sqlward listens", START_LIMIT, || {
         if let Some(status) = process.ended()? {
             bail!("sqlward ended, {status}");

@@ -39,6 +39,6 @@ pub use error::Error;
 pub use pipe::Pipe;
 pub use session::{
     Action, AfterRefusal, Answer, AuthMethod, CancelKey, CloseReason, Completion, Event, Fatal,
-    Leg, Negotiation, Outcome, Refusal, Tracked, TxStatus, Verdict,
+    Leg, Negotiation, Outcome, Refusal, Rejected, Tracked, TxStatus, Verdict,
 };
 pub use sqlstate::{ErrorCode, SqlState};

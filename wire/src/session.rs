@@ -138,6 +138,19 @@ pub struct Outcome<T> {
     pub tx: Option<TxStatus>,
 }
 
+/// A command that was not to be forwarded, whatever a policy says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rejected {
+    /// Its number.
+    pub command: u8,
+    /// Its first packet's bytes.
+    pub bytes: u64,
+    /// The error that the client gets.
+    pub code: ErrorCode,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
 /// What the caller tells a session.
 #[derive(Debug)]
 pub enum Event<P, T> {
@@ -294,6 +307,9 @@ pub enum Action<T> {
     /// MySQL: the server asked for a client's file that the statement in flight may not read; it got an
     /// empty one, and the client an error. Up to 4096 bytes of the name.
     FileRefused(Box<[u8]>),
+    /// MySQL: a command that waits for no verdict, since no policy can let it pass, was answered with an error. No byte of
+    /// it goes to the server.
+    Rejected(Rejected),
     /// Write what is ready to both legs, then close them. Nothing follows.
     Close(CloseReason),
 }

@@ -1,5 +1,8 @@
 //! Questions to a ClickHouse store: the same as to an embedded one, with the same answers.
 
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
 use serde_json::Value;
 
 use super::filter::moment;
@@ -8,8 +11,8 @@ use super::schema::{ADMINISTRATION, Column, SESSIONS, STATEMENTS, TableDefinitio
 use super::target::{Target, identifier};
 use crate::event::{EventId, SessionId};
 use crate::query::{
-    AdminRow, AuditQuery, Cell, Dimension, Measure, Row, SessionEntry, SessionQuery, SessionRow,
-    Table, TopEntry,
+    AdminRow, AuditQuery, Cell, Dimension, EXTENT, Measure, Order, Row, Seen, SeenQuery, SeenRows,
+    SessionEntry, SessionQuery, SessionRow, Table, TopEntry,
 };
 
 /// A ClickHouse store, open for reading.
@@ -80,6 +83,57 @@ impl ClickHouse {
             }
         }
         Ok(None)
+    }
+
+    /// Shows what was seen, a batch at a time, as [`crate::query::Archive::seen`] does.
+    ///
+    /// # Errors
+    /// Where the server can't be asked.
+    pub fn seen(
+        &self,
+        query: &SeenQuery,
+        visit: &mut dyn FnMut(Vec<Seen>) -> ControlFlow<()>,
+    ) -> Result<(), ClickHouseError> {
+        let mut rows = SeenRows::new(query, self.moved(query)?);
+        let mut from = query.from;
+        while from < query.to {
+            let to = query.to.min(from.saturating_add(SEEN_AT_ONCE_US));
+            let span = AuditQuery {
+                from: Some(from),
+                to: Some(to),
+                order: Order::Oldest,
+                ..AuditQuery::default()
+            };
+            for row in self.search(&span)? {
+                rows.add(&row)
+                    .ok_or_else(|| self.link.odd("a row says what is not known"))?;
+                if rows.is_full() && visit(rows.take()).is_break() {
+                    return Ok(());
+                }
+            }
+            from = to;
+        }
+        let rest = rows.take();
+        if !rest.is_empty() {
+            let _ = visit(rest);
+        }
+        Ok(())
+    }
+
+    /// Sessions that were in several databases.
+    fn moved(&self, query: &SeenQuery) -> Result<HashSet<String>, ClickHouseError> {
+        let mut question = Question::default();
+        let [from, to] =
+            [query.from, query.to].map(|us| question.value(moment(us), "DateTime64(6, 'UTC')"));
+        question.sql = format!(
+            "SELECT toString(s.session) FROM {} WHERE s.at >= {from} AND s.at < {to}
+             GROUP BY s.node, s.session HAVING uniqExact(s.database) > 1",
+            self.table(&STATEMENTS),
+        );
+        let sessions = self.rows(&question, |row| {
+            row.first().and_then(Value::as_str).map(str::to_owned)
+        })?;
+        Ok(sessions.into_iter().collect())
     }
 
     /// Steps in the life of sessions, the newest first; an end that nobody saw has no time and comes last of its day.
@@ -160,6 +214,29 @@ impl ClickHouse {
             asked.join(" AND "),
         );
         self.rows(&question, AdminRow::from_json)
+    }
+
+    /// How many statements of a span of time are recorded to which extent.
+    pub(crate) fn extents(
+        &self,
+        from: Option<u64>,
+        to: Option<u64>,
+    ) -> Result<Vec<(String, u64)>, ClickHouseError> {
+        let mut question = Question::default();
+        let filter = AuditQuery {
+            from,
+            to,
+            ..AuditQuery::default()
+        };
+        let asked = filter.clickhouse(&mut question);
+        question.sql = format!(
+            "SELECT {EXTENT} AS extent, toInt64(count()) FROM {} WHERE {asked} GROUP BY extent",
+            self.table(&STATEMENTS),
+        );
+        self.rows(&question, |row| {
+            let [extent, count] = <[Value; 2]>::try_from(row).ok()?;
+            Some((extent.as_str()?.to_owned(), count.as_u64()?))
+        })
     }
 
     /// The `n` largest values of `dimension` by `measure`, among the statements that `filter` selects.
@@ -295,6 +372,9 @@ fn cell(value: Value) -> Cell {
         other @ (Value::Array(_) | Value::Object(_)) => Cell::Json(other.to_string()),
     }
 }
+
+/// How much time's rows are asked for at once, µs.
+const SEEN_AT_ONCE_US: u64 = 10 * 60 * 1_000_000;
 
 /// Prepares that ended prepared or done.
 const PREPARES_ASIDE: &str = "NOT (s.kind = 'prepare' AND s.completion IN ('done', 'prepared'))";

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::schema::{ADMINISTRATION, BLOCKS, SESSIONS, STATEMENTS, TableDefinition};
+use super::schema::{
+    ADMINISTRATION, BLOCKS, CHECKPOINTS, LEAVES, SENDERS, SESSIONS, STATEMENTS, TableDefinition,
+};
 use crate::query::{AdminRow, Row, SessionRow};
 
 /// The document.
@@ -31,6 +33,21 @@ pub fn document() -> String {
             &BLOCKS,
             "The proof: the journal's entries themselves, of which the other tables are a reading.",
             BLOCK_MEANINGS.to_vec(),
+        ),
+        (
+            &LEAVES,
+            "What each node's Merkle tree says of its blocks.",
+            LEAF_MEANINGS.to_vec(),
+        ),
+        (
+            &CHECKPOINTS,
+            "Signed roots of these trees. They are kept for ever.",
+            CHECKPOINT_MEANINGS.to_vec(),
+        ),
+        (
+            &SENDERS,
+            "Which proxy was there when: each tells every half minute.",
+            SENDER_MEANINGS.to_vec(),
         ),
     ] {
         add(&mut text, table, about, &meanings);
@@ -88,9 +105,14 @@ from them with `--store` as they do with `--data`. They may be queried directly;
   told otherwise) says how many days stay. A clock that claims a day behind 2100-12-31 is recorded as that day.
 * `node`, `lane` and `seq` name a record; a session belongs to one node. Columns named `verbs`, `objects`, `columns`,
   `functions`, `egress`, `rules` and `parameters` are JSON.
-* The proxy itself writes to its embedded store; records come here by `sqlward store import`, after it was stopped.
-* `--cluster NAME --dry-run` shows the statements for a cluster (replicated, distributed by lane). These, and servers over
-  HTTPS, have not been tried: the tests run ClickHouse's own engine on one node, over HTTP.
+* Records come here straight from proxies that have `[audit.store]` in their configuration, or by `sqlward store import`
+  from the files of one that has not, after it was stopped.
+* Beside the columns shown, the first four tables have `batch`, the number of the shipment that brought the row; 0 for imported
+  ones. No two rows have the same `node`, `lane` and `seq` (and `step`), whatever happened on the way.
+* `clickhouses://` is HTTPS. It was tried with a proxy that ends TLS before the server; the server's own listener for it
+  was not. `--cluster NAME --dry-run` shows the statements for a cluster (replicated, distributed by lane); these have not
+  been tried either: the tests run ClickHouse's own engine on one node. Proxies can't ship to such tables straight, as a
+  row that is taken back (a prepare that its execution takes over) would have to be deleted from a distributed table.
 ";
 
 const SUMS: &str = "
@@ -117,6 +139,27 @@ const BLOCK_MEANINGS: &[&str] = &[
     "The link of the last entry.",
     "The length of the unpacked entries.",
     "The entries, packed with zstd, in hexadecimal; each is a length (u32), a kind (u8) and a payload.",
+];
+
+const LEAF_MEANINGS: &[&str] = &[
+    "The shipment that brought it.",
+    "The UTC day of the block.",
+    "The node.",
+    "Its number in the node's tree.",
+    "The leaf, in hexadecimal; `docs/audit-contract.md` says what it holds.",
+];
+
+const CHECKPOINT_MEANINGS: &[&str] = &[
+    "The node.",
+    "How many leaves its tree had.",
+    "When it was made.",
+    "The signed note.",
+];
+
+const SENDER_MEANINGS: &[&str] = &[
+    "The node.",
+    "The proxy's data folder: a random name that it keeps.",
+    "When.",
 ];
 
 /// Queries that auditors ask, with their titles.

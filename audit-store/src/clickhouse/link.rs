@@ -18,10 +18,52 @@ pub enum ClickHouseError {
     #[error("no connection can be made: {0}")]
     Runtime(std::io::Error),
     /// The server did not answer in time.
-    #[error("`{target}` does not answer within {0:?}", WAIT)]
+    #[error("`{target}` does not answer within {wait:?}")]
     Slow {
         /// The store.
         target: String,
+        /// How long it had.
+        wait: Duration,
+    },
+    /// The certificates of authorities can't be used.
+    #[error("the authorities in `{path}`: {what}")]
+    Authorities {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// A batch can't be made.
+    #[error("a batch can't be packed: {0}")]
+    Pack(#[from] std::io::Error),
+    /// An entry of a batch can't be read.
+    #[error("an entry can't be read: {0}")]
+    Entry(#[from] crate::record::CodecError),
+    /// What was acknowledged is not there.
+    #[error("`{target}` acknowledged {rows} rows of {table}, batch {batch}, and has {found}")]
+    Lost {
+        /// The store.
+        target: String,
+        /// The table.
+        table: String,
+        /// The batch.
+        batch: u64,
+        /// How many rows it has.
+        rows: u64,
+        /// How many are there.
+        found: u64,
+    },
+    /// Another proxy ships under the same number.
+    #[error(
+        "`{target}`: another proxy with node = {node} was there at {at}: every proxy needs a number of its own"
+    )]
+    SameNode {
+        /// The store.
+        target: String,
+        /// The number.
+        node: u16,
+        /// When, as the server has it.
+        at: String,
     },
     /// The server can't be reached, or refused.
     #[error("`{target}`: {source}")]
@@ -69,6 +111,7 @@ pub(crate) struct Link {
     pub(crate) target: Target,
     client: Client,
     runtime: Runtime,
+    wait: Duration,
 }
 
 /// A question with its values: `{p0:String}` in the text stands for the first.
@@ -96,11 +139,16 @@ impl Question {
 
 impl Link {
     pub(crate) fn new(target: Target) -> Result<Self, ClickHouseError> {
+        Self::with_wait(target, WAIT)
+    }
+
+    /// A connection whose answers may take `wait` each.
+    pub(crate) fn with_wait(target: Target, wait: Duration) -> Result<Self, ClickHouseError> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(ClickHouseError::Runtime)?;
-        let mut client = Client::default()
+        let mut client = super::tls::client(&target)?
             .with_url(&target.url)
             .with_compression(Compression::Lz4);
         if let Some(user) = &target.user {
@@ -116,6 +164,7 @@ impl Link {
             target,
             client,
             runtime,
+            wait,
         })
     }
 
@@ -138,9 +187,10 @@ impl Link {
         work: impl Future<Output = Result<T, clickhouse::error::Error>>,
     ) -> Result<T, ClickHouseError> {
         self.runtime
-            .block_on(async { tokio::time::timeout(WAIT, work).await })
+            .block_on(async { tokio::time::timeout(self.wait, work).await })
             .map_err(|_| ClickHouseError::Slow {
                 target: self.target.to_string(),
+                wait: self.wait,
             })?
             .map_err(|error| self.failed(error))
     }
@@ -206,6 +256,29 @@ impl Link {
                 .insert_formatted_with(sql)
                 .with_setting("insert_deduplication_token", token);
             insert.send(Bytes::from(rows)).await?;
+            insert.end().await
+        })
+    }
+}
+
+impl Link {
+    /// Puts rows that are written in `RowBinary` and packed with zstd into a table; see [`Link::insert`].
+    pub(crate) fn insert_packed(
+        &self,
+        table: &str,
+        names: &str,
+        packed: Vec<u8>,
+        token: &str,
+    ) -> Result<(), ClickHouseError> {
+        let sql = format!("INSERT INTO {table} ({names}) FORMAT RowBinary");
+        let client = self.client.clone();
+        self.wait(async {
+            let mut insert = client
+                .with_compression(Compression::None)
+                .with_header("Content-Encoding", "zstd")
+                .insert_formatted_with(sql)
+                .with_setting("insert_deduplication_token", token);
+            insert.send(Bytes::from(packed)).await?;
             insert.end().await
         })
     }

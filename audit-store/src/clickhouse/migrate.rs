@@ -151,7 +151,10 @@ fn retention(link: &Link, days: u32) -> Result<Vec<String>, ClickHouseError> {
     );
     let names = link.ask(&question)?;
     let day = |name: &str| {
-        let table = schema::TABLES.iter().find(|table| table.name == name);
+        let mut tables = schema::TABLES
+            .iter()
+            .chain([&&schema::LEAVES, &&schema::SENDERS]);
+        let table = tables.find(|table| table.name == name);
         table.map_or("toDate(minute)", |table| table.day)
     };
     Ok(names

@@ -3,15 +3,20 @@
 //! Records of many proxies meet in one database: node and lane tell them apart.
 
 mod ask;
+mod deliver;
 mod document;
+mod encode;
 mod filter;
 mod import;
 mod link;
 mod migrate;
 mod schema;
 mod target;
+mod tls;
 
 pub use self::ask::ClickHouse;
+pub(crate) use self::deliver::Delivery;
+pub use self::deliver::DeliverySettings;
 pub use self::document::{USEFUL, document};
 pub use self::import::{Imported, import};
 pub use self::link::ClickHouseError;

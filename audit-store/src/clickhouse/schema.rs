@@ -9,7 +9,7 @@ pub(crate) struct TableDefinition {
     pub(crate) columns: &'static [Column],
     /// Computed columns and skip indexes.
     pub(crate) beside: &'static [&'static str],
-    /// The day of a row.
+    /// The day of a row; empty where rows are kept for ever.
     pub(crate) day: &'static str,
     order: &'static str,
 }
@@ -49,11 +49,11 @@ impl TableDefinition {
     }
 
     fn keeping(&self, retention_days: u32) -> String {
-        format!(
-            "PARTITION BY {day}\nORDER BY ({order})\nTTL {day} + INTERVAL {retention_days} DAY",
-            day = self.day,
-            order = self.order
-        )
+        let (day, order) = (self.day, self.order);
+        if day.is_empty() {
+            return format!("ORDER BY ({order})");
+        }
+        format!("PARTITION BY {day}\nORDER BY ({order})\nTTL {day} + INTERVAL {retention_days} DAY")
     }
 }
 
@@ -94,7 +94,79 @@ pub(crate) fn migrations(
             name: "sums per minute",
             statements: sums(database, layout, retention_days),
         },
+        Migration {
+            version: 3,
+            name: "batches, the tree and its checkpoints",
+            statements: shipping(database, layout, retention_days),
+        },
+        Migration {
+            version: 4,
+            name: "what is left out of records",
+            statements: added(&STATEMENTS, &["detail", "redacted"], database, layout),
+        },
     ]
+}
+
+/// Columns that stores of an older version lack.
+fn added(
+    table: &TableDefinition,
+    columns: &[&str],
+    database: &str,
+    layout: Layout<'_>,
+) -> Vec<String> {
+    let (name, place) = (table.name, identifier(database));
+    let tables = match layout {
+        Layout::Single => vec![format!("{place}.{name}")],
+        Layout::Cluster(cluster) => {
+            let cluster = identifier(cluster);
+            vec![
+                format!("{place}.{name}_local ON CLUSTER {cluster}"),
+                format!("{place}.{name} ON CLUSTER {cluster}"),
+            ]
+        }
+    };
+    let new: Vec<&Column> = (table.columns.iter())
+        .filter(|column| columns.contains(&column.0))
+        .collect();
+    let alter = |place: &String| {
+        let adds: Vec<String> = new
+            .iter()
+            .map(|Column(name, kind, _)| format!("ADD COLUMN IF NOT EXISTS {name} {kind}"))
+            .collect();
+        format!("ALTER TABLE {place} {}", adds.join(", "))
+    };
+    tables.iter().map(alter).collect()
+}
+
+/// What proxies need that ship by themselves: the batch of each row, the tree, and who ships.
+fn shipping(database: &str, layout: Layout<'_>, retention_days: u32) -> Vec<String> {
+    let place = identifier(database);
+    let (on, suffixes): (String, &[&str]) = match layout {
+        Layout::Single => (String::new(), &[""]),
+        Layout::Cluster(cluster) => {
+            let on = format!(" ON CLUSTER {}", identifier(cluster));
+            (on, &["_local", ""])
+        }
+    };
+    let mut statements = Vec::new();
+    for table in TABLES {
+        for suffix in suffixes {
+            statements.push(format!(
+                "ALTER TABLE {place}.{}{suffix}{on} ADD COLUMN IF NOT EXISTS batch UInt64{}",
+                table.name,
+                // A distributed table keeps nothing itself.
+                if suffix.is_empty() && suffixes.len() > 1 {
+                    ""
+                } else {
+                    " CODEC(ZSTD(1))"
+                },
+            ));
+        }
+    }
+    for table in [&LEAVES, &CHECKPOINTS, &SENDERS] {
+        statements.extend(create(table, database, layout, retention_days));
+    }
+    statements
 }
 
 fn create(
@@ -234,6 +306,8 @@ pub(crate) const STATEMENTS: TableDefinition = TableDefinition {
         Column("normal", WORD_OR_NONE, TEXT),
         Column("fingerprint", WORD_OR_NONE, PLAIN),
         Column("parameters", "Nullable(String)", TEXT),
+        Column("detail", "LowCardinality(String) DEFAULT 'full'", PLAIN),
+        Column("redacted", "Int64 DEFAULT 0", SMALL),
         Column("statements", NUMBER_OR_NONE, PLAIN),
         Column("verbs", WORD_OR_NONE, PLAIN),
         Column("objects", WORD_OR_NONE, PLAIN),
@@ -379,6 +453,48 @@ pub(crate) const BLOCKS: TableDefinition = TableDefinition {
         Column("head", "String", PLAIN),
         Column("length", "UInt64", PLAIN),
         Column("frames", "String", PLAIN),
+    ],
+    beside: &[],
+};
+
+/// The leaves of each node's Merkle tree, in hexadecimal.
+pub(crate) const LEAVES: TableDefinition = TableDefinition {
+    name: "leaves",
+    day: "day",
+    order: "node, id",
+    columns: &[
+        Column("batch", "UInt64", PLAIN),
+        Column("day", "Date", PLAIN),
+        Column("node", "UInt16", PLAIN),
+        Column("id", "UInt64", COUNTER),
+        Column("data", "String", PLAIN),
+    ],
+    beside: &[],
+};
+
+/// Signed roots of these trees.
+pub(crate) const CHECKPOINTS: TableDefinition = TableDefinition {
+    name: "checkpoints",
+    day: "",
+    order: "node, size, at",
+    columns: &[
+        Column("node", "UInt16", PLAIN),
+        Column("size", "UInt64", PLAIN),
+        Column("at", "DateTime64(6, 'UTC')", PLAIN),
+        Column("note", "String", PLAIN),
+    ],
+    beside: &[],
+};
+
+/// Which proxy was there when, as which node.
+pub(crate) const SENDERS: TableDefinition = TableDefinition {
+    name: "senders",
+    day: "toDate(at)",
+    order: "node, at",
+    columns: &[
+        Column("node", "UInt16", PLAIN),
+        Column("sender", "String", PLAIN),
+        Column("at", "DateTime64(6, 'UTC')", PLAIN),
     ],
     beside: &[],
 };

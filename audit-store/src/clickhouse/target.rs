@@ -1,9 +1,10 @@
 //! Where a ClickHouse store is, and as whom it is asked.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
-/// A store's address: `clickhouse://[user@]host[:port]/database`, over HTTP.
+/// A store's address: `clickhouse://[user@]host[:port]/database`, over HTTP, or `clickhouses://…`, over HTTPS.
 ///
 /// The password is no part of it: see [`Target::with_password`].
 #[derive(Clone, PartialEq, Eq)]
@@ -12,13 +13,14 @@ pub struct Target {
     pub(crate) database: String,
     pub(crate) user: Option<String>,
     pub(crate) password: Option<String>,
+    pub(crate) authorities: Option<PathBuf>,
 }
 
 /// A text that is no store's address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTarget {
     /// Another scheme.
-    #[error("expected `clickhouse://[user@]host[:port]/database`")]
+    #[error("expected `clickhouse://[user@]host[:port]/database`, or `clickhouses://` for HTTPS")]
     Form,
     /// A password where others can read it.
     #[error("no password in the address, please: other users of the machine see it there")]
@@ -32,9 +34,11 @@ impl FromStr for Target {
     type Err = InvalidTarget;
 
     fn from_str(text: &str) -> Result<Self, InvalidTarget> {
-        let rest = text
-            .strip_prefix("clickhouse://")
-            .ok_or(InvalidTarget::Form)?;
+        let (scheme, port, rest) = match text.split_once("://") {
+            Some(("clickhouse", rest)) => ("http", 8123, rest),
+            Some(("clickhouses", rest)) => ("https", 8443, rest),
+            Some(_) | None => return Err(InvalidTarget::Form),
+        };
         let (place, database) = rest.split_once('/').ok_or(InvalidTarget::Form)?;
         let (user, host) = match place.rsplit_once('@') {
             Some((user, host)) => (Some(user.to_owned()), host),
@@ -53,13 +57,14 @@ impl FromStr for Target {
         }
         let with_port = match host.rsplit_once(':') {
             Some((_, port)) if port.parse::<u16>().is_ok() => host.to_owned(),
-            _ => format!("{host}:8123"),
+            _ => format!("{host}:{port}"),
         };
         Ok(Self {
-            url: format!("http://{with_port}"),
+            url: format!("{scheme}://{with_port}"),
             database: database.to_owned(),
             user,
             password: None,
+            authorities: None,
         })
     }
 }
@@ -69,6 +74,42 @@ impl Target {
     #[must_use]
     pub fn database(&self) -> &str {
         &self.database
+    }
+
+    /// The same store, asked as another user.
+    #[must_use]
+    pub fn with_user(self, user: Option<String>) -> Self {
+        Self { user, ..self }
+    }
+
+    /// The same store, whose certificate one of the authorities in a PEM file must have issued; without, one of the
+    /// web's.
+    #[must_use]
+    pub fn with_authorities(self, authorities: Option<PathBuf>) -> Self {
+        Self {
+            authorities,
+            ..self
+        }
+    }
+
+    /// Reads the authorities' certificates.
+    ///
+    /// # Errors
+    /// Where they can't be used.
+    pub fn check_authorities(&self) -> Result<(), super::ClickHouseError> {
+        super::tls::client(self).map(drop)
+    }
+
+    /// Whether it is asked over HTTPS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.url.starts_with("https:")
+    }
+
+    /// The user's name.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
     }
 
     /// The same store, asked with a password.
@@ -106,6 +147,8 @@ mod tests {
         assert_eq!(target.user.as_deref(), Some("ann"));
         let target: Target = "clickhouse://[::1]/audit".parse().unwrap();
         assert_eq!(target.url, "http://[::1]:8123");
+        let target: Target = "clickhouses://ch.example/audit".parse().unwrap();
+        assert_eq!(target.url, "https://ch.example:8443");
         for text in [
             "http://h/d",
             "clickhouse://h",

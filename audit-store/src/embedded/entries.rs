@@ -1,8 +1,10 @@
 //! Blocks as a day file has them, unpacked again.
 
+use rusqlite::{Connection, OptionalExtension};
+
 use super::MOST_BYTES;
 use crate::chain::{self, Hash};
-use crate::event::Seq;
+use crate::event::{Seq, split_row_key};
 use crate::journal::Frame;
 
 /// Why a block is not what was stored.
@@ -60,6 +62,11 @@ impl Entries {
         }
     }
 
+    /// How many bytes they take.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.starts.len()
     }
@@ -105,6 +112,24 @@ impl Entries {
 }
 
 impl StoredBlock {
+    /// Reads a block of a day file.
+    pub(crate) fn read(connection: &Connection, id: i64) -> rusqlite::Result<Option<Self>> {
+        let (_, first) = split_row_key(id);
+        connection
+            .prepare_cached("SELECT last, previous, head, length, frames FROM block WHERE id = ?")?
+            .query_row([id], |row| {
+                Ok(Self {
+                    first: first.0,
+                    last: row.get::<_, i64>(0)? as u64,
+                    previous: row.get(1)?,
+                    head: row.get(2)?,
+                    length: row.get::<_, i64>(3)? as u64,
+                    frames: row.get(4)?,
+                })
+            })
+            .optional()
+    }
+
     /// Shows every entry of the block, with its recomputed link, and checks that they end in `head`.
     pub(crate) fn replay(&self, visit: impl FnMut(&Frame<'_>)) -> Result<(), BlockError> {
         let entries = Entries::unpack(&self.frames, self.length)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::StoreError;
+use super::outbox::{self, Outgoing};
 use super::{Batch, flat, schema, tree};
 use crate::chain::Hash;
 use crate::event::Seq;
@@ -16,8 +17,8 @@ use crate::ship::pairing::{Keep, Restored};
 use crate::time::Day;
 
 pub(super) struct MainFile {
-    path: PathBuf,
-    connection: Connection,
+    pub(super) path: PathBuf,
+    pub(super) connection: Connection,
 }
 
 /// How far a lane has been shipped.
@@ -29,6 +30,7 @@ pub(crate) struct LaneProgress {
 }
 
 /// An entry that is still needed.
+#[derive(Clone, Debug)]
 pub(crate) struct KeptEntry {
     pub(crate) seq: Seq,
     pub(crate) kind: u8,
@@ -52,7 +54,7 @@ impl MainFile {
         })
     }
 
-    fn failed(&self) -> impl FnOnce(rusqlite::Error) -> StoreError + '_ {
+    pub(super) fn failed(&self) -> impl FnOnce(rusqlite::Error) -> StoreError + '_ {
         StoreError::sqlite(&self.path)
     }
 
@@ -134,7 +136,11 @@ impl MainFile {
     }
 
     /// Notes how far a shipment got, and what it leaves open.
-    pub(super) fn progress(&mut self, batch: &Batch) -> Result<(), StoreError> {
+    pub(super) fn progress(
+        &mut self,
+        batch: &Batch,
+        outgoing: &[Outgoing],
+    ) -> Result<(), StoreError> {
         let mut write = || {
             let transaction = self.connection.transaction()?;
             for (lane, keep) in &batch.kept {
@@ -181,6 +187,7 @@ impl MainFile {
                     .execute(params![lane, after, next, now])?;
             }
             tree::grow(&transaction, batch)?;
+            outbox::put(&transaction, outgoing)?;
             transaction.commit()
         };
         write().map_err(StoreError::sqlite(&self.path))
@@ -260,6 +267,20 @@ impl MainFile {
             Ok((whole, tree::kept(&self.connection)?))
         };
         read().map_err(self.failed())
+    }
+
+    /// Puts a tree in the place of the one that is there: the edge of what is before its leaves, and its leaves.
+    pub(super) fn plant(
+        &mut self,
+        gone: &Frontier,
+        leaves: &[(u64, Vec<u8>)],
+    ) -> Result<(), StoreError> {
+        let mut write = || {
+            let transaction = self.connection.transaction()?;
+            tree::plant(&transaction, gone, leaves)?;
+            transaction.commit()
+        };
+        write().map_err(StoreError::sqlite(&self.path))
     }
 
     /// Keeps a checkpoint.

@@ -10,6 +10,7 @@
 //!
 //! One process writes ([`Store`]); any number read ([`crate::query::Archive`]) at the same time.
 
+mod aside;
 mod block;
 mod compare;
 mod context;
@@ -19,6 +20,8 @@ mod error;
 mod flat;
 mod grams;
 mod main_file;
+mod outbox;
+mod refill;
 mod rollup;
 mod schema;
 mod seal;
@@ -27,6 +30,7 @@ mod statements;
 mod tests;
 mod tree;
 mod verify;
+mod walk;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -36,15 +40,23 @@ use rusqlite::{Connection, OpenFlags};
 pub(crate) use self::block::{Block, MOST_BYTES, Packed};
 pub(crate) use self::context::Aside;
 pub(crate) use self::day::{DayBatch, address};
-pub(crate) use self::entries::StoredBlock;
+pub(crate) use self::entries::{Entries, StoredBlock};
 pub use self::error::StoreError;
-pub(crate) use self::flat::{TextState, rank, text as readable};
+pub(crate) use self::flat::{
+    FlatShape, Resolved, TextState, intent, name, parameters, rank, rules, shape, sqlstate,
+    text as readable,
+};
 pub(crate) use self::grams::may_hold;
-pub(crate) use self::main_file::{LaneProgress, LaneState};
+pub(crate) use self::main_file::{KeptEntry, LaneProgress, LaneState};
+pub(crate) use self::outbox::{Outgoing, What, batch_id};
+pub(crate) use self::refill::Refill;
 pub(crate) use self::rollup::MINUTE_US;
 pub(crate) use self::statements::add_statements;
 pub use self::tree::append;
-pub use self::verify::{ChainReport, Finding, SignedUpTo, Trust};
+pub(crate) use self::verify::Before;
+pub use self::verify::{ChainReport, Finding, Scope, SignedUpTo, Trust};
+
+pub(crate) use self::walk::Walk;
 
 use self::day::DayFile;
 use self::main_file::MainFile;
@@ -121,14 +133,16 @@ impl Store {
         if let Some(oldest) = stored_days(dir)?.first() {
             main.forget_shapes(*oldest)?;
         }
-        Ok(Self {
+        let store = Self {
             dir: dir.to_owned(),
             settings,
             main,
             days: HashMap::new(),
             last_checkpoint: None,
             _lock: lock,
-        })
+        };
+        store.set_unreadable_aside()?;
+        Ok(store)
     }
 
     /// How far each lane has come in the store, what a shipment that was cut short wrote included.
@@ -185,7 +199,11 @@ impl Store {
                     })?
                     .collect()
             };
-            ends.extend(read().map_err(StoreError::sqlite(&path))?);
+            match read().map_err(StoreError::sqlite(&path)) {
+                Ok(read) => ends.extend(read),
+                Err(error) if error.is_damage() => aside::set_aside(&path, &error)?,
+                Err(error) => return Err(error),
+            }
         }
         ends.sort_by_key(|end| end.seq);
         Ok(ends)
@@ -200,11 +218,21 @@ impl Store {
         for (day, rows) in &batch.days {
             new += self.commit_day(*day, rows)?;
         }
-        self.main.progress(batch)?;
+        self.main.progress(batch, &[])?;
         Ok(new)
     }
 
     fn commit_day(&mut self, day: Day, rows: &DayBatch) -> Result<u64, StoreError> {
+        match self.add_to_day(day, rows) {
+            Err(error) if error.is_damage() => {
+                self.set_day_aside(day, &error)?;
+                self.add_to_day(day, rows)
+            }
+            done => done,
+        }
+    }
+
+    fn add_to_day(&mut self, day: Day, rows: &DayBatch) -> Result<u64, StoreError> {
         self.open_day(day)?;
         let Some(file) = self.days.get_mut(&day) else {
             return Ok(0);

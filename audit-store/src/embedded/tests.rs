@@ -10,7 +10,8 @@ use crate::event::SessionId;
 use crate::journal::LaneHead;
 use crate::query::{Archive, AuditQuery};
 use crate::record::{
-    Completion, Entry, Intent, IntentKind, Judgement, List, Outcome, Seq, Shape, Text, TxStatus,
+    Completion, Entry, Intent, IntentKind, Judgement, List, Outcome, Reduction, Seq, Shape, Text,
+    TxStatus,
 };
 use crate::time::{DAY_US, Day};
 use crate::{Audit, AuditSettings, STORE};
@@ -45,6 +46,7 @@ fn intent(wall_us: u64, text: &str) -> Entry<'_> {
         end_user: None,
         role: None,
         trace: None,
+        reduction: Reduction::NONE,
     })
 }
 

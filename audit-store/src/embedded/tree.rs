@@ -19,16 +19,22 @@ pub(super) const WHOLE: &str = "whole";
 /// The edge of the leaves that are gone.
 pub(super) const GONE: &str = "gone";
 
-/// Adds the leaves of a batch, by lane and number.
-pub(super) fn grow(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+/// The leaves of a batch, by lane and number.
+pub(super) fn leaves(batch: &Batch) -> Vec<Leaf> {
     let days = batch.days.iter();
     let mut leaves: Vec<Leaf> = days
         .flat_map(|(day, rows)| rows.blocks.iter().map(|block| block.leaf(*day)))
         .collect();
+    leaves.sort_by_key(Leaf::block);
+    leaves
+}
+
+/// Adds the leaves of a batch.
+pub(super) fn grow(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+    let leaves = leaves(batch);
     if leaves.is_empty() {
         return Ok(());
     }
-    leaves.sort_by_key(Leaf::block);
     let mut whole = edge(transaction, WHOLE)?;
     for leaf in leaves {
         let data = leaf.encode();
@@ -108,6 +114,25 @@ pub(super) fn prune(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute("DELETE FROM leaf WHERE id < ?", [size])?;
     transaction.execute("DELETE FROM checkpoint WHERE size < ?", [size])?;
     set_edge(transaction, GONE, &gone)
+}
+
+/// Puts a tree in the place of the one that is there. A leaf that can't be read is that of no block.
+pub(super) fn plant(
+    transaction: &Transaction<'_>,
+    gone: &Frontier,
+    leaves: &[(u64, Vec<u8>)],
+) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM leaf", [])?;
+    let mut whole = gone.clone();
+    for (position, data) in leaves {
+        let block = Leaf::decode(data).map_or(-1, |leaf| leaf.block());
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO leaf VALUES (?, ?, ?)")?
+            .execute(params![*position as i64, block, data])?;
+        whole.push(leaf_hash(data));
+    }
+    set_edge(transaction, GONE, gone)?;
+    set_edge(transaction, WHOLE, &whole)
 }
 
 impl Store {

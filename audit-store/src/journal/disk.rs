@@ -39,6 +39,8 @@ pub struct Disk {
 #[derive(Default)]
 struct Queue {
     waiting: Vec<(Seq, Waker)>,
+    /// Who is told of a failure.
+    watcher: Option<Waker>,
     failed: bool,
     stop: bool,
 }
@@ -66,6 +68,16 @@ impl Disk {
             None => queue.waiting.push((seq, cx.waker().clone())),
         }
         self.asked.notify_one();
+        Poll::Pending
+    }
+
+    /// Ready once the disk can't be trusted any more; one task is woken then.
+    pub fn poll_failed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut queue = held(&self.queue);
+        if queue.failed {
+            return Poll::Ready(());
+        }
+        queue.watcher = Some(cx.waker().clone());
         Poll::Pending
     }
 
@@ -102,6 +114,9 @@ impl Disk {
         let mut queue = held(&self.queue);
         queue.failed |= failed;
         let failed = queue.failed;
+        if let Some(watcher) = queue.watcher.take_if(|_| failed) {
+            watcher.wake();
+        }
         queue.waiting.retain(|(seq, waker)| {
             let done = failed || self.is_synced(*seq);
             if done {

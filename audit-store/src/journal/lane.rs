@@ -65,14 +65,10 @@ impl Lane {
         Ok(taken)
     }
 
-    /// How far the lane is on the disk, where its durability is [`Durability::Disk`].
+    /// How far the lane is on the disk, where its durability asks for more than the page cache.
     #[must_use]
     pub fn disk(&self) -> Option<Arc<Disk>> {
-        let syncer = self.syncer.as_ref();
-        let waited_for = self.shared.settings.durability == Durability::Disk;
-        syncer
-            .filter(|_| waited_for)
-            .map(|syncer| Arc::clone(&syncer.disk))
+        self.syncer.as_ref().map(|syncer| Arc::clone(&syncer.disk))
     }
 
     /// The lane's number.

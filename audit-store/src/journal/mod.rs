@@ -261,6 +261,10 @@ impl Shared {
         self.allocated.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn max_bytes(&self) -> u64 {
+        self.settings.max_journal_bytes
+    }
+
     /// The lane of that number, made where there is none yet.
     fn lane(&self, number: u16) -> Result<Arc<LaneShared>, JournalError> {
         if number > MAX_LANE {

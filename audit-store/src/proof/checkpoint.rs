@@ -157,6 +157,12 @@ impl Checkpoint {
         names.join(", ")
     }
 
+    /// When it was made, as it says, µs since 1970.
+    pub(crate) fn time_us(&self) -> Option<u64> {
+        let time: jiff::Timestamp = self.time.as_ref()?.parse().ok()?;
+        u64::try_from(time.as_microsecond()).ok()
+    }
+
     /// Size and time, for people.
     #[must_use]
     pub fn label(&self) -> String {
@@ -191,6 +197,34 @@ pub fn read_checkpoints(text: &str) -> Result<Vec<Checkpoint>, NoteError> {
     }
     Ok(found)
 }
+
+/// A checkpoint in one line, for logs.
+#[must_use]
+pub fn in_one_line(note: &str) -> String {
+    format!("{LINE}{}", STANDARD.encode(note))
+}
+
+/// Reads the checkpoints that a witness has kept: a file that they were appended to, or a log that has some in one line
+/// each, whatever else is in it.
+///
+/// # Errors
+/// Where a checkpoint is none, or something else is in a file of checkpoints.
+pub fn read_witnessed(text: &str) -> Result<Vec<Checkpoint>, NoteError> {
+    if !text.contains(LINE) {
+        return read_checkpoints(text);
+    }
+    let lines = text.lines().filter_map(|line| line.split_once(LINE));
+    lines.map(|(_, note)| one_line(note.trim_end())).collect()
+}
+
+fn one_line(note: &str) -> Result<Checkpoint, NoteError> {
+    let none = NoteError("a line of the log holds no checkpoint");
+    let bytes = STANDARD.decode(note).map_err(|_| none.clone())?;
+    Checkpoint::parse(&String::from_utf8(bytes).map_err(|_| none)?)
+}
+
+/// What a checkpoint in one line begins with; base 64 of the note follows.
+const LINE: &str = "sqlward-checkpoint:";
 
 #[cfg(test)]
 mod tests {

@@ -16,7 +16,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 pub(crate) use self::checkpoint::Kept;
-pub use self::checkpoint::{Checkpoint, read_checkpoints};
+pub use self::checkpoint::{Checkpoint, in_one_line, read_checkpoints, read_witnessed};
 pub use self::key::{Handover, KeyError, PublicKey, Signer, read_public_keys};
 pub use self::note::{Note, NoteError, NoteSignature};
 pub use crate::embedded::append;

@@ -32,7 +32,8 @@ pub struct NoteError(pub(crate) &'static str);
 
 impl Note {
     /// Signs a text, which must end with a line feed and hold no empty line.
-    pub(crate) fn sign(text: String, signer: &Signer) -> Self {
+    #[must_use]
+    pub fn sign(text: String, signer: &Signer) -> Self {
         let signature = NoteSignature {
             name: signer.public().name().to_owned(),
             id: signer.public().id(),

@@ -3,8 +3,10 @@
 //! [`Archive`] reads what [`crate::embedded::Store`] writes, at the same time and from any process.
 
 mod by_time;
+mod coverage;
 mod filter;
 mod row;
+mod seen;
 mod session;
 mod sql;
 mod table;
@@ -18,8 +20,12 @@ use std::time::Duration;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
+pub(crate) use self::coverage::EXTENT;
+pub use self::coverage::{Coverage, Extent, UNRECORDED};
 pub use self::filter::{AuditQuery, Order};
 pub use self::row::{AdminRow, Json, Row, SessionRow, StoredText};
+pub(crate) use self::seen::Rows as SeenRows;
+pub use self::seen::{Seen, SeenColumn, SeenObject, SeenQuery, SeenShape, SeenSubject, SeenText};
 pub use self::session::{SessionEntry, SessionQuery};
 pub use self::sql::{SqlError, SqlRange};
 pub use self::table::{Cell, Format, Table};

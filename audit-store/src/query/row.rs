@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::query::table::Cell;
-use crate::record::{Completion, EndUserSource, IntentKind, Trust, TxStatus};
+use crate::record::{AdminAction, Completion, Detail, EndUserSource, IntentKind, Trust, TxStatus};
 
 /// JSON text that is already well-formed; output as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +147,7 @@ row! {
         at: String = "rfc3339(s.start_us)";
         /// The database user.
         user: Option<String> = "user_name.value";
-        /// The effective role, where it differs.
+        /// The effective role, where it differs; `?` where it was not known.
         role: Option<String> = "role_name.value";
         /// The end user.
         end_user: Option<String> = "end_user_name.value";
@@ -183,6 +183,10 @@ row! {
         fingerprint: Option<String> = "nullif(lower(hex(h.fingerprint)), '')";
         /// Parameter values.
         parameters: Option<Json> = "s.parameters";
+        /// How much of it is recorded by its rules: full, no-parameters or digest.
+        detail: String = words("s.detail", Detail::ALL);
+        /// How many values and comments were taken out, as secrets or by redaction.
+        redacted: i64 = "s.redacted";
         /// How many statements the text holds.
         statements: Option<i64> = "h.statements";
         /// Every verb in it.
@@ -289,7 +293,7 @@ row! {
         session: String = "printf('%llu', e.session)";
         /// The database user.
         user: Option<String> = "user_name.value";
-        /// The effective role, where it differs.
+        /// The effective role, where it differs; `?` where it was not known.
         role: Option<String> = "role_name.value";
         /// The end user.
         end_user: Option<String> = "end_user_name.value";
@@ -366,6 +370,20 @@ row! {
     }
 }
 
+impl AdminRow {
+    /// The hash of the policy that a start or a load put into force.
+    #[must_use]
+    pub fn policy_hash(&self) -> Option<&str> {
+        let at_start = self.action == AdminAction::Start.as_str();
+        let at_load = self.action == AdminAction::Reload.as_str();
+        let (_, hash) = self
+            .detail
+            .rsplit_once("policy ")
+            .filter(|_| at_start || at_load)?;
+        (hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(hash)
+    }
+}
+
 /// The spelling of a code, as SQL.
 fn words<W: Coded + 'static>(column: &str, all: &[W]) -> String {
     let cases: Vec<String> = all
@@ -402,7 +420,14 @@ macro_rules! coded {
     )+};
 }
 
-coded!(Completion, EndUserSource, IntentKind, Trust, TxStatus);
+coded!(
+    Completion,
+    Detail,
+    EndUserSource,
+    IntentKind,
+    Trust,
+    TxStatus
+);
 
 /// The tables behind [`Row`]: the statements that table `statements` shows, and what they refer to in schema `schema`.
 /// The order of the joins is the order of the visit.

@@ -250,7 +250,7 @@ macro_rules! codes {
 
 codes! {
     action_code action_of Action { Allow = 1, Alert = 2, Deny = 3, Terminate = 4 }
-    mode_code mode_of Mode { Observe = 1, Enforce = 2 }
+    mode_code mode_of Mode { Observe = 1, Enforce = 2, Learn = 3 }
     severity_code severity_of Severity { Info = 1, Low = 2, Medium = 3, High = 4, Critical = 5 }
     unreadable_code unreadable_of Unreadable {
         Syntax = 1, TooComplex = 2, Encoding = 3, Unsettled = 4, UnknownPrepared = 5, Disagreement = 6,

@@ -7,11 +7,12 @@ use sqlward_policy::vocabulary::{
 };
 
 use super::codec::{CodecError, Reader, action_of, mode_of, severity_of, unreadable_of};
+use super::encode::REDUCED;
 use super::{
-    Admin, AdminAction, Column, Completion, Context, EndCause, EndUser, EndUserSource, Entry,
-    Epoch, ErrorCode, Intent, IntentKind, Judgement, Object, Outcome, Parameter, ParameterFormat,
-    Seq, SessionAuthenticated, SessionEnd, SessionId, SessionStart, Shape, Subject, Text, Tls,
-    Trust, TxStatus,
+    Admin, AdminAction, Column, Completion, Context, Detail, EndCause, EndUser, EndUserSource,
+    Entry, Epoch, ErrorCode, Intent, IntentKind, Judgement, Object, Outcome, Parameter,
+    ParameterFormat, Reduction, Seq, SessionAuthenticated, SessionEnd, SessionId, SessionStart,
+    Shape, Subject, Text, Tls, Trust, TxStatus,
 };
 
 impl<'a> Entry<'a> {
@@ -221,7 +222,25 @@ fn judgement<'a>(from: &mut Reader<'a>) -> Decoded<Judgement<'a>> {
     })
 }
 
+/// The transaction status of an intent, and what is left out of it.
+fn status(from: &mut Reader<'_>) -> Decoded<(TxStatus, Reduction)> {
+    let code = from.u8("status")?;
+    let status = TxStatus::from_code(code & !REDUCED).ok_or(CodecError::Invalid("status"))?;
+    if code & REDUCED == 0 {
+        return Ok((status, Reduction::NONE));
+    }
+    let reduction = Reduction {
+        detail: from.coded("detail", Detail::from_code)?,
+        redacted: from.var32("redacted")?,
+    };
+    if reduction == Reduction::NONE {
+        return Err(CodecError::Invalid("reduction"));
+    }
+    Ok((status, reduction))
+}
+
 fn intent<'a>(from: &mut Reader<'a>) -> Decoded<Intent<'a>> {
+    let reduction;
     Ok(Intent {
         session: session(from)?,
         number: from.var32("number")?,
@@ -235,11 +254,16 @@ fn intent<'a>(from: &mut Reader<'a>) -> Decoded<Intent<'a>> {
         wall_us: from.u64("wall")?,
         mono_ns: from.u64("mono")?,
         transaction: from.var32("transaction")?,
-        status: from.coded("status", TxStatus::from_code)?,
+        status: {
+            let (status, reduced) = status(from)?;
+            reduction = reduced;
+            status
+        },
         judgement: judgement(from)?,
         end_user: from.option("end user", end_user)?,
         role: role(from)?,
         trace: from.option("trace", |from| from.text("trace"))?,
+        reduction,
     })
 }
 

@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::codec::{Writer, action_code, mode_code, severity_code, unreadable_code};
 use super::{
-    Admin, Context, EndUser, Entry, Epoch, ErrorCode, Intent, Outcome, SessionAuthenticated,
-    SessionEnd, SessionStart, Shape, Subject, Text, Tls,
+    Admin, Context, EndUser, Entry, Epoch, ErrorCode, Intent, Outcome, Reduction,
+    SessionAuthenticated, SessionEnd, SessionStart, Shape, Subject, Text, Tls,
 };
 
 impl Entry<'_> {
@@ -51,6 +51,9 @@ impl Entry<'_> {
         }
     }
 }
+
+/// Set in the transaction status of an intent that something is left out of: what that is follows.
+pub(super) const REDUCED: u8 = 0x80;
 
 fn text(out: &mut Writer<'_>, text: &str) {
     out.bytes(text.as_bytes());
@@ -198,7 +201,13 @@ fn put_intent(out: &mut Writer<'_>, intent: &Intent<'_>) {
     out.u64(intent.wall_us);
     out.u64(intent.mono_ns);
     out.var(u64::from(intent.transaction));
-    out.u8(intent.status.code());
+    if intent.reduction == Reduction::NONE {
+        out.u8(intent.status.code());
+    } else {
+        out.u8(intent.status.code() | REDUCED);
+        out.u8(intent.reduction.detail.code());
+        out.var(u64::from(intent.reduction.redacted));
+    }
     let judgement = &intent.judgement;
     out.u8(action_code(judgement.action));
     out.u8(action_code(judgement.judged));

@@ -5,6 +5,7 @@
 mod codec;
 mod decode;
 mod encode;
+mod kept;
 mod list;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -18,10 +19,12 @@ use sqlward_policy::vocabulary::{
 
 pub use self::codec::CodecError;
 pub(crate) use self::codec::{Reader, Writer};
+pub use self::kept::KeptIntent;
 pub use self::list::List;
 pub use crate::event::{EventId, Seq, SessionId};
 pub use crate::words::{
-    AdminAction, Completion, EndCause, EndUserSource, IntentKind, ParameterFormat, Trust, TxStatus,
+    AdminAction, Completion, Detail, EndCause, EndUserSource, IntentKind, ParameterFormat, Trust,
+    TxStatus,
 };
 
 /// One entry of the journal.
@@ -264,6 +267,23 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// Nothing but the length and hash of a text that would be recorded.
+    #[must_use]
+    pub fn digest(self) -> Self {
+        match self {
+            Text::Sent {
+                bytes,
+                full_len,
+                full_hash,
+            } => Text::Sent {
+                bytes: &[],
+                full_len,
+                full_hash: Some(full_hash.unwrap_or_else(|| crate::chain::digest(bytes))),
+            },
+            Text::None | Text::Of(_) => self,
+        }
+    }
+
     /// A text that is recorded up to `limit` bytes; what is cut is marked with length and hash.
     #[must_use]
     pub fn cut(bytes: &'a [u8], limit: usize) -> Self {
@@ -333,6 +353,10 @@ pub struct Judgement<'a> {
     pub unreadable: Option<Unreadable>,
 }
 
+/// Stands for the effective role of a statement where it was not known: after a SET ROLE that the server has not confirmed,
+/// or with several active roles. No role has this name unless somebody quotes it.
+pub const UNKNOWN_ROLE: &str = "?";
+
 /// A statement is about to be sent or refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intent<'a> {
@@ -366,10 +390,29 @@ pub struct Intent<'a> {
     pub judgement: Judgement<'a>,
     /// The end user of this statement, where it differs from the session's.
     pub end_user: Option<EndUser<'a>>,
-    /// The effective role, where it differs from the session's.
+    /// The effective role, where it differs from the session's; [`UNKNOWN_ROLE`] where it was not known.
     pub role: Option<&'a str>,
     /// The trace id, where the statement carries one.
     pub trace: Option<&'a str>,
+    /// What is left out of it.
+    pub reduction: Reduction,
+}
+
+/// What is left out of a record by choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reduction {
+    /// How much is recorded, as the rules say.
+    pub detail: Detail,
+    /// How many values and comments of text and parameters were replaced, as secrets or by `[[redact]]`.
+    pub redacted: u32,
+}
+
+impl Reduction {
+    /// Nothing is left out.
+    pub const NONE: Self = Self {
+        detail: Detail::Full,
+        redacted: 0,
+    };
 }
 
 /// A statement ended.

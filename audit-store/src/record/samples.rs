@@ -266,12 +266,18 @@ fn intent() -> impl Strategy<Value = Entry<'static>> {
         any::<u32>(),
         select(TxStatus::ALL),
     );
-    let who = (end_user(), option::of(word()), option::of(word()));
+    let reduction = (select(Detail::ALL), any::<u32>());
+    let who = (
+        end_user(),
+        option::of(word()),
+        option::of(word()),
+        reduction,
+    );
     (head, body, time, judgement(), who).prop_map(|(head, body, time, judgement, who)| {
         let (session, number, kind, continues) = head;
         let (text, shape, parameters, prepared_name, portal) = body;
         let (wall_us, mono_ns, transaction, status) = time;
-        let (end_user, role, trace) = who;
+        let (end_user, role, trace, (detail, redacted)) = who;
         Entry::Intent(Intent {
             session: SessionId(session),
             number,
@@ -290,6 +296,7 @@ fn intent() -> impl Strategy<Value = Entry<'static>> {
             end_user,
             role,
             trace,
+            reduction: Reduction { detail, redacted },
         })
     })
 }

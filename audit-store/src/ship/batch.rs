@@ -22,7 +22,19 @@ pub(crate) struct Collector {
     caught_up: bool,
     /// Entries in the batch that is being written.
     entries: u64,
+    /// Bytes of them.
+    bytes: u64,
     pub(crate) unreadable: u64,
+    rows: Rows,
+}
+
+/// What of statements a store wants beside the blocks that hold them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// Those that no block holds whole.
+    Carried,
+    /// All.
+    All,
 }
 
 struct Lane {
@@ -36,13 +48,15 @@ struct Lane {
 
 impl Collector {
     /// Goes on where the store's progress ends.
-    pub(crate) fn new(journal: Arc<Shared>, store: &Store) -> Result<Self, StoreError> {
+    pub(crate) fn new(journal: Arc<Shared>, store: &Store, rows: Rows) -> Result<Self, StoreError> {
         let mut collector = Self {
             journal,
             lanes: BTreeMap::new(),
             caught_up: false,
             entries: 0,
+            bytes: 0,
             unreadable: 0,
+            rows,
         };
         for state in store.lanes()? {
             let ends = store.blocks_behind(state.progress.head, Some(state.progress.day))?;
@@ -64,12 +78,9 @@ impl Collector {
             return;
         };
         let mut pairing = Pairing::new(head.lane, node, day);
-        for kept in &state.kept {
-            let frame = Frame::kept(kept.seq, kept.kind, &kept.payload, kept.chain);
-            if let Err(error) = pairing.restore(&frame, kept.how) {
-                self.unreadable += 1;
-                tracing::error!(lane = head.lane, seq = kept.seq.0, %error, "kept entry unreadable");
-            }
+        for (seq, error) in pairing.restore_all(&state.kept) {
+            self.unreadable += 1;
+            tracing::error!(lane = head.lane, seq = seq.0, %error, "kept entry unreadable");
         }
         self.lanes.insert(
             head.lane,
@@ -117,7 +128,7 @@ impl Collector {
         for (place, lane) in self.lanes.values_mut().enumerate() {
             // No lane may starve the ones behind it.
             let mut share = budget.share(lanes - place);
-            let mut gathering = Gathering::new(lane.reader.head(), &mut lane.ends);
+            let mut gathering = Gathering::new(lane.reader.head(), &mut lane.ends, self.rows);
             let pairing = &mut lane.pairing;
             let stopped = lane.reader.read(|step| {
                 match step {
@@ -140,6 +151,9 @@ impl Collector {
                 Stopped::CaughtUp if pairing.has_leftovers() && lane.reader.is_abandoned() => {
                     let mut out = Emitted::default();
                     pairing.lose_all(&mut out);
+                    if self.rows == Rows::All {
+                        add_whole(&out, lane.reader.number(), &mut batch);
+                    }
                     add(&mut out, lane.reader.number(), None, &mut batch);
                 }
                 Stopped::CaughtUp => {}
@@ -160,6 +174,7 @@ impl Collector {
             }
         }
         self.entries = budget.entries;
+        self.bytes = budget.bytes;
         (!batch.lanes.is_empty()).then_some(batch)
     }
 
@@ -182,14 +197,14 @@ impl Collector {
                 tracing::warn!(lane = head.lane, %error, "a shipped segment could not be removed");
             }
         }
+        self.bytes = 0;
         std::mem::take(&mut self.entries)
     }
 
+    /// Bytes that the store does not have yet: those of the batch that is being written, and what is unread.
     pub(crate) fn lag_bytes(&self) -> u64 {
-        self.lanes
-            .values()
-            .map(|lane| lane.reader.lag_bytes())
-            .sum()
+        let unread = self.lanes.values().map(|lane| lane.reader.lag_bytes());
+        unread.sum::<u64>().saturating_add(self.bytes)
     }
 
     pub(crate) fn orphans(&self) -> u64 {
@@ -209,6 +224,7 @@ struct Budget {
     entries_left: usize,
     bytes_left: usize,
     entries: u64,
+    bytes: u64,
 }
 
 impl Budget {
@@ -217,6 +233,7 @@ impl Budget {
             entries_left: settings.batch_entries,
             bytes_left: settings.batch_bytes,
             entries: 0,
+            bytes: 0,
         }
     }
 
@@ -231,11 +248,13 @@ impl Budget {
             entries_left,
             bytes_left,
             entries: 0,
+            bytes: 0,
         }
     }
 
     fn take(&mut self, frame: &Frame<'_>) {
         self.entries += 1;
+        self.bytes += frame.payload.len() as u64;
         self.entries_left = self.entries_left.saturating_sub(1);
         self.bytes_left = self.bytes_left.saturating_sub(frame.payload.len());
     }
@@ -252,11 +271,12 @@ struct Gathering<'g> {
     /// The link that the next block is chained to.
     chain: Hash,
     ends: &'g mut VecDeque<Seq>,
+    rows: Rows,
     out: Emitted,
 }
 
 impl<'g> Gathering<'g> {
-    fn new(head: LaneHead, ends: &'g mut VecDeque<Seq>) -> Self {
+    fn new(head: LaneHead, ends: &'g mut VecDeque<Seq>, rows: Rows) -> Self {
         while ends.front().is_some_and(|end| *end <= head.seq) {
             ends.pop_front();
         }
@@ -265,6 +285,7 @@ impl<'g> Gathering<'g> {
             block: None,
             chain: head.chain,
             ends,
+            rows,
             out: Emitted::default(),
         }
     }
@@ -300,6 +321,9 @@ impl<'g> Gathering<'g> {
         if let Err(error) = entry {
             *unreadable += 1;
             tracing::error!(lane, seq = frame.seq.0, %error, "entry unreadable");
+        }
+        if self.rows == Rows::All {
+            add_whole(&self.out, lane, batch);
         }
         settle(&mut self.out, day, block);
         let block = block.id();
@@ -348,8 +372,19 @@ pub(crate) fn settle(out: &mut Emitted, day: Day, block: &mut Block) {
     }
 }
 
+/// Puts finished statements into the batch, whether or not a block holds them, and the prepares that they took over.
+fn add_whole(out: &Emitted, lane: u16, batch: &mut Batch) {
+    for row in out.statements.iter().chain(&out.lost) {
+        batch.day(row.day).finished.push(row.clone());
+    }
+    for (day, prepare) in &out.removals {
+        let key = row_key(lane, *prepare);
+        batch.day(*day).taken_over.push(key);
+    }
+}
+
 /// Puts rows into the batch, each into its day; `ended` is the block that ended the statements, and its day.
-fn add(out: &mut Emitted, lane: u16, ended: Option<(Day, i64)>, batch: &mut Batch) {
+pub(crate) fn add(out: &mut Emitted, lane: u16, ended: Option<(Day, i64)>, batch: &mut Batch) {
     for row in out.statements.drain(..) {
         let block = ended.filter(|(day, _)| *day == row.day);
         let block = block.map_or(0, |(_, block)| block);

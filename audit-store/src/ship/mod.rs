@@ -4,16 +4,23 @@
 //! already is left alone, and progress is noted after the rows. Segments go when the progress is noted.
 
 pub(crate) mod batch;
+mod destination;
+mod metrics;
 pub(crate) mod pairing;
+mod priority;
 pub(crate) mod rows;
 pub(crate) mod subject;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use self::batch::Collector;
+use self::batch::{Collector, Rows};
+use self::destination::Destination;
+pub use self::metrics::{Reason, ShipperMetrics};
+use self::priority::Priority;
+use crate::clickhouse::{ClickHouseError, Delivery, DeliverySettings};
 use crate::embedded::{Batch, Store, StoreError, append};
 use crate::journal::{Journal, JournalError, Shared};
 use crate::proof::ProofSettings;
@@ -44,41 +51,15 @@ impl Default for ShipperSettings {
     }
 }
 
-/// What the shipper has done, for the proxy's metrics.
-#[derive(Debug, Default)]
-pub struct ShipperMetrics {
-    /// Entries shipped.
-    pub entries: AtomicU64,
-    /// New statement rows in the store.
-    pub rows: AtomicU64,
-    /// Batches written.
-    pub batches: AtomicU64,
-    /// Attempts that failed.
-    pub errors: AtomicU64,
-    /// Entries that could not be read.
-    pub unreadable: AtomicU64,
-    /// Outcomes without an open intent.
-    pub orphans: AtomicU64,
-    /// Breaks in a lane's chain.
-    pub gaps: AtomicU64,
-    /// Bytes of the journal that are not in the store yet.
-    pub lag_bytes: AtomicU64,
-    /// How long the oldest of them has been waiting, at most, in ms.
-    pub lag_ms: AtomicU64,
-    /// Bytes that the journal takes on the disk.
-    pub journal_bytes: AtomicU64,
-    /// Checkpoints made.
-    pub checkpoints: AtomicU64,
-    /// Checkpoints that could not be made, kept in their file, or handed to those who hand them out.
-    pub checkpoint_errors: AtomicU64,
-}
-
 /// Why the shipper can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum ShipError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The ClickHouse store failed.
+    #[error(transparent)]
+    ClickHouse(#[from] ClickHouseError),
     /// The journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -125,22 +106,50 @@ impl Shipper {
         store: Store,
         settings: ShipperSettings,
     ) -> Result<Self, ShipError> {
+        Self::start_to(journal, Destination::Embedded(store), settings)
+    }
+
+    /// Starts shipping from `journal` to a ClickHouse store; `local` remembers how far. Call it before the journal's
+    /// lanes are taken.
+    ///
+    /// # Errors
+    /// As [`Shipper::start`], or where the store answers and is of another version.
+    pub fn start_delivery(
+        journal: &Journal,
+        local: Store,
+        delivery: &DeliverySettings,
+        settings: ShipperSettings,
+    ) -> Result<Self, ShipError> {
+        let delivery = Delivery::open(local, delivery)?;
+        Self::start_to(journal, Destination::ClickHouse(delivery), settings)
+    }
+
+    fn start_to(
+        journal: &Journal,
+        destination: Destination,
+        settings: ShipperSettings,
+    ) -> Result<Self, ShipError> {
+        let store = destination.local();
         journal.continue_from(&store.heads()?)?;
+        let rows = match destination {
+            Destination::Embedded(_) => Rows::Carried,
+            Destination::ClickHouse(_) => Rows::All,
+        };
         let metrics = Arc::new(ShipperMetrics::default());
         let control = Arc::new(Control {
             order: Mutex::new(Order::Run),
             changed: Condvar::new(),
         });
         let mut work = Work {
-            collector: Collector::new(journal.shared(), &store)?,
+            collector: Collector::new(journal.shared(), destination.local(), rows)?,
             journal: journal.shared(),
-            store,
+            destination,
             settings,
             control: Arc::clone(&control),
             metrics: Arc::clone(&metrics),
             caught_up: Instant::now(),
             housekeeping: None,
-            checkpoint: Instant::now(),
+            checkpoint: None,
         };
         let thread = std::thread::Builder::new()
             .name("sqlward-shipper".to_owned())
@@ -183,19 +192,24 @@ impl Drop for Shipper {
 
 struct Work {
     journal: Arc<Shared>,
-    store: Store,
+    destination: Destination,
     collector: Collector,
     settings: ShipperSettings,
     control: Arc<Control>,
     metrics: Arc<ShipperMetrics>,
     caught_up: Instant,
     housekeeping: Option<Instant>,
-    /// When the last checkpoint was due.
-    checkpoint: Instant,
+    /// When the last checkpoint was due; the first is as soon as what an earlier life left is shipped.
+    checkpoint: Option<Instant>,
 }
 
 impl Work {
     fn run(&mut self) -> Drained {
+        let mut priority = Priority::of_this_thread(self.journal.max_bytes());
+        // What an earlier life could not deliver goes first.
+        if self.destination.is_waiting() && !self.commit(&Batch::default()) {
+            return Drained::Partly;
+        }
         loop {
             if self
                 .housekeeping
@@ -219,7 +233,11 @@ impl Work {
             {
                 return Drained::Partly;
             }
-            self.measure(caught_up);
+            let waiting = self.measure(caught_up);
+            priority.follow(match order {
+                Order::Run => waiting,
+                Order::Drain(_) => u64::MAX,
+            });
             match order {
                 Order::Drain(_) if caught_up => {
                     self.sign();
@@ -229,7 +247,7 @@ impl Work {
                     self.sign();
                     return Drained::Partly;
                 }
-                _ if self.checkpoint.elapsed() >= self.settings.proof.interval => {
+                _ if self.is_checkpoint_due() => {
                     self.sign();
                 }
                 Order::Drain(_) | Order::Run => {}
@@ -247,9 +265,13 @@ impl Work {
     /// Writes a batch, for as long as it takes; answers `false` where the order to stop came first.
     fn commit(&mut self, batch: &Batch) -> bool {
         let mut pause = FIRST_PAUSE;
+        let mut delivered = self.destination.delivered();
         loop {
-            match self.store.commit(batch) {
+            match self.destination.commit(batch) {
                 Ok(new) => {
+                    self.metrics
+                        .acknowledged_us
+                        .store(now_us(), Ordering::Relaxed);
                     self.metrics.rows.fetch_add(new, Ordering::Relaxed);
                     self.metrics.batches.fetch_add(1, Ordering::Relaxed);
                     let entries = self.collector.committed();
@@ -260,22 +282,37 @@ impl Work {
                     return true;
                 }
                 Err(error) => {
-                    self.metrics.errors.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(%error, "the audit store took no batch; the journal keeps it");
+                    self.metrics.failed(error.reason());
+                    tracing::error!(
+                        error = chain(&error),
+                        "the audit store took no batch; the journal keeps it"
+                    );
                 }
             }
-            if let Order::Drain(until) = self.wait(pause)
+            // However long it lasts, it shows how much waits.
+            self.measure(false);
+            if std::mem::replace(&mut delivered, self.destination.delivered()) != delivered {
+                pause = FIRST_PAUSE;
+            }
+            if let Order::Drain(until) = self.wait(jittered(pause))
                 && Instant::now() >= until
             {
                 return false;
             }
+            self.metrics.retries.fetch_add(1, Ordering::Relaxed);
             pause = (pause * 2).min(LAST_PAUSE);
         }
     }
 
+    fn is_checkpoint_due(&self) -> bool {
+        let interval = self.settings.proof.interval;
+        self.checkpoint
+            .is_none_or(|last| last.elapsed() >= interval)
+    }
+
     /// Makes a checkpoint, if one is wanted and there is something new; answers `false` where it failed.
     fn sign(&mut self) -> bool {
-        self.checkpoint = Instant::now();
+        self.checkpoint = Some(Instant::now());
         let proof = &self.settings.proof;
         let Some(signer) = &proof.signer else {
             return true;
@@ -286,7 +323,7 @@ impl Work {
                 .fetch_add(1, Ordering::Relaxed);
             tracing::error!(%error, "{what}");
         };
-        let made = match self.store.checkpoint(signer) {
+        let made = match self.destination.checkpoint(signer) {
             Ok(None) => return true,
             Ok(Some(made)) => made,
             Err(error) => {
@@ -306,20 +343,60 @@ impl Work {
         {
             failed(&error, "a checkpoint could not be handed out to witnesses");
         }
+        if let Err(error) = self.destination.flush() {
+            self.metrics.failed(error.reason());
+            tracing::warn!(
+                error = chain(&error),
+                "a checkpoint waits for the audit store"
+            );
+        }
         true
     }
 
     fn keep_house(&mut self) {
+        match &mut self.destination {
+            Destination::Embedded(_) => self.keep_days(),
+            Destination::ClickHouse(delivery) => {
+                let let_go = delivery.let_go();
+                let there = delivery.sign_on();
+                let moved = matches!(let_go, Ok(true));
+                self.tell(let_go.map(|_| Vec::new()), "let go");
+                match there {
+                    Ok(()) => {}
+                    Err(error @ ClickHouseError::SameNode { .. }) => {
+                        self.metrics.node_conflicts.fetch_add(1, Ordering::Relaxed);
+                        tracing::error!(%error, "records of the two can't be told apart");
+                    }
+                    Err(error) => tracing::debug!(%error, "the audit store was not told"),
+                }
+                // What goes must be signed first: rows that are missing without are a deletion.
+                if moved
+                    && self.sign()
+                    && let Destination::ClickHouse(delivery) = &mut self.destination
+                {
+                    let forgotten = delivery.local.forget_let_go();
+                    self.tell(forgotten.map(|()| Vec::new()), "forgotten");
+                }
+            }
+        }
+    }
+
+    fn keep_days(&mut self) {
+        let Destination::Embedded(store) = &mut self.destination else {
+            return;
+        };
         let now = now_us();
-        let oldest_open = self.collector.oldest_open_day();
-        let sealed = self.store.seal_days(now, oldest_open);
+        let sealed = store.seal_days(now, self.collector.oldest_open_day());
+        let old = store.let_go_days(now);
         self.tell(sealed, "sealed");
-        match self.store.let_go_days(now) {
+        match old {
             Ok(old) if old.is_empty() => {}
             // What goes must be signed first: a file that is missing without is a deletion.
             Ok(old) => {
-                if self.sign() {
-                    let dropped = self.store.drop_days(&old).map(|()| old);
+                if self.sign()
+                    && let Destination::Embedded(store) = &mut self.destination
+                {
+                    let dropped = store.drop_days(&old).map(|()| old);
                     self.tell(dropped, "dropped");
                 }
             }
@@ -341,18 +418,19 @@ impl Work {
         }
     }
 
-    fn measure(&mut self, caught_up: bool) {
+    /// Notes how far behind the shipper is; answers in bytes.
+    fn measure(&mut self, caught_up: bool) -> u64 {
         if caught_up {
             self.caught_up = Instant::now();
         }
         let lag = u64::try_from(self.caught_up.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.metrics.lag_ms.store(lag, Ordering::Relaxed);
-        self.metrics
-            .lag_bytes
-            .store(self.collector.lag_bytes(), Ordering::Relaxed);
+        let lag_bytes = self.collector.lag_bytes();
+        self.metrics.lag_bytes.store(lag_bytes, Ordering::Relaxed);
         self.metrics
             .journal_bytes
             .store(self.journal.allocated(), Ordering::Relaxed);
+        lag_bytes
     }
 
     /// Waits, but not once the order to stop has come; answers the order.
@@ -369,6 +447,27 @@ impl Work {
             .wait_timeout_while(order, pause, |order| *order == Order::Run);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
+}
+
+/// Between half of a pause and all of it, so that proxies do not come back all at once.
+fn jittered(pause: Duration) -> Duration {
+    let part = u32::try_from(now_us() % 1000).unwrap_or_default();
+    pause / 2 + pause / 2 * part / 1000
+}
+
+/// An error with all that it says of its cause.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        source = error.source();
+    }
+    text
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

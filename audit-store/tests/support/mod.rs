@@ -11,8 +11,8 @@ use sqlward_audit_store::journal::{Durability, JournalSettings, Lane, LaneHead, 
 use sqlward_audit_store::query::{Archive, AuditQuery, Row};
 use sqlward_audit_store::record::{
     Completion, Context, EndCause, EndUser, Entry, Intent, IntentKind, Judgement, List, Object,
-    Outcome, Seq, SessionAuthenticated, SessionEnd, SessionId, SessionStart, Shape, Subject, Text,
-    TxStatus,
+    Outcome, Reduction, Seq, SessionAuthenticated, SessionEnd, SessionId, SessionStart, Shape,
+    Subject, Text, TxStatus,
 };
 use sqlward_audit_store::ship::{Drained, ShipperSettings};
 use sqlward_audit_store::{Audit, AuditSettings, STORE};
@@ -194,6 +194,7 @@ pub fn intent(session: u64, number: u32, wall_us: u64, text: &[u8]) -> Intent<'_
         end_user: None,
         role: None,
         trace: None,
+        reduction: Reduction::NONE,
     }
 }
 

@@ -4,12 +4,13 @@
 use proptest::prelude::*;
 use sqlward_audit_store::query::{AuditQuery, Order, Row};
 use sqlward_audit_store::record::{
-    Completion, EndUser, EndUserSource, Entry, Intent, IntentKind, Judgement, Outcome, SessionId,
-    SessionStart, Trust,
+    Completion, Detail, EndUser, EndUserSource, Entry, Intent, IntentKind, Judgement, Outcome,
+    Reduction, SessionId, SessionStart, Trust,
 };
+use sqlward_audit_store::{Audit, AuditSettings};
 use sqlward_policy::vocabulary::{Action, Class, Dialect, Mode, Severity, Verb};
 
-use super::{NOW, begin, done, finish, intent, open, shape, start, stop};
+use super::{NOW, begin, done, finish, intent, settings, shape, start, stop};
 
 const USERS: [&str; 4] = ["app_read", "app_write", "admin", "李雷"];
 const END_USERS: [&str; 3] = ["anna", "bert", "张三"];
@@ -44,7 +45,13 @@ impl Dice {
 
 /// Writes `count` statements of two lanes over four days; the days overlap midnight.
 pub fn build(data: &std::path::Path, count: u32) {
-    let (audit, _) = open(data);
+    build_with(data, count, settings());
+}
+
+/// The same, kept as `settings` say.
+pub fn build_with(data: &std::path::Path, count: u32, mut settings: AuditSettings) {
+    settings.journal.max_journal_bytes = (64 << 20) + u64::from(count) * 2048;
+    let (audit, _) = Audit::open(data, settings).unwrap();
     let mut lanes = [audit.lane(0).unwrap(), audit.lane(1).unwrap()];
     let mut dice = Dice(42);
     for (number, lane) in lanes.iter_mut().enumerate() {
@@ -109,6 +116,12 @@ pub fn build(data: &std::path::Path, count: u32) {
                     unreadable: None,
                 },
                 end_user,
+                reduction: match number % 11 {
+                    3 => reduced(Detail::NoParameters, 0),
+                    5 => reduced(Detail::Digest, 1),
+                    7 => reduced(Detail::Full, number % 5),
+                    _ => Reduction::NONE,
+                },
                 ..intent(
                     session,
                     number,
@@ -136,6 +149,10 @@ pub fn build(data: &std::path::Path, count: u32) {
     }
     drop(lanes);
     stop(audit);
+}
+
+fn reduced(detail: Detail, redacted: u32) -> Reduction {
+    Reduction { detail, redacted }
 }
 
 fn glob(pattern: &str, name: &str) -> bool {

@@ -6,6 +6,7 @@ use super::Compiler;
 use crate::file::{File, RawRule};
 use crate::policy::Defaults;
 use crate::rule::clause::PRIVILEGED;
+use crate::rule::moment::MomentTest;
 use crate::rule::object::NamePattern;
 use crate::rule::statement::StatementTest;
 use crate::rule::subject::SubjectTest;
@@ -14,6 +15,20 @@ use crate::rule::{Condition, Rule, Test, When};
 use crate::vocabulary::{Action, Dialect};
 
 impl Compiler {
+    /// `record` where everything is recorded in full anyway.
+    pub(super) fn recorded_less(&mut self, raw: &RawRule) {
+        let Some(record) = &raw.record else { return };
+        if raw.action != Action::Allow {
+            let problem = self
+                .problem(
+                    &record.span,
+                    "what is denied or alerts is recorded in full: `record` can't change that",
+                )
+                .expected("`record` in rules with `action = \"allow\"` only");
+            self.report(problem);
+        }
+    }
+
     /// Warns of what is legal and rarely meant.
     pub(super) fn suspicions(&mut self, raw: &RawRule, when: &When, defaults: &Defaults) {
         let mut warn = |message: &str, expected: &str| {
@@ -31,6 +46,7 @@ impl Compiler {
         }
         if defaults.action == Action::Allow
             && raw.action == Action::Allow
+            && raw.record.is_none()
             && !names_privileged(when)
         {
             warn(
@@ -62,7 +78,7 @@ impl Compiler {
     pub(super) fn shadowed(&mut self, rules: &[Rule], files: &[File]) {
         let mut groups: HashMap<String, Vec<&Rule>> = HashMap::new();
         for rule in rules {
-            let key = format!("{:?}{:?}", rule.mode, rule.when);
+            let key = format!("{:?}{:?}{:?}", rule.mode, rule.when, rule.periods);
             groups.entry(key).or_default().push(rule);
         }
         for group in groups.values() {
@@ -93,7 +109,10 @@ impl Compiler {
     pub(super) fn unused(&mut self, windows: &[Window], used: &[bool], files: &[File]) {
         for (window, _) in windows.iter().zip(used).filter(|(_, used)| !**used) {
             let defined = files.iter().flat_map(|file| &file.windows);
-            let Some(place) = defined.into_iter().find(|w| w.value.name == window.name) else {
+            let Some(place) = defined
+                .into_iter()
+                .find(|w| w.value.window.name == window.name)
+            else {
                 continue;
             };
             let message = format!("no rule uses the window `{}`", window.name);
@@ -108,7 +127,7 @@ pub(super) fn mark_windows(when: &When, used: &mut [bool]) {
     for condition in &when.conditions {
         match condition {
             Condition::Test(test) => {
-                if let Test::Time(windows) = &**test {
+                if let Test::Moment(MomentTest::Time(windows)) = &**test {
                     for window in windows {
                         if let Some(used) = used.get_mut(*window) {
                             *used = true;
@@ -157,7 +176,7 @@ fn names_privileged(when: &When) -> bool {
                 PRIVILEGED.iter().any(|verb| verbs.contains(*verb))
             }
             Test::Statement(StatementTest::Replication(wanted)) => *wanted,
-            Test::Statement(_) | Test::Subject(_) | Test::Time(_) => false,
+            Test::Statement(_) | Test::Subject(_) | Test::Moment(_) => false,
         },
         Condition::Not(_) => false,
         Condition::Any(whens) => whens.iter().any(names_privileged),

@@ -1,9 +1,12 @@
 //! Finds and reads the files of a policy.
 
 use std::fs;
+
+use hashbrown::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::compile;
+use crate::file::includes;
 use crate::policy::Policy;
 use crate::problem::{Problem, Problems, Source};
 
@@ -14,29 +17,15 @@ use crate::problem::{Problem, Problems, Source};
 /// # Errors
 /// Everything that is wrong, at once.
 pub fn load(paths: &[PathBuf]) -> Result<Policy, Problems> {
-    let mut problems = Vec::new();
-    let mut files = Vec::new();
+    let mut loader = Loader::default();
     for path in paths {
-        let before = files.len();
-        find(path, 0, &mut files, &mut problems);
-        if files.len() == before && problems.is_empty() {
-            problems.push(unreadable_path(path, "the folder has no `*.toml`"));
-        }
+        loader.add(path);
     }
-    let mut seen = Vec::new();
-    let mut sources = Vec::new();
-    for path in files {
-        let identity = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
-        if seen.contains(&identity) {
-            continue;
-        }
-        seen.push(identity);
-        match fs::read(&path).map(String::from_utf8) {
-            Ok(Ok(text)) => sources.push((path.display().to_string(), text)),
-            Ok(Err(_)) => problems.push(unreadable_path(&path, "the file is not UTF-8")),
-            Err(error) => problems.push(unreadable_path(&path, &error.to_string())),
-        }
-    }
+    let Loader {
+        sources,
+        mut problems,
+        ..
+    } = loader;
     if sources.is_empty() && !problems.is_empty() {
         return Err(Problems(problems));
     }
@@ -49,6 +38,76 @@ pub fn load(paths: &[PathBuf]) -> Result<Policy, Problems> {
         }
     }
 }
+
+/// What has been read so far.
+#[derive(Default)]
+struct Loader {
+    seen: HashSet<PathBuf>,
+    sources: Vec<(String, String)>,
+    problems: Vec<Problem>,
+}
+
+impl Loader {
+    /// Reads a file or the files of a folder.
+    fn add(&mut self, path: &Path) {
+        let mut files = Vec::new();
+        let before = self.problems.len();
+        find(path, 0, &mut files, &mut self.problems);
+        if files.is_empty() && self.problems.len() == before {
+            self.problems
+                .push(unreadable_path(path, "the folder has no `*.toml`"));
+        }
+        for file in files {
+            self.read(&file);
+        }
+    }
+
+    /// Reads a file, behind those that it includes; each file once, also if files include each other.
+    fn read(&mut self, path: &Path) {
+        let identity = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if self.seen.len() >= MAX_FILES {
+            let message = format!("there are more than {MAX_FILES} files");
+            if self.seen.len() == MAX_FILES && self.seen.insert(identity) {
+                self.problems.push(unreadable_path(path, &message));
+            }
+            return;
+        }
+        if !self.seen.insert(identity) {
+            return;
+        }
+        let text = match fs::read(path).map(String::from_utf8) {
+            Ok(Ok(text)) => text,
+            Ok(Err(_)) => {
+                return self
+                    .problems
+                    .push(unreadable_path(path, "the file is not UTF-8"));
+            }
+            Err(error) => {
+                return self
+                    .problems
+                    .push(unreadable_path(path, &error.to_string()));
+            }
+        };
+        let name = path.display().to_string();
+        for (bytes, wanted) in includes(&text) {
+            let target = path.parent().unwrap_or(Path::new("")).join(&wanted);
+            if let Err(error) = fs::metadata(&target) {
+                let source = Source {
+                    name: name.as_str().into(),
+                    text: text.as_str().into(),
+                };
+                let message = format!("`{wanted}` cannot be included: {error}");
+                self.problems.push(Problem::at(&source, bytes, message));
+                continue;
+            }
+            self.add(&target);
+        }
+        self.sources.push((name, text));
+    }
+}
+
+/// The most files that a policy may have.
+const MAX_FILES: usize = 4096;
 
 /// The deepest folder that is looked into.
 const MAX_FOLDER_DEPTH: usize = 16;

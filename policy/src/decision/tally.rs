@@ -1,6 +1,5 @@
 //! Weighs the matching clauses of a message's statements into one decision.
 
-use jiff::Timestamp;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -8,6 +7,7 @@ use super::{Cause, Decision, Permit, RefusalText, RuleIndex, Verdict};
 use crate::policy::{Policy, SearchPath, Standing};
 use crate::rule::clause::PRIVILEGED;
 use crate::rule::index::ClauseList;
+use crate::rule::moment::Scene;
 use crate::rule::statement::StatementView;
 use crate::statement::facts::Facts;
 use crate::vocabulary::{Action, Mode, Unreadable, Verb};
@@ -33,7 +33,12 @@ pub(super) fn statement_matches(
     let mut all = ClauseList::new();
     for view in StatementView::of(facts, unreadable, fingerprint, path) {
         let one = one_statement(policy, &view);
-        if !seen.contains(&one) {
+        // What is counted is counted as often as it is there.
+        let counted = one
+            .get(1)
+            .and_then(|first| policy.counting(*first))
+            .is_some();
+        if counted || !seen.contains(&one) {
             all.extend_from_slice(&one);
             seen.insert(one);
         }
@@ -146,7 +151,7 @@ impl Voices {
 pub(super) struct Tally<'a> {
     policy: &'a Policy,
     standing: &'a Standing,
-    now: Timestamp,
+    scene: Scene<'a>,
     judged: Option<Weight>,
     carried: Option<Weight>,
     ranks: SmallVec<[u32; 8]>,
@@ -154,11 +159,15 @@ pub(super) struct Tally<'a> {
 
 impl<'a> Tally<'a> {
     /// An empty tally; none if the standing belongs to another policy.
-    pub(super) fn new(policy: &'a Policy, standing: &'a Standing, now: Timestamp) -> Option<Self> {
+    pub(super) fn new(
+        policy: &'a Policy,
+        standing: &'a Standing,
+        scene: Scene<'a>,
+    ) -> Option<Self> {
         (standing.generation == policy.generation).then(|| Self {
             policy,
             standing,
-            now,
+            scene,
             judged: None,
             carried: None,
             ranks: SmallVec::new(),
@@ -189,6 +198,9 @@ impl<'a> Tally<'a> {
     ) {
         let (mut judged, mut carried) = (Voices::default(), Voices::default());
         let standing = self.standing;
+        if !self.policy.counters.is_empty() {
+            self.count(clauses);
+        }
         for clause in &standing.free {
             self.hear(*clause, unreadable, &mut judged, &mut carried);
         }
@@ -209,7 +221,7 @@ impl<'a> Tally<'a> {
         let judged = judged.settle(self.policy, unreadable, privileged);
         let mut carried = carried.settle(self.policy, unreadable, privileged);
         let from_rule = matches!(carried.cause, Ground::Rule { .. });
-        if self.standing.mode == Mode::Observe && !from_rule && carried.action >= Action::Deny {
+        if self.standing.mode != Mode::Enforce && !from_rule && carried.action >= Action::Deny {
             carried.action = Action::Allow;
         }
         self.weigh(judged, carried);
@@ -234,6 +246,27 @@ impl<'a> Tally<'a> {
         self.carried = Some(self.carried.map_or(carried, |known| known.max(carried)));
     }
 
+    /// Counts the statement for each counter that it matches; their clauses come first.
+    fn count(&mut self, clauses: &[u32]) {
+        let free = self.standing.free.iter();
+        let held = clauses
+            .iter()
+            .filter(|clause| self.standing.holds(**clause));
+        let mut found: SmallVec<[u16; 4]> = SmallVec::new();
+        for list in [
+            &mut free.copied() as &mut dyn Iterator<Item = u32>,
+            &mut held.copied(),
+        ] {
+            for (clause, counter) in list.map_while(|number| self.policy.counting(number)) {
+                let standing = self.standing.end_user.as_ref();
+                if !found.contains(&counter) && clause.admits_moment(&self.scene, standing) {
+                    found.push(counter);
+                }
+            }
+        }
+        self.scene.counted.extend(found);
+    }
+
     fn hear(
         &mut self,
         number: u32,
@@ -247,7 +280,12 @@ impl<'a> Tally<'a> {
         if rule.action == Action::Allow && unreadable.is_some() {
             return;
         }
-        if !clause.time.is_empty() && !clause.admits_time(&self.policy.windows, self.now) {
+        if !clause.moment.is_empty() {
+            self.scene.keep_literals(clause);
+        }
+        if !clause.moment.is_empty()
+            && !clause.admits_moment(&self.scene, self.standing.end_user.as_ref())
+        {
             return;
         }
         let weight = Weight {
@@ -310,7 +348,12 @@ impl<'a> Tally<'a> {
                 Verdict::Refuse(self.refusal(carried.cause, rule_of))
             }
         };
+        let doubted = self.scene.doubted();
+        let (literals, counted) = self.scene.into_parts();
         Decision {
+            counted,
+            literals,
+            doubted,
             action: carried.action,
             judged: judged.action,
             mode,

@@ -1,34 +1,49 @@
 //! Reads `[[test]]`.
 
 use jiff::Timestamp;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
 use super::RawCase;
-use super::fields::{EXPECT, TEST};
-use super::reader::{At, Reader, Value};
+use super::fields::EXPECT;
+use super::reader::{At, Fields, Reader, Value};
+use crate::rule::moment::Transaction;
 use crate::rule::subject::{EndUser, Subject};
-use crate::rule::words::Words;
+use crate::rule::version::ServerVersion;
+use crate::rule::words::{Word, Words};
 use crate::statement::ReadingOptions;
 use crate::test_table::Channel;
-use crate::vocabulary::{Action, Dialect};
+use crate::vocabulary::{Action, Dialect, EndUserTrust};
 
 impl Reader<'_> {
-    pub(super) fn case(&mut self, item: &Value<'_>, table: &DeTable<'_>) -> Option<RawCase> {
-        self.known_fields("`[[test]]`", table, TEST);
+    pub(super) fn case(&mut self, item: &Value<'_>, table: Fields<'_, '_>) -> Option<RawCase> {
         let before = self.problem_count();
         let mut text = |field: &str| table.get(field).and_then(|value| self.text(field, value));
         let (user, role) = (text("user"), text("role"));
         let (database, application) = (text("database"), text("application"));
         let (listener, client) = (text("listener"), text("client"));
-        let (end_user, trust) = (text("end_user"), text("end_user_trust"));
+        let end_user = text("end_user");
         let (tls_identity, title) = (text("tls_identity"), text("title"));
         let (sql_mode, charset) = (text("sql_mode"), text("charset"));
         let server_version = text("server_version");
+        let trust = self.one::<EndUserTrust>("end_user_trust", table);
+        let transaction = Transaction {
+            state: self.one("transaction", table),
+            access: self.one("transaction_access", table),
+            isolation: self.one("isolation", table),
+        };
+        let parameters = table
+            .get("parameters")
+            .and_then(|value| self.values("parameters", value));
+        let before_sql = self.before(table);
         let channel = self.channel(table)?;
         let sql = match channel {
             Channel::FunctionCall => vec![self.at(item.span(), String::new())],
             Channel::Query | Channel::Replication => {
-                let sql = self.required("sql", "`[[test]]`", item, table);
+                let sql = table.get("sql");
+                if sql.is_none() {
+                    let problem = self.problem(item.span(), "`sql` is missing in `[[test]]`");
+                    self.report(problem);
+                }
                 sql.map(|value| self.texts("sql", value))
                     .unwrap_or_default()
             }
@@ -41,13 +56,11 @@ impl Reader<'_> {
         };
         let at = table
             .get("at")
-            .map_or(Some(DEFAULT_TIME), |value| self.time(value));
-        let expect = self.required("expect", "`[[test]]`", item, table);
-        let expect = expect.and_then(|value| self.table("expect", value).map(|t| (value, t)));
-        let (expect_value, expect) = expect?;
-        self.known_fields("`expect`", expect, EXPECT);
-        let action = self.required("action", "`expect`", expect_value, expect);
-        let action = action.and_then(|value| self.word::<Action>("action", value));
+            .map_or(Some(DEFAULT_TIME), |value| self.time("at", value));
+        let expect = self.single("expect", &EXPECT, table)?;
+        let action = expect
+            .get("action")
+            .and_then(|value| self.word::<Action>("action", value));
         let rule = expect
             .get("rule")
             .and_then(|value| self.text("rule", value));
@@ -74,8 +87,18 @@ impl Reader<'_> {
         subject.application = value(application).unwrap_or_default();
         subject.listener = value(listener).unwrap_or_default();
         subject.tls_identity = value(tls_identity);
-        let trust = value(trust).unwrap_or_default();
+        let trust = trust.map_or(String::new(), |trust| trust.to_string());
         subject.end_user = value(end_user).map(|name| EndUser { name, trust });
+        subject.server_version = match &server_version {
+            None => Some(ServerVersion::NEWEST),
+            Some(text) => ServerVersion::of_server(&text.value),
+        };
+        if subject.server_version.is_none() {
+            let problem = self
+                .problem(item.span(), "`server_version` is no server version")
+                .expected("numbers such as 15.4 or 10.11.6");
+            self.report(problem);
+        }
         let options = ReadingOptions {
             sql_mode: value(sql_mode),
             charset: value(charset),
@@ -104,13 +127,16 @@ impl Reader<'_> {
             subjects,
             at: at?,
             channel,
+            transaction,
+            parameters,
+            before: before_sql,
             action: action?.value,
             rule,
         };
         (self.problem_count() == before).then_some(case)
     }
 
-    fn channel(&mut self, table: &DeTable<'_>) -> Option<Channel> {
+    fn channel(&mut self, table: Fields<'_, '_>) -> Option<Channel> {
         let mut flag = |field: &str| match table.get(field) {
             Some(value) => self.flag(field, value),
             None => Some(false),
@@ -136,10 +162,33 @@ impl Reader<'_> {
         }
     }
 
-    fn time(&mut self, value: &Value<'_>) -> Option<Timestamp> {
+    /// A field of one word.
+    fn one<T: Word>(&mut self, field: &str, table: Fields<'_, '_>) -> Option<T> {
+        let word = self.word::<T>(field, table.get(field)?)?;
+        Some(word.value)
+    }
+
+    /// The statements that come before, as often as they do.
+    fn before(&mut self, table: Fields<'_, '_>) -> Vec<String> {
+        let times = table
+            .get("before_times")
+            .and_then(|value| self.number("before_times", value));
+        let once = table
+            .get("before")
+            .map(|value| self.texts("before", value))
+            .unwrap_or_default();
+        let mut all = Vec::new();
+        for _ in 0..times.unwrap_or(1) {
+            all.extend(once.iter().map(|text| text.value.clone()));
+        }
+        all.truncate(MAX_BEFORE);
+        all
+    }
+
+    pub(super) fn time(&mut self, field: &str, value: &Value<'_>) -> Option<Timestamp> {
         let text = match value.get_ref() {
             DeValue::Datetime(time) => time.to_string(),
-            _ => self.text("at", value)?.value,
+            _ => self.text(field, value)?.value,
         };
         let time = text.parse().ok();
         if time.is_none() {
@@ -151,6 +200,9 @@ impl Reader<'_> {
         time
     }
 }
+
+/// The most statements that are sent before another one.
+const MAX_BEFORE: usize = 20_000;
 
 /// A Monday noon: 2026-01-05T12:00:00Z.
 const DEFAULT_TIME: Timestamp = Timestamp::constant(1_767_614_400, 0);

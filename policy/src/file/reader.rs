@@ -6,7 +6,8 @@ use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fields::Field;
+use super::fields::{Form, Need, Section};
+use super::sets::{Lookup, SIGIL, Sets};
 use crate::problem::{Problem, Source, Span};
 use crate::rule::glob::GlobError;
 use crate::rule::words::{Word, Words};
@@ -27,14 +28,34 @@ pub(super) type Value<'i> = Spanned<DeValue<'i>>;
 pub(super) struct Reader<'s> {
     source: &'s Source,
     number: usize,
+    sets: &'s Sets,
     problems: Vec<Problem>,
 }
 
+/// A table as a section: only the fields of the section can be asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'v, 'i> {
+    section: &'static Section,
+    table: &'v DeTable<'i>,
+}
+
+impl<'v, 'i> Fields<'v, 'i> {
+    /// The value of a field, if the table has it.
+    pub(super) fn get(&self, name: &str) -> Option<&'v Value<'i>> {
+        debug_assert!(
+            self.section.field(name).is_some(),
+            "`{name}` is not in the table of fields"
+        );
+        self.table.get(name)
+    }
+}
+
 impl<'s> Reader<'s> {
-    pub(super) fn new(source: &'s Source, number: usize) -> Self {
+    pub(super) fn new(source: &'s Source, number: usize, sets: &'s Sets) -> Self {
         Self {
             source,
             number,
+            sets,
             problems: Vec::new(),
         }
     }
@@ -70,7 +91,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    fn wrong_type(&mut self, field: &str, value: &Value<'_>, expected: &str) {
+    pub(super) fn wrong_type(&mut self, field: &str, value: &Value<'_>, expected: &str) {
         let found = value.get_ref().type_str();
         let problem = self
             .problem(
@@ -81,17 +102,38 @@ impl<'s> Reader<'s> {
         self.report(problem);
     }
 
-    /// Reports the keys that are no fields of this section.
-    pub(super) fn known_fields(&mut self, section: &str, table: &DeTable<'_>, fields: &[Field]) {
+    /// The fields of a table: reports the keys that are none, and those that are missing. `name` is the section's in
+    /// messages, `place` where a missing field is reported.
+    pub(super) fn section<'v, 'i>(
+        &mut self,
+        section: &'static Section,
+        name: &str,
+        place: std::ops::Range<usize>,
+        table: &'v DeTable<'i>,
+    ) -> Fields<'v, 'i> {
         for (key, _) in table.iter() {
-            let name: &str = key.get_ref();
-            if !fields.iter().any(|field| field.name == name) {
+            let found: &str = key.get_ref();
+            if section.field(found).is_none() {
                 let problem = self
-                    .problem(key.span(), format!("unknown field `{name}` in {section}"))
-                    .one_of(name, fields.iter().map(|field| field.name));
+                    .problem(key.span(), format!("unknown field `{found}` in {name}"))
+                    .one_of(found, section.fields.iter().map(|field| field.name));
                 self.report(problem);
             }
         }
+        for field in section.fields {
+            if field.need == Need::Required && !table.contains_key(field.name) {
+                let message = match field.form {
+                    Form::One => format!("`{}` is missing", field.name),
+                    _ => format!("`{}` is missing in {name}", field.name),
+                };
+                let problem = self.problem(place.clone(), message);
+                self.report(match field.form {
+                    Form::One => problem.expected(format!("`{} = 1` on top", field.name)),
+                    _ => problem,
+                });
+            }
+        }
+        Fields { section, table }
     }
 
     pub(super) fn table<'v, 'i>(
@@ -147,6 +189,40 @@ impl<'s> Reader<'s> {
         }
     }
 
+    /// As [`Self::texts`], with the items of a set in the place of `@NAME`; their place is that of the reference.
+    pub(super) fn items(&mut self, field: &str, value: &Value<'_>) -> Vec<At<String>> {
+        let mut items = Vec::new();
+        for text in self.texts(field, value) {
+            let Some(name) = text.value.strip_prefix(SIGIL) else {
+                items.push(text);
+                continue;
+            };
+            match self.sets.items(name) {
+                Lookup::Items(found) => items.extend(found.into_iter().map(|item| At {
+                    value: item.into(),
+                    span: text.span.clone(),
+                })),
+                Lookup::Unknown => {
+                    let problem = self
+                        .problem(text.span.bytes.clone(), format!("there is no set `{name}`"))
+                        .one_of(name, self.sets.names());
+                    self.report(problem);
+                }
+            }
+        }
+        items
+    }
+
+    /// Says behind a complaint about an item which set it comes from.
+    pub(super) fn origin(&self, item: &At<String>) -> String {
+        let written = self.source.text.get(item.span.bytes.clone());
+        let written = written.unwrap_or_default().trim_matches(['"', '\'']);
+        match written.strip_prefix(SIGIL) {
+            Some(set) => format!(" (from the set `{set}`)"),
+            None => String::new(),
+        }
+    }
+
     /// One word of the vocabulary.
     pub(super) fn word<T: Word>(&mut self, field: &str, value: &Value<'_>) -> Option<At<T>> {
         let text = self.text(field, value)?;
@@ -174,7 +250,7 @@ impl<'s> Reader<'s> {
         let problem = self
             .problem(
                 text.span.bytes.clone(),
-                format!("`{}` is no `{field}`", text.value),
+                format!("`{}` is no `{field}`{}", text.value, self.origin(text)),
             )
             .one_of(&text.value, words);
         self.report(problem);
@@ -182,7 +258,7 @@ impl<'s> Reader<'s> {
 
     /// A set of words of the vocabulary.
     pub(super) fn words<T: Word>(&mut self, field: &str, value: &Value<'_>) -> Option<Words<T>> {
-        let texts = self.texts(field, value);
+        let texts = self.items(field, value);
         let mut set = Words::EMPTY;
         for text in &texts {
             if let Some(word) = self.parse_word::<T>(field, text) {
@@ -200,13 +276,17 @@ impl<'s> Reader<'s> {
         parse: impl Fn(&str) -> Result<P, GlobError>,
     ) -> Option<Vec<P>> {
         let mut patterns = Vec::new();
-        for text in self.texts(field, value) {
+        for text in self.items(field, value) {
             match parse(&text.value) {
                 Ok(pattern) => patterns.push(pattern),
                 Err(error) => {
+                    let origin = self.origin(&text);
                     let problem = self.problem(
                         text.span.bytes,
-                        format!("`{}` is no pattern for `{field}`: {error}", text.value),
+                        format!(
+                            "`{}` is no pattern for `{field}`{origin}: {error}",
+                            text.value
+                        ),
                     );
                     self.report(problem);
                 }
@@ -224,7 +304,7 @@ impl<'s> Reader<'s> {
         parse: impl Fn(&str) -> Result<P, GlobError>,
     ) -> Option<Vec<P>> {
         for text in self.peek_texts(value) {
-            if text.value.chars().any(char::is_uppercase) {
+            if !text.value.starts_with(SIGIL) && text.value.chars().any(char::is_uppercase) {
                 let problem = self
                     .problem(
                         text.span.bytes.clone(),
@@ -252,14 +332,15 @@ impl<'s> Reader<'s> {
     /// Networks in CIDR notation, or single addresses.
     pub(super) fn networks(&mut self, field: &str, value: &Value<'_>) -> Option<Vec<IpNet>> {
         let mut networks = Vec::new();
-        for text in self.texts(field, value) {
+        for text in self.items(field, value) {
             match read_network(&text.value) {
                 Ok(network) => networks.push(network),
                 Err(expected) => {
+                    let origin = self.origin(&text);
                     let problem = self
                         .problem(
                             text.span.bytes,
-                            format!("`{}` is no network for `{field}`", text.value),
+                            format!("`{}` is no network for `{field}`{origin}", text.value),
                         )
                         .expected(expected);
                     self.report(problem);

@@ -1,79 +1,133 @@
 //! Reads the sections of a policy file.
 
-use jiff::tz::TimeZone;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fields::{
-    DEFAULTS, LISTENER, POLICY, RULE, TITLE, TOP, WINDOW, audit_failures, default_actions,
-    unreadable_actions,
+    CALENDAR, DEFAULTS, ESCALATION, LISTENER, POLICY, REDACT, REDACT_TEST, RULE, Section, TEST,
+    TITLE, TOP, WINDOW, audit_failures, default_actions, unreadable_actions,
 };
-use super::reader::{At, Reader, Value};
+use super::reader::{At, Fields, Reader, Value};
+use super::sets::Sets;
 use super::when::Nested;
 use super::{File, RawDefaults, RawRule};
 use crate::policy::AuditFailure;
 use crate::problem::{Problem, Source};
 use crate::rule::Title;
-use crate::rule::window::{DAYS, END_OF_DAY, Window, minute_of_day};
-use crate::vocabulary::{Action, Mode, Severity};
+use crate::vocabulary::{Action, Mode, RecordDetail, Severity};
 
 /// The most bytes that one policy file may have.
 pub(crate) const MAX_SOURCE_BYTES: usize = 4 << 20;
 
-pub(super) fn read(source: &Source, number: usize) -> (File, Vec<Problem>) {
-    let mut reader = Reader::new(source, number);
-    let mut file = File::default();
+/// Reads the sources of a policy; what could be read comes back together with everything that is wrong.
+pub(super) fn read(sources: &[Source]) -> (Vec<File>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let documents: Vec<Option<Spanned<DeTable<'_>>>> = sources
+        .iter()
+        .map(|source| parse(source, &mut problems))
+        .collect();
+    let mut sets = Sets::default();
+    for (number, document) in documents.iter().enumerate() {
+        let Some(document) = document else { continue };
+        for (span, name) in sets.collect(number, document.get_ref()) {
+            if let Some(source) = sources.get(number) {
+                let message = format!("the set `{name}` is defined twice");
+                problems.push(Problem::at(source, span.bytes, message));
+            }
+        }
+    }
+    let mut files = Vec::new();
+    for ((number, source), document) in sources.iter().enumerate().zip(&documents) {
+        let mut file = File::default();
+        let mut reader = Reader::new(source, number, &sets);
+        if let Some(document) = document {
+            reader.top(document.get_ref(), &mut file);
+        }
+        problems.extend(reader.finish());
+        files.push(file);
+    }
+    problems.extend(sets.problems(sources));
+    (files, problems)
+}
+
+/// The values of `include`, as far as they are texts.
+pub(super) fn includes(text: &str) -> Vec<(std::ops::Range<usize>, String)> {
+    let (document, _) = DeTable::parse_recoverable(text);
+    let Some(value) = document.get_ref().get("include") else {
+        return Vec::new();
+    };
+    let text = |value: &Value<'_>| match value.get_ref() {
+        DeValue::String(text) => Some((value.span(), text.to_string())),
+        _ => None,
+    };
+    match value.get_ref() {
+        DeValue::Array(items) => items.iter().filter_map(text).collect(),
+        _ => text(value).into_iter().collect(),
+    }
+}
+
+/// A document; none if it is broken: what stands after a broken line may have ended up in the wrong section.
+fn parse<'s>(source: &'s Source, problems: &mut Vec<Problem>) -> Option<Spanned<DeTable<'s>>> {
     if source.text.len() > MAX_SOURCE_BYTES {
-        let problem = reader
-            .problem(0..0, "the file is too long")
-            .expected(format!("at most {MAX_SOURCE_BYTES} bytes"));
-        reader.report(problem);
-        return (file, reader.finish());
+        let problem = Problem::at(source, 0..0, "the file is too long");
+        problems.push(problem.expected(format!("at most {MAX_SOURCE_BYTES} bytes")));
+        return None;
     }
     let (document, errors) = DeTable::parse_recoverable(&source.text);
-    let broken = !errors.is_empty();
+    let sound = errors.is_empty();
     for error in errors {
-        let problem = reader.problem(error.span().unwrap_or_default(), error.message());
-        reader.report(problem);
+        let span = error.span().unwrap_or_default();
+        problems.push(Problem::at(source, span, error.message()));
     }
-    // What stands after a broken line may have ended up in the wrong section.
-    if !broken {
-        reader.top(document.get_ref(), &mut file);
-    }
-    (file, reader.finish())
+    sound.then_some(document)
 }
 
 impl Reader<'_> {
     fn top(&mut self, table: &DeTable<'_>, file: &mut File) {
-        self.known_fields("a policy file", table, TOP);
-        self.schema(table);
-        if let Some(table) = table
-            .get("policy")
-            .and_then(|value| self.table("policy", value))
-        {
-            self.known_fields("`[policy]`", table, POLICY);
-            file.name = table.get("name").and_then(|value| self.text("name", value));
-            file.version = table
+        let top = self.section(&TOP, TOP.name, 0..0, table);
+        self.schema(top);
+        if let Some(policy) = self.single("policy", &POLICY, top) {
+            file.name = policy
+                .get("name")
+                .and_then(|value| self.text("name", value));
+            file.version = policy
                 .get("version")
                 .and_then(|value| self.text("version", value));
         }
-        if let Some(table) = table
-            .get("defaults")
-            .and_then(|value| self.table("defaults", value))
-        {
-            file.defaults = self.defaults(table);
+        if let Some(defaults) = self.single("defaults", &DEFAULTS, top) {
+            file.defaults = self.defaults(defaults);
         }
-        file.windows = self.named("time", table, Self::window);
-        file.listeners = self.named("listener", table, Self::listener);
-        file.rules = self.array("rule", table, Self::rule);
-        file.tests = self.array("test", table, Self::case);
+        self.sets(top);
+        self.packs_and_overlays(top, file);
+        file.calendars = self.named("calendar", &CALENDAR, top, Self::calendar);
+        file.windows = self.named("time", &WINDOW, top, Self::window);
+        file.listeners = self.named("listener", &LISTENER, top, Self::listener);
+        file.rules = self.array("rule", &RULE, top, |reader, _, rule| reader.rule(rule));
+        file.escalations = self.array("escalation", &ESCALATION, top, |reader, _, one| {
+            reader.escalation(one)
+        });
+        file.tests = self.array("test", &TEST, top, Self::case);
+        file.redactions = self.array("redact", &REDACT, top, |reader, item, one| {
+            reader.redact(item, one)
+        });
+        file.redact_tests = self.array("redact_test", &REDACT_TEST, top, Self::redact_case);
     }
 
-    fn schema(&mut self, table: &DeTable<'_>) {
-        let Some(value) = table.get("schema") else {
-            let problem = self
-                .problem(0..0, "`schema` is missing")
-                .expected("`schema = 1` on top");
-            self.report(problem);
+    /// Looks at the sets of this file; `Sets` has their items.
+    fn sets(&mut self, top: Fields<'_, '_>) {
+        let Some(sets) = top.get("sets").and_then(|value| self.table("sets", value)) else {
+            return;
+        };
+        for (name, value) in sets.iter() {
+            match value.get_ref() {
+                DeValue::Array(_) => drop(self.texts(name.get_ref(), value)),
+                _ => self.wrong_type(name.get_ref(), value, "a list of strings"),
+            }
+        }
+    }
+
+    fn schema(&mut self, top: Fields<'_, '_>) {
+        let Some(value) = top.get("schema") else {
             return;
         };
         let one = value
@@ -88,8 +142,7 @@ impl Reader<'_> {
         }
     }
 
-    fn defaults(&mut self, table: &DeTable<'_>) -> RawDefaults {
-        self.known_fields("`[defaults]`", table, DEFAULTS);
+    fn defaults(&mut self, table: Fields<'_, '_>) -> RawDefaults {
         RawDefaults {
             action: self.choice("action", table, &default_actions(), Action::from_word),
             unreadable: self.choice(
@@ -123,10 +176,10 @@ impl Reader<'_> {
     }
 
     /// One of some words that are not a whole vocabulary.
-    fn choice<T>(
+    pub(super) fn choice<T>(
         &mut self,
         field: &str,
-        table: &DeTable<'_>,
+        table: Fields<'_, '_>,
         words: &[&'static str],
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<At<T>> {
@@ -143,170 +196,94 @@ impl Reader<'_> {
         }
     }
 
-    /// The tables of `[section.NAME]`.
+    /// The table of `[field]`.
+    pub(super) fn single<'v, 'i>(
+        &mut self,
+        field: &str,
+        section: &'static Section,
+        within: Fields<'v, 'i>,
+    ) -> Option<Fields<'v, 'i>> {
+        let value = within.get(field)?;
+        let table = self.table(field, value)?;
+        Some(self.section(section, section.name, value.span(), table))
+    }
+
+    /// The tables of `[field.NAME]`.
     fn named<T>(
         &mut self,
-        section: &str,
-        table: &DeTable<'_>,
-        read: impl Fn(&mut Self, &str, &DeTable<'_>) -> Option<T>,
+        field: &str,
+        section: &'static Section,
+        top: Fields<'_, '_>,
+        read: impl Fn(&mut Self, &str, Fields<'_, '_>) -> Option<T>,
     ) -> Vec<At<T>> {
-        let Some(table) = table
-            .get(section)
-            .and_then(|value| self.table(section, value))
-        else {
+        let Some(table) = top.get(field).and_then(|value| self.table(field, value)) else {
             return Vec::new();
         };
         let mut all = Vec::new();
         for (name, value) in table.iter() {
-            let Some(table) = self.table(section, value) else {
+            let Some(table) = self.table(field, value) else {
                 continue;
             };
+            let title = format!("`[{field}.{}]`", name.get_ref());
             if table.is_empty() {
-                let message = format!("`[{section}.{}]` says nothing", name.get_ref());
-                let problem = self.problem(name.span(), message);
+                let problem = self.problem(name.span(), format!("{title} says nothing"));
                 self.report(problem);
                 continue;
             }
-            if let Some(item) = read(self, name.get_ref(), table) {
+            let fields = self.section(section, &title, name.span(), table);
+            if let Some(item) = read(self, name.get_ref(), fields) {
                 all.push(self.at(name.span(), item));
             }
         }
         all
     }
 
-    /// The tables of `[[section]]`.
-    fn array<T>(
+    /// The tables of `[[field]]`.
+    pub(super) fn array<T>(
         &mut self,
-        section: &str,
-        table: &DeTable<'_>,
-        read: impl Fn(&mut Self, &Value<'_>, &DeTable<'_>) -> Option<T>,
+        field: &str,
+        section: &'static Section,
+        top: Fields<'_, '_>,
+        read: impl Fn(&mut Self, &Value<'_>, Fields<'_, '_>) -> Option<T>,
     ) -> Vec<T> {
-        let Some(value) = table.get(section) else {
+        let Some(value) = top.get(field) else {
             return Vec::new();
         };
         let DeValue::Array(items) = value.get_ref() else {
             let problem = self
-                .problem(value.span(), format!("`{section}` is no list of tables"))
-                .expected(format!("`[[{section}]]`"));
+                .problem(value.span(), format!("`{field}` is no list of tables"))
+                .expected(section.name);
             self.report(problem);
             return Vec::new();
         };
         let mut all = Vec::new();
         for item in items.iter() {
-            let Some(table) = self.table(section, item) else {
+            let Some(table) = self.table(field, item) else {
                 continue;
             };
-            all.extend(read(self, item, table));
+            let fields = self.section(section, section.name, item.span(), table);
+            all.extend(read(self, item, fields));
         }
         all
     }
 
-    fn window(&mut self, name: &str, table: &DeTable<'_>) -> Option<Window> {
-        self.known_fields(&format!("`[time.{name}]`"), table, WINDOW);
-        let before = self.problem_count();
-        let days = match table.get("days") {
-            Some(value) => self.days(value),
-            None => 0b0111_1111,
-        };
-        let from = table
-            .get("from")
-            .map_or(Some(0), |value| self.time_of_day("from", value));
-        let to = table
-            .get("to")
-            .map_or(Some(END_OF_DAY), |value| self.time_of_day("to", value));
-        let zone = match table.get("zone") {
-            Some(value) => self.zone(value),
-            None => Some(TimeZone::UTC),
-        };
-        let window = Window {
-            name: name.into(),
-            days,
-            from: from?,
-            to: to?,
-            zone: zone?,
-        };
-        if window.from == window.to {
-            let value = table.get("to").or_else(|| table.get("from"))?;
-            let problem = self
-                .problem(value.span(), "the window closes when it opens")
-                .expected("`to` other than `from`; for the whole day, neither");
-            self.report(problem);
-        }
-        (self.problem_count() == before).then_some(window)
-    }
-
-    fn days(&mut self, value: &Value<'_>) -> u8 {
-        let mut days = 0u8;
-        for text in self.texts("days", value) {
-            let day = |word: &str| DAYS.iter().position(|day| *day == word);
-            let range = match text.value.split_once('-') {
-                Some((first, last)) => day(first).zip(day(last)),
-                None => day(&text.value).map(|only| (only, only)),
-            };
-            let Some((first, last)) = range else {
-                self.unknown_word("days", &text, DAYS.into_iter().chain(["mon-fri"]));
-                continue;
-            };
-            let mut at = first;
-            loop {
-                days |= 1u8.wrapping_shl(u32::try_from(at).unwrap_or(0));
-                if at == last {
-                    break;
-                }
-                at = (at + 1) % DAYS.len();
-            }
-        }
-        days
-    }
-
-    fn time_of_day(&mut self, field: &str, value: &Value<'_>) -> Option<u16> {
-        let text = match value.get_ref() {
-            DeValue::Datetime(time) => time.to_string().chars().take(5).collect(),
-            _ => self.text(field, value)?.value,
-        };
-        let minute = minute_of_day(&text);
-        if minute.is_none() {
-            let problem = self
-                .problem(value.span(), format!("`{text}` is no time of day"))
-                .expected("`HH:MM` from 00:00 to 24:00");
-            self.report(problem);
-        }
-        minute
-    }
-
-    fn zone(&mut self, value: &Value<'_>) -> Option<TimeZone> {
-        let text = self.text("zone", value)?;
-        match TimeZone::get(&text.value) {
-            Ok(zone) => Some(zone),
-            Err(_) => {
-                let problem = self
-                    .problem(text.span.bytes, format!("`{}` is no time zone", text.value))
-                    .expected("a name such as `Europe/Berlin`, `Asia/Shanghai` or `UTC`");
-                self.report(problem);
-                None
-            }
-        }
-    }
-
-    fn listener(&mut self, name: &str, table: &DeTable<'_>) -> Option<(Box<str>, Mode)> {
-        self.known_fields(&format!("`[listener.{name}]`"), table, LISTENER);
+    fn listener(&mut self, name: &str, table: Fields<'_, '_>) -> Option<(Box<str>, Mode)> {
         let mode = self.word::<Mode>("mode", table.get("mode")?)?;
         Some((name.into(), mode.value))
     }
 
-    fn rule(&mut self, item: &Value<'_>, table: &DeTable<'_>) -> Option<RawRule> {
-        self.known_fields("`[[rule]]`", table, RULE);
-        let id = self.required("id", "`[[rule]]`", item, table);
-        let id = id
+    fn rule(&mut self, table: Fields<'_, '_>) -> Option<RawRule> {
+        let id = table
+            .get("id")
             .and_then(|value| self.text("id", value))
             .filter(|id| self.is_name(id));
-        let when = self.required("when", "`[[rule]]`", item, table);
-        let when = when.and_then(|value| {
+        let when = table.get("when").and_then(|value| {
             let when = self.when(value, Nested::No)?;
             Some(self.at(value.span(), when))
         });
-        let action = self.required("action", "`[[rule]]`", item, table);
-        let action = action.and_then(|value| self.word::<Action>("action", value));
+        let action = table
+            .get("action")
+            .and_then(|value| self.word::<Action>("action", value));
         let severity = table
             .get("severity")
             .map(|value| self.word::<Severity>("severity", value));
@@ -321,6 +298,9 @@ impl Reader<'_> {
         let message = table
             .get("message")
             .and_then(|value| self.line("message", value));
+        let record = table
+            .get("record")
+            .and_then(|value| self.word::<RecordDetail>("record", value));
         Some(RawRule {
             id: id?,
             severity: severity.map_or(Some(Severity::Medium), |word| Some(word?.value))?,
@@ -330,25 +310,11 @@ impl Reader<'_> {
             action: action?.value,
             mode: mode.map(|mode| mode.value),
             message,
+            record,
         })
     }
 
-    pub(super) fn required<'v, 'i>(
-        &mut self,
-        field: &str,
-        section: &str,
-        item: &Value<'i>,
-        table: &'v DeTable<'i>,
-    ) -> Option<&'v Value<'i>> {
-        let value = table.get(field);
-        if value.is_none() {
-            let problem = self.problem(item.span(), format!("`{field}` is missing in {section}"));
-            self.report(problem);
-        }
-        value
-    }
-
-    fn is_name(&mut self, id: &At<String>) -> bool {
+    pub(super) fn is_name(&mut self, id: &At<String>) -> bool {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let good = !id.value.is_empty() && id.value.len() <= 128 && id.value.chars().all(fits);
         if !good {
@@ -364,7 +330,7 @@ impl Reader<'_> {
     }
 
     /// A text that goes into one line of an answer.
-    fn line(&mut self, field: &str, value: &Value<'_>) -> Option<Box<str>> {
+    pub(super) fn line(&mut self, field: &str, value: &Value<'_>) -> Option<Box<str>> {
         let text = self.text(field, value)?;
         if text.value.trim().is_empty() || text.value.chars().any(char::is_control) {
             let problem = self
@@ -387,7 +353,7 @@ impl Reader<'_> {
             });
         }
         let table = self.table("title", value)?;
-        self.known_fields("`title`", table, TITLE);
+        let table = self.section(&TITLE, TITLE.name, value.span(), table);
         Some(Title {
             en: table.get("en").and_then(|value| self.line("en", value)),
             zh: table.get("zh").and_then(|value| self.line("zh", value)),

@@ -4,12 +4,18 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
+use super::conditions::RawHistory;
 use super::fields::{WHEN, access_words};
 use super::reader::{At, Reader, Value};
+use crate::problem::Span;
 use crate::rule::glob::Glob;
-use crate::rule::object::{ColumnPattern, ColumnTest, NamePattern, ObjectTest, SettingPattern};
+use crate::rule::history::Counter;
+use crate::rule::moment::MomentTest;
+use crate::rule::object::{ColumnPattern, ColumnTest, NamePattern, ObjectTest};
 use crate::rule::statement::StatementTest;
 use crate::rule::subject::SubjectTest;
+use crate::rule::version::VersionRange;
+use crate::rule::window::Window;
 use crate::rule::words::Words;
 use crate::rule::{Condition, Test, When};
 use crate::vocabulary::Access;
@@ -34,39 +40,87 @@ pub enum RawCondition {
     Not(RawWhen),
     /// `any`.
     Any(Vec<RawWhen>),
+    /// `history`.
+    History(RawHistory),
+}
+
+/// Looks up what conditions name or share.
+pub(crate) struct Resolver<'a> {
+    /// The time windows.
+    pub(crate) windows: &'a [Window],
+    /// Names of windows that there are none of.
+    pub(crate) unknown: Vec<At<String>>,
+    /// What is counted.
+    pub(crate) counted: &'a mut Vec<Counted>,
+}
+
+/// A counter and the statements that it counts.
+pub(crate) struct Counted {
+    pub(crate) counter: Counter,
+    pub(crate) when: When,
+    pub(crate) span: Span,
+}
+
+impl Resolver<'_> {
+    fn window(&mut self, name: &At<String>) -> Option<usize> {
+        let found = self
+            .windows
+            .iter()
+            .position(|window| *window.name == *name.value);
+        if found.is_none() {
+            self.unknown.push(name.clone());
+        }
+        found
+    }
+
+    /// The counter of a `history`; those that count the same are one.
+    fn counter(&mut self, history: &RawHistory) -> usize {
+        let of = history.of.value.resolve(self);
+        let keep = history.count.greatest();
+        let within_ms = history.within_ms;
+        let mut known = self.counted.iter_mut().enumerate();
+        let known =
+            known.find(|(_, counted)| counted.counter.within_ms == within_ms && counted.when == of);
+        if let Some((position, counted)) = known {
+            counted.counter.keep = counted.counter.keep.max(keep);
+            return position;
+        }
+        self.counted.push(Counted {
+            counter: Counter { within_ms, keep },
+            when: of,
+            span: history.of.span.clone(),
+        });
+        self.counted.len() - 1
+    }
 }
 
 impl RawWhen {
-    /// Looks up the windows; names that there are none of are given to `unknown`.
-    pub(crate) fn resolve(
-        &self,
-        window: &impl Fn(&str) -> Option<usize>,
-        unknown: &mut Vec<At<String>>,
-    ) -> When {
-        let conditions = self.conditions.iter().map(|condition| match condition {
-            RawCondition::Test(test) => Condition::Test(Arc::clone(test)),
-            RawCondition::Time(names) => {
-                let mut found: Vec<usize> = Vec::new();
-                for name in names {
-                    match window(&name.value) {
-                        Some(window) => found.push(window),
-                        None => unknown.push(name.clone()),
-                    }
+    /// Looks up what it names.
+    pub(crate) fn resolve(&self, resolver: &mut Resolver<'_>) -> When {
+        let mut conditions = Vec::new();
+        for condition in &self.conditions {
+            conditions.push(match condition {
+                RawCondition::Test(test) => Condition::Test(Arc::clone(test)),
+                RawCondition::Time(names) => {
+                    let found = names.iter().filter_map(|name| resolver.window(name));
+                    let mut found: Vec<usize> = found.collect();
+                    found.sort_unstable();
+                    found.dedup();
+                    Condition::Test(Arc::new(Test::Moment(MomentTest::Time(found))))
                 }
-                found.sort_unstable();
-                Condition::Test(Arc::new(Test::Time(found)))
-            }
-            RawCondition::Not(when) => Condition::Not(when.resolve(window, unknown)),
-            RawCondition::Any(whens) => Condition::Any(
-                whens
-                    .iter()
-                    .map(|when| when.resolve(window, unknown))
-                    .collect(),
-            ),
-        });
-        When {
-            conditions: conditions.collect(),
+                RawCondition::Not(when) => Condition::Not(when.resolve(resolver)),
+                RawCondition::Any(whens) => {
+                    Condition::Any(whens.iter().map(|when| when.resolve(resolver)).collect())
+                }
+                RawCondition::History(history) => {
+                    let counter = resolver.counter(history);
+                    let count = history.count.clone();
+                    let test = MomentTest::History { counter, count };
+                    Condition::Test(Arc::new(Test::Moment(test)))
+                }
+            });
         }
+        When { conditions }
     }
 }
 
@@ -74,17 +128,17 @@ impl Reader<'_> {
     /// Reads a `when`, or what is nested in one.
     pub(super) fn when(&mut self, value: &Value<'_>, nested: Nested) -> Option<RawWhen> {
         let table = self.table("when", value)?;
-        self.known_fields("`when`", table, WHEN);
+        self.section(&WHEN, WHEN.name, value.span(), table);
         let mut when = RawWhen::default();
         let before = self.problem_count();
         // The table of fields gives the order: conditions are shown and compared in it.
-        for field in WHEN {
+        for field in WHEN.fields {
             let Some(value) = table.get(field.name) else {
                 continue;
             };
-            match field.name {
-                "everything" => when.everything = self.everything(value, table, nested),
-                name => when.conditions.extend(self.condition(name, value, table)),
+            match field.condition {
+                Some(read) => when.conditions.extend(read(self, field.name, value, table)),
+                None => when.everything = self.everything(value, table, nested),
             }
         }
         if table.is_empty() || (when.conditions.is_empty() && !when.everything) {
@@ -126,29 +180,21 @@ impl Reader<'_> {
         complaint.is_none()
     }
 
-    fn condition(
-        &mut self,
-        name: &str,
-        value: &Value<'_>,
-        table: &DeTable<'_>,
-    ) -> Option<RawCondition> {
-        match name {
-            "not" => return Some(RawCondition::Not(self.when(value, Nested::Yes)?)),
-            "any" => return self.alternatives(value),
-            "time" => {
-                let names = self.texts(name, value);
-                return (!names.is_empty()).then_some(RawCondition::Time(names));
-            }
-            _ => {}
-        }
-        let test = match self.subject_test(name, value) {
-            Some(test) => Test::Subject(test?),
-            None => Test::Statement(self.statement_test(name, value, table)?),
-        };
-        Some(RawCondition::Test(Arc::new(test)))
+    pub(super) fn negation(&mut self, value: &Value<'_>) -> Option<RawCondition> {
+        Some(RawCondition::Not(self.when(value, Nested::Yes)?))
     }
 
-    fn alternatives(&mut self, value: &Value<'_>) -> Option<RawCondition> {
+    /// Names of time windows.
+    pub(super) fn time_names(&mut self, field: &str, value: &Value<'_>) -> Option<RawCondition> {
+        let names = self.items(field, value);
+        (!names.is_empty()).then_some(RawCondition::Time(names))
+    }
+
+    pub(super) fn globs(&mut self, field: &str, value: &Value<'_>) -> Option<Vec<Glob>> {
+        self.patterns(field, value, Glob::parse)
+    }
+
+    pub(super) fn alternatives(&mut self, value: &Value<'_>) -> Option<RawCondition> {
         let DeValue::Array(items) = value.get_ref() else {
             let problem = self
                 .problem(value.span(), "`any` is no list")
@@ -170,61 +216,16 @@ impl Reader<'_> {
         Some(RawCondition::Any(read.into_iter().collect::<Option<_>>()?))
     }
 
-    /// A test on the subject; `None` if the field is none, `Some(None)` if its value is wrong.
-    fn subject_test(&mut self, name: &str, value: &Value<'_>) -> Option<Option<SubjectTest>> {
-        let of: fn(Vec<Glob>) -> SubjectTest = match name {
-            "user" => SubjectTest::User,
-            "role" => SubjectTest::Role,
-            "database" => SubjectTest::Database,
-            "application" => SubjectTest::Application,
-            "listener" => SubjectTest::Listener,
-            "end_user" => SubjectTest::EndUser,
-            "end_user_trust" => SubjectTest::EndUserTrust,
-            "tls_identity" => SubjectTest::TlsIdentity,
-            "client" => return Some(self.networks(name, value).map(SubjectTest::Client)),
-            "dialect" => return Some(self.words(name, value).map(SubjectTest::Dialect)),
-            _ => return None,
-        };
-        Some(self.patterns(name, value, Glob::parse).map(of))
-    }
-
-    fn statement_test(
+    /// `object`, `access` and `object_kind` are one condition, which the first of them that is there holds: they hold of
+    /// the same object.
+    pub(super) fn object_test(
         &mut self,
-        name: &str,
-        value: &Value<'_>,
+        field: &str,
         table: &DeTable<'_>,
     ) -> Option<StatementTest> {
-        match name {
-            "verb" => self.words(name, value).map(StatementTest::Verb),
-            "class" => self.words(name, value).map(StatementTest::Class),
-            "where" => self.words(name, value).map(StatementTest::Where),
-            "limit" => self.words(name, value).map(StatementTest::Limit),
-            "egress" => self.words(name, value).map(StatementTest::Egress),
-            "multi_statement" => self.flag(name, value).map(StatementTest::MultiStatement),
-            "dynamic" => self.flag(name, value).map(StatementTest::Dynamic),
-            "replication" => self.flag(name, value).map(StatementTest::Replication),
-            "function" => self
-                .folded(name, value, NamePattern::parse)
-                .map(StatementTest::Function),
-            "setting" => self
-                .folded(name, value, SettingPattern::parse)
-                .map(StatementTest::Setting),
-            "unreadable" => self.unreadable(value),
-            "fingerprint" => self.fingerprints(value),
-            // The three fields are one condition: they hold of the same object.
-            "object" => self.object_test(table),
-            "access" if !table.contains_key("object") => self.object_test(table),
-            "object_kind" if !table.contains_key("object") && !table.contains_key("access") => {
-                self.object_test(table)
-            }
-            "column" => self.column_test(table),
-            "column_use" if !table.contains_key("column") => self.column_test(table),
-            // Part of a condition that is read with its leading field.
-            _ => None,
+        if !leads(field, &["object", "access", "object_kind"], table) {
+            return None;
         }
-    }
-
-    fn object_test(&mut self, table: &DeTable<'_>) -> Option<StatementTest> {
         let names = match table.get("object") {
             Some(value) => self.folded("object", value, NamePattern::parse)?,
             None => Vec::new(),
@@ -246,7 +247,7 @@ impl Reader<'_> {
 
     fn accesses(&mut self, value: &Value<'_>) -> Option<Words<Access>> {
         let mut set = Words::EMPTY;
-        for text in self.texts("access", value) {
+        for text in self.items("access", value) {
             match (Access::from_word(&text.value), text.value.as_str()) {
                 (Some(access), _) => set.insert(access),
                 (None, "any") => set = Words::all(),
@@ -261,7 +262,15 @@ impl Reader<'_> {
         (!set.is_empty()).then_some(set)
     }
 
-    fn column_test(&mut self, table: &DeTable<'_>) -> Option<StatementTest> {
+    /// `column` and `column_use` are one condition as well.
+    pub(super) fn column_test(
+        &mut self,
+        field: &str,
+        table: &DeTable<'_>,
+    ) -> Option<StatementTest> {
+        if !leads(field, &["column", "column_use"], table) {
+            return None;
+        }
         let columns = match table.get("column") {
             Some(value) => self.folded("column", value, ColumnPattern::parse)?,
             None => Vec::new(),
@@ -273,7 +282,7 @@ impl Reader<'_> {
         Some(StatementTest::Column(ColumnTest { columns, usage }))
     }
 
-    fn unreadable(&mut self, value: &Value<'_>) -> Option<StatementTest> {
+    pub(super) fn unreadable(&mut self, value: &Value<'_>) -> Option<StatementTest> {
         if let DeValue::Boolean(wanted) = value.get_ref() {
             return Some(StatementTest::Unreadable {
                 reasons: Words::all(),
@@ -287,16 +296,47 @@ impl Reader<'_> {
         })
     }
 
-    fn fingerprints(&mut self, value: &Value<'_>) -> Option<StatementTest> {
+    pub(super) fn versions(&mut self, name: &str, value: &Value<'_>) -> Option<SubjectTest> {
+        let mut ranges = Vec::new();
+        for text in self.texts(name, value) {
+            match VersionRange::parse(&text.value) {
+                Ok(range) => ranges.push(range),
+                Err(expected) => {
+                    let complaint = format!("`{}` is no range of versions", text.value);
+                    let problem = self.problem(text.span.bytes, complaint).expected(expected);
+                    self.report(problem);
+                }
+            }
+        }
+        (!ranges.is_empty()).then_some(SubjectTest::ServerVersion(ranges))
+    }
+
+    pub(super) fn score(&mut self, name: &str, value: &Value<'_>) -> Option<u32> {
+        let text = self.text(name, value)?;
+        let least = text
+            .value
+            .strip_prefix(">=")
+            .and_then(|number| number.trim().parse().ok())
+            .filter(|least| (1..=100).contains(least));
+        if least.is_none() {
+            let problem = self
+                .problem(text.span.bytes, format!("`{}` is no score", text.value))
+                .expected("`>= 1` to `>= 100`");
+            self.report(problem);
+        }
+        least
+    }
+
+    pub(super) fn fingerprints(&mut self, value: &Value<'_>) -> Option<StatementTest> {
         let mut prints = Vec::new();
-        for text in self.texts("fingerprint", value) {
+        for text in self.items("fingerprint", value) {
             match read_fingerprint(&text.value) {
                 Some(print) => prints.push(print),
                 None => {
                     let problem = self
                         .problem(
-                            text.span.bytes,
-                            format!("`{}` is no fingerprint", text.value),
+                            text.span.bytes.clone(),
+                            format!("`{}` is no fingerprint{}", text.value, self.origin(&text)),
                         )
                         .expected("32 hexadecimal digits");
                     self.report(problem);
@@ -306,6 +346,26 @@ impl Reader<'_> {
         prints.sort_unstable();
         (!prints.is_empty()).then_some(StatementTest::Fingerprint(prints))
     }
+}
+
+/// A condition on the subject.
+pub(super) fn subject(test: SubjectTest) -> RawCondition {
+    RawCondition::Test(Arc::new(Test::Subject(test)))
+}
+
+/// A condition on the statement.
+pub(super) fn statement(test: StatementTest) -> RawCondition {
+    RawCondition::Test(Arc::new(Test::Statement(test)))
+}
+
+/// A condition on what is known only when a decision is made.
+pub(super) fn moment(test: MomentTest) -> RawCondition {
+    RawCondition::Test(Arc::new(Test::Moment(test)))
+}
+
+/// Whether `field` is the first of a group of fields that the table has.
+fn leads(field: &str, group: &[&str], table: &DeTable<'_>) -> bool {
+    group.iter().find(|name| table.contains_key(**name)) == Some(&field)
 }
 
 /// Whether a `when` stands in another one.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::moment::Scene;
 use super::object::ObjectTest;
 use super::statement::{StatementTest, StatementView};
-use super::subject::Subject;
-use super::window::Window;
+use super::subject::{EndUser, Subject};
 use super::words::Words;
 use super::{Condition, Sense, Test, When};
 use crate::vocabulary::{Access, Action, Egress, Verb};
@@ -15,18 +15,27 @@ use crate::vocabulary::{Access, Action, Egress, Verb};
 /// One alternative of a rule: it holds if all its conditions do.
 #[derive(Clone, Debug)]
 pub struct Clause {
-    /// The rule's position in the policy.
-    pub rule: usize,
+    /// What it belongs to.
+    pub owner: Owner,
     /// Conditions on the subject.
     pub subject: Vec<Literal>,
     /// Conditions on the statement, the cheap ones first.
     pub statement: Vec<Literal>,
-    /// Conditions on the time.
-    pub time: Vec<Literal>,
+    /// Conditions on what is known only when a decision is made.
+    pub moment: Vec<Literal>,
     /// Whether a condition asks for unreadable statements, so that the rule answers for them.
     pub names_unreadable: bool,
     /// Whether the only condition on the statement is that it has one of some verbs.
     pub verbs_only: bool,
+}
+
+/// What a clause belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The rule at this position of the policy.
+    Rule(usize),
+    /// The counter at this position.
+    Counter(u16),
 }
 
 /// A condition or its negation.
@@ -64,8 +73,10 @@ impl Literal {
     #[must_use]
     pub fn admits_subject(&self, subject: &Subject) -> bool {
         match &*self.test {
-            Test::Subject(test) => test.holds(subject, self.sense) != self.negated,
-            Test::Statement(_) | Test::Time(_) => true,
+            Test::Subject(test) if !test.of_statement() => {
+                test.holds(subject, self.sense) != self.negated
+            }
+            Test::Subject(_) | Test::Statement(_) | Test::Moment(_) => true,
         }
     }
 
@@ -74,23 +85,20 @@ impl Literal {
     pub fn admits_statement(&self, view: &StatementView<'_>) -> bool {
         match &*self.test {
             Test::Statement(test) => test.holds(view, self.sense) != self.negated,
-            Test::Subject(_) | Test::Time(_) => true,
+            Test::Subject(_) | Test::Moment(_) => true,
         }
     }
 
-    /// Whether the condition holds at that time; conditions on other things do.
-    #[must_use]
-    pub fn admits_time(&self, windows: &[Window], now: jiff::Timestamp) -> bool {
-        match &*self.test {
-            Test::Time(names) => {
-                let inside = names
-                    .iter()
-                    .filter_map(|name| windows.get(*name))
-                    .any(|window| window.covers(now));
-                inside != self.negated
+    /// Whether the condition holds at the moment; conditions on other things do.
+    pub(crate) fn admits_moment(&self, scene: &Scene<'_>, standing: Option<&EndUser>) -> bool {
+        let holds = match &*self.test {
+            Test::Moment(test) => test.holds(scene, self.sense),
+            Test::Subject(test) if test.of_statement() => {
+                test.holds_of_end_users([standing, scene.circumstances.end_user], self.sense)
             }
-            Test::Subject(_) | Test::Statement(_) => true,
-        }
+            Test::Subject(_) | Test::Statement(_) => return true,
+        };
+        holds != self.negated
     }
 }
 
@@ -111,17 +119,19 @@ impl Clause {
             .all(|literal| literal.admits_subject(subject))
     }
 
-    /// Whether the conditions on the time hold.
-    #[must_use]
-    pub fn admits_time(&self, windows: &[Window], now: jiff::Timestamp) -> bool {
-        self.time
+    /// Whether the conditions on the moment hold.
+    pub(crate) fn admits_moment(&self, scene: &Scene<'_>, standing: Option<&EndUser>) -> bool {
+        self.moment
             .iter()
-            .all(|literal| literal.admits_time(windows, now))
+            .all(|literal| literal.admits_moment(scene, standing))
     }
 
-    /// Every condition: subject, statement, time.
+    /// Every condition: subject, statement, moment.
     pub fn literals(&self) -> impl Iterator<Item = &Literal> {
-        self.subject.iter().chain(&self.statement).chain(&self.time)
+        self.subject
+            .iter()
+            .chain(&self.statement)
+            .chain(&self.moment)
     }
 }
 
@@ -129,11 +139,11 @@ impl Clause {
 ///
 /// # Errors
 /// None of them can hold, or there are too many.
-pub fn clauses(rule: usize, when: &When, action: Action) -> Result<Vec<Clause>, ClauseError> {
+pub fn clauses(owner: Owner, when: &When, action: Action) -> Result<Vec<Clause>, ClauseError> {
     let mut found = Vec::new();
     let mut reason = None;
     for literals in expand(when, false)? {
-        let clause = Clause::of(rule, action, literals);
+        let clause = Clause::of(owner, action, literals);
         match clause.contradiction(action) {
             Some(contradiction) => {
                 reason.get_or_insert(contradiction);
@@ -146,6 +156,15 @@ pub fn clauses(rule: usize, when: &When, action: Action) -> Result<Vec<Clause>, 
         return Err(ClauseError::NeverMatches(reason));
     }
     Ok(found)
+}
+
+/// Why alternatives of a rule can't hold, of those that contradict themselves.
+pub(crate) fn dead_alternatives(when: &When, action: Action) -> Vec<String> {
+    let alternatives = expand(when, false).unwrap_or_default();
+    alternatives
+        .into_iter()
+        .filter_map(|literals| Clause::of(Owner::Rule(0), action, literals).contradiction(action))
+        .collect()
 }
 
 type Literals = Vec<(Arc<Test>, bool)>;
@@ -196,12 +215,12 @@ fn product(
 }
 
 impl Clause {
-    fn of(rule: usize, action: Action, literals: Literals) -> Self {
+    fn of(owner: Owner, action: Action, literals: Literals) -> Self {
         let mut clause = Self {
-            rule,
+            owner,
             subject: Vec::new(),
             statement: Vec::new(),
-            time: Vec::new(),
+            moment: Vec::new(),
             names_unreadable: false,
             verbs_only: false,
         };
@@ -227,7 +246,7 @@ impl Clause {
                 Test::Statement(StatementTest::Verb(_)) => {
                     !only.negated && only.sense == Sense::Any
                 }
-                Test::Statement(_) | Test::Subject(_) | Test::Time(_) => false,
+                Test::Statement(_) | Test::Subject(_) | Test::Moment(_) => false,
             },
             _ => false,
         };
@@ -240,9 +259,11 @@ impl Clause {
 
     fn push(&mut self, literal: Literal) {
         let list = match &*literal.test {
+            // The end user may be another one for each statement.
+            Test::Subject(test) if test.of_statement() => &mut self.moment,
             Test::Subject(_) => &mut self.subject,
             Test::Statement(_) => &mut self.statement,
-            Test::Time(_) => &mut self.time,
+            Test::Moment(_) => &mut self.moment,
         };
         let known = list
             .iter()
@@ -258,7 +279,7 @@ impl Clause {
             .iter()
             .filter_map(|literal| match &*literal.test {
                 Test::Statement(test) => Some((test, literal.negated)),
-                Test::Subject(_) | Test::Time(_) => None,
+                Test::Subject(_) | Test::Moment(_) => None,
             })
     }
 
@@ -289,6 +310,9 @@ impl Clause {
                 | StatementTest::Limit(_)
                 | StatementTest::MultiStatement(_)
                 | StatementTest::Fingerprint(_)
+                | StatementTest::Detect(_)
+                | StatementTest::DetectScore(_)
+                | StatementTest::Risk(_)
                 | StatementTest::Unreadable { .. }
                 | StatementTest::Setting(_) => {}
             }
@@ -429,7 +453,7 @@ fn accesses_of(verb: Verb) -> Words<Access> {
 /// The order in which conditions are tried.
 fn cost(literal: &Literal) -> u8 {
     match &*literal.test {
-        Test::Subject(_) | Test::Time(_) => 0,
+        Test::Subject(_) | Test::Moment(_) => 0,
         Test::Statement(test) => match test {
             StatementTest::Class(_)
             | StatementTest::Where(_)
@@ -437,8 +461,12 @@ fn cost(literal: &Literal) -> u8 {
             | StatementTest::MultiStatement(_)
             | StatementTest::Dynamic(_)
             | StatementTest::Unreadable { .. } => 0,
-            StatementTest::Verb(_) | StatementTest::Egress(_) | StatementTest::Replication(_) => 1,
-            StatementTest::Fingerprint(_) | StatementTest::Setting(_) => 2,
+            StatementTest::Verb(_)
+            | StatementTest::Egress(_)
+            | StatementTest::Detect(_)
+            | StatementTest::DetectScore(_)
+            | StatementTest::Replication(_) => 1,
+            StatementTest::Fingerprint(_) | StatementTest::Setting(_) | StatementTest::Risk(_) => 2,
             StatementTest::Object(ObjectTest { .. })
             | StatementTest::Function(_)
             | StatementTest::Column(_) => 3,

@@ -28,7 +28,7 @@ impl Clause {
                 .map(|literal| literal.test.field())
         };
         // Statements hold several objects and verbs, so that a list and its negation may both hold of one.
-        if let Some(field) = opposed(&self.subject).or_else(|| opposed(&self.time)) {
+        if let Some(field) = opposed(&self.subject).or_else(|| opposed(&self.moment)) {
             return Some(format!("`{field}` is asked for and excluded"));
         }
         let mut single = Single::new();
@@ -152,6 +152,9 @@ impl Single {
             | StatementTest::Function(_)
             | StatementTest::Egress(_)
             | StatementTest::Fingerprint(_)
+            | StatementTest::Detect(_)
+            | StatementTest::DetectScore(_)
+            | StatementTest::Risk(_)
             | StatementTest::Setting(_) => false,
         };
         empty.then(|| test.field())

@@ -26,6 +26,8 @@ pub struct Index {
     columns: HashMap<Box<str>, Vec<u32>>,
     /// Every clause of `columns`: `*` may stand for any of them.
     any_column: Vec<u32>,
+    /// Clauses that ask for something that a detector saw.
+    detected: Vec<u32>,
     verbs: Vec<Vec<u32>>,
     rest: Vec<u32>,
 }
@@ -70,6 +72,7 @@ impl Index {
                     self.fingerprints.entry(print).or_default().push(number);
                 }
             }
+            Some(Anchor::Detected) => self.detected.push(number),
             Some(Anchor::Settings(names)) => add(&mut self.settings, names),
             Some(Anchor::Functions(names)) => add(&mut self.functions, names),
             Some(Anchor::Objects(names)) => add(&mut self.objects, names),
@@ -123,6 +126,9 @@ impl Index {
         }
         if let Some(print) = view.fingerprint.filter(|_| !self.fingerprints.is_empty()) {
             add(&mut found, self.fingerprints.get(&print));
+        }
+        if !statement.detections.is_empty() {
+            found.extend_from_slice(&self.detected);
         }
         if !self.settings.is_empty() {
             for (name, _) in settings_of(view) {
@@ -190,6 +196,7 @@ fn add(found: &mut ClauseList, list: Option<&Vec<u32>>) {
 /// What a statement must have one of, for a condition to hold.
 enum Anchor {
     Fingerprints(Vec<[u8; 16]>),
+    Detected,
     Settings(Vec<Box<str>>),
     Functions(Vec<Box<str>>),
     Objects(Vec<Box<str>>),
@@ -226,7 +233,9 @@ impl Anchor {
             }
             StatementTest::Verb(verbs) => Some(Self::Verbs(verbs.iter().collect())),
             StatementTest::Replication(true) => Some(Self::Verbs(vec![Verb::Replication])),
+            StatementTest::Detect(_) | StatementTest::DetectScore(1..) => Some(Self::Detected),
             StatementTest::Replication(false)
+            | StatementTest::DetectScore(0)
             | StatementTest::Object(_)
             | StatementTest::Class(_)
             | StatementTest::Column(_)
@@ -235,6 +244,7 @@ impl Anchor {
             | StatementTest::Egress(_)
             | StatementTest::MultiStatement(_)
             | StatementTest::Dynamic(_)
+            | StatementTest::Risk(_)
             | StatementTest::Unreadable { .. } => None,
         }
     }
@@ -268,7 +278,7 @@ impl Anchor {
     /// The narrower, the fewer statements find the clause.
     const fn breadth(&self) -> u8 {
         match self {
-            Self::Fingerprints(_) => 0,
+            Self::Fingerprints(_) | Self::Detected => 0,
             Self::Settings(_) => 1,
             Self::Functions(_) => 2,
             Self::Objects(_) => 3,

@@ -1,26 +1,36 @@
 //! Rules: what a `when` may hold, and how it is matched against subjects and statements.
 //!
 //! A `when` is a tree of conditions. It is compiled into alternatives ([`clause::Clause`]), each a list of conditions
-//! on the subject, on the statement and on the time, so that the three can be matched at three different moments:
+//! on the subject, on the statement and on the moment, so that the three can be matched at three different moments:
 //! once per session, once per statement text, and at each decision.
 
+pub mod calendar;
 pub mod clause;
 mod contradiction;
+pub mod escalation;
 pub mod glob;
+pub mod history;
 pub mod index;
+pub mod moment;
 pub mod object;
+pub mod overlay;
+pub mod range;
+pub mod risk;
 pub mod statement;
 pub mod subject;
+pub mod value;
+pub mod version;
 pub mod window;
 pub mod words;
 
 use std::sync::Arc;
 
+use self::moment::MomentTest;
 use self::statement::StatementTest;
 use self::subject::SubjectTest;
 use crate::decision::RefusalText;
 use crate::problem::Span;
-use crate::vocabulary::{Action, Mode, Severity};
+use crate::vocabulary::{Action, Mode, RecordDetail, Severity};
 
 /// One rule of a policy.
 #[derive(Clone, Debug)]
@@ -41,10 +51,16 @@ pub struct Rule {
     pub mode: Option<Mode>,
     /// What the client is told.
     pub message: Option<Box<str>>,
+    /// How much of the statements that it allows is recorded.
+    pub record: Option<RecordDetail>,
     /// How many conditions it has.
     pub specificity: u32,
     /// Its place among all rules, the one that is shown first being 0.
     pub rank: u32,
+    /// The overlay that adds it or changes it, by its position in the policy.
+    pub overlay: Option<usize>,
+    /// When it is in force; always without periods.
+    pub periods: Option<Arc<self::overlay::Periods>>,
     /// Where it is written.
     pub span: Span,
     /// What a client is answered when this rule refuses.
@@ -85,8 +101,8 @@ pub enum Test {
     Subject(SubjectTest),
     /// On the statement.
     Statement(StatementTest),
-    /// On the time: inside any of these windows.
-    Time(Vec<usize>),
+    /// On what is known only when a decision is made.
+    Moment(MomentTest),
 }
 
 impl Test {
@@ -96,7 +112,7 @@ impl Test {
         match self {
             Self::Subject(test) => test.field(),
             Self::Statement(test) => test.field(),
-            Self::Time(_) => "time",
+            Self::Moment(test) => test.field(),
         }
     }
 }

@@ -4,11 +4,14 @@ use super::Sense;
 use super::object::{
     ColumnTest, NamePattern, ObjectTest, SettingPattern, functions_hold, settings_hold, settings_of,
 };
+use super::range::Range;
+use super::risk::risk;
 use super::subject::join;
 use super::words::Words;
+use crate::detect::score;
 use crate::policy::SearchPath;
 use crate::statement::facts::{Facts, Name, StatementFacts};
-use crate::vocabulary::{Class, Egress, LimitShape, Unreadable, Verb, WhereShape};
+use crate::vocabulary::{Class, Detector, Egress, LimitShape, Unreadable, Verb, WhereShape};
 
 /// One statement of a message, as conditions see it.
 #[derive(Clone, Copy, Debug)]
@@ -76,10 +79,16 @@ pub enum StatementTest {
         /// Whether it must be unreadable, or readable.
         wanted: bool,
     },
+    /// Detectors that matched.
+    Detect(Words<Detector>),
+    /// The least score of the detectors that matched.
+    DetectScore(u32),
     /// The settings changed.
     Setting(Vec<SettingPattern>),
     /// Whether it is a replication command.
     Replication(bool),
+    /// The estimated risk.
+    Risk(Range),
 }
 
 impl StatementTest {
@@ -104,8 +113,11 @@ impl StatementTest {
             Self::Dynamic(_) => "dynamic",
             Self::Fingerprint(_) => "fingerprint",
             Self::Unreadable { .. } => "unreadable",
+            Self::Detect(_) => "detect",
+            Self::DetectScore(_) => "detect_score",
             Self::Setting(_) => "setting",
             Self::Replication(_) => "replication",
+            Self::Risk(_) => "risk",
         }
     }
 
@@ -138,7 +150,19 @@ impl StatementTest {
                     .is_some_and(|reason| reasons.contains(reason))
                     == *wanted
             }
+            Self::Detect(wanted) => {
+                let mut seen = statement.detections.iter().map(|seen| seen.detector);
+                match sense {
+                    Sense::Any => seen.any(|detector| wanted.contains(detector)),
+                    Sense::All => {
+                        !statement.detections.is_empty()
+                            && seen.all(|detector| wanted.contains(detector))
+                    }
+                }
+            }
+            Self::DetectScore(least) => score(&statement.detections) >= *least,
             Self::Setting(patterns) => settings_hold(patterns, view, sense),
+            Self::Risk(range) => range.holds(risk(view)),
             Self::Replication(wanted) => {
                 statement.verbs_all().any(|verb| verb == Verb::Replication) == *wanted
             }
@@ -166,7 +190,10 @@ impl StatementTest {
             Self::Unreadable { wanted: false, .. } => "false".into(),
             Self::Unreadable { reasons, .. } if *reasons == Words::all() => "true".into(),
             Self::Unreadable { reasons, .. } => reasons.to_string(),
+            Self::Detect(wanted) => wanted.to_string(),
+            Self::DetectScore(least) => format!(">= {least}"),
             Self::Setting(patterns) => join(patterns),
+            Self::Risk(range) => range.to_string(),
         }
     }
 
@@ -204,9 +231,15 @@ impl StatementTest {
             Self::Unreadable { .. } => view
                 .unreadable
                 .map_or("readable".into(), |reason| reason.to_string()),
+            Self::Detect(_) => list(distinct(statement.detections.iter().map(|seen| {
+                let std::ops::Range { start, end } = seen.bytes;
+                format!("{} ({}, bytes {start} to {end})", seen.detector, seen.saw)
+            }))),
+            Self::DetectScore(_) => score(&statement.detections).to_string(),
             Self::Setting(_) => list(distinct(settings_of(view).map(|(name, value)| {
                 value.map_or_else(|| name.to_owned(), |value| format!("{name}={value}"))
             }))),
+            Self::Risk(_) => risk(view).to_string(),
             Self::Replication(_) => statement
                 .verbs_all()
                 .any(|verb| verb == Verb::Replication)

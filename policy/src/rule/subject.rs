@@ -6,14 +6,17 @@ use ipnet::IpNet;
 
 use super::Sense;
 use super::glob::Glob;
+use super::version::{ServerVersion, VersionRange};
 use super::words::Words;
-use crate::vocabulary::Dialect;
+use crate::vocabulary::{Dialect, EndUserTrust};
 
 /// What a session is known by. It changes with SET ROLE, application_name and the end user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
     /// The language of the session's server.
     pub dialect: Dialect,
+    /// The server's version; `None` while it is not known.
+    pub server_version: Option<ServerVersion>,
     /// The user that the session logged in as.
     pub user: String,
     /// The role whose rights hold now; `None` while it can't be known (SET ROLE inside a routine).
@@ -30,6 +33,50 @@ pub struct Subject {
     pub end_user: Option<EndUser>,
     /// The name in the client's TLS certificate.
     pub tls_identity: Option<String>,
+    /// Where the session's unqualified names lie, as far as the session has said so itself (PostgreSQL).
+    pub search_path: SessionPath,
+}
+
+/// Where a session's unqualified names lie.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SessionPath {
+    /// Where the policy says: the session has said nothing.
+    #[default]
+    Policy,
+    /// In these schemas; `$user` is the one of the role's name.
+    Known(Vec<String>),
+    /// Anywhere.
+    Unknown,
+}
+
+impl SessionPath {
+    /// Reads the value of a `search_path`. What could be written with quotes or capitals is not known: as a list of
+    /// words and as a text of its own it reads differently.
+    #[must_use]
+    pub fn parse(value: &str) -> Self {
+        let plain = |item: &str| {
+            item == "$user"
+                || (item.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+                    && item
+                        .chars()
+                        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_$".contains(c)))
+        };
+        let items: Vec<String> = value
+            .split(',')
+            .map(str::trim)
+            .map(|item| {
+                item.strip_prefix('"')
+                    .and_then(|rest| rest.strip_suffix('"'))
+                    .unwrap_or(item)
+            })
+            .map(str::to_owned)
+            .collect();
+        if items.iter().all(|item| plain(item)) {
+            Self::Known(items)
+        } else {
+            Self::Unknown
+        }
+    }
 }
 
 /// A business user behind a database session.
@@ -45,6 +92,7 @@ impl Default for Subject {
     fn default() -> Self {
         Self {
             dialect: Dialect::Postgres,
+            server_version: None,
             user: String::new(),
             role: Some(String::new()),
             database: String::new(),
@@ -53,6 +101,7 @@ impl Default for Subject {
             listener: String::new(),
             end_user: None,
             tls_identity: None,
+            search_path: SessionPath::Policy,
         }
     }
 }
@@ -72,14 +121,16 @@ pub enum SubjectTest {
     Listener(Vec<Glob>),
     /// The end user's name.
     EndUser(Vec<Glob>),
-    /// How the end user was learnt.
-    EndUserTrust(Vec<Glob>),
+    /// Where the end user's name comes from.
+    EndUserTrust(Words<EndUserTrust>),
     /// The name in the client's certificate.
     TlsIdentity(Vec<Glob>),
     /// The client's address.
     Client(Vec<IpNet>),
     /// The dialect.
     Dialect(Words<Dialect>),
+    /// The server's version.
+    ServerVersion(Vec<VersionRange>),
 }
 
 impl SubjectTest {
@@ -97,6 +148,7 @@ impl SubjectTest {
             Self::TlsIdentity(_) => "tls_identity",
             Self::Client(_) => "client",
             Self::Dialect(_) => "dialect",
+            Self::ServerVersion(_) => "server_version",
         }
     }
 
@@ -113,14 +165,9 @@ impl SubjectTest {
             Self::Database(globs) => fits(globs, &subject.database),
             Self::Application(globs) => fits(globs, &subject.application),
             Self::Listener(globs) => fits(globs, &subject.listener),
-            Self::EndUser(globs) => subject
-                .end_user
-                .as_ref()
-                .is_some_and(|end_user| fits(globs, &end_user.name)),
-            Self::EndUserTrust(globs) => subject
-                .end_user
-                .as_ref()
-                .is_some_and(|end_user| fits(globs, &end_user.trust)),
+            Self::EndUser(_) | Self::EndUserTrust(_) => {
+                self.holds_of_end_users([subject.end_user.as_ref(), None], sense)
+            }
             Self::TlsIdentity(globs) => subject
                 .tls_identity
                 .as_ref()
@@ -130,6 +177,54 @@ impl SubjectTest {
                 networks.iter().any(|network| network.contains(&address))
             }
             Self::Dialect(dialects) => dialects.contains(subject.dialect),
+            Self::ServerVersion(ranges) => match subject.server_version {
+                Some(version) => ranges.iter().any(|range| range.contains(version)),
+                None => sense == Sense::Any,
+            },
+        }
+    }
+
+    /// Whether it is a condition on the end user, whom each statement may name anew.
+    #[must_use]
+    pub const fn of_statement(&self) -> bool {
+        match self {
+            Self::EndUser(_) | Self::EndUserTrust(_) => true,
+            Self::User(_)
+            | Self::Role(_)
+            | Self::Database(_)
+            | Self::Application(_)
+            | Self::Listener(_)
+            | Self::TlsIdentity(_)
+            | Self::Client(_)
+            | Self::Dialect(_)
+            | Self::ServerVersion(_) => false,
+        }
+    }
+
+    /// Whether a condition on the end user holds of the session's and the statement's own: of either for a denial, of
+    /// both, as far as there are, for a permission.
+    #[must_use]
+    pub fn holds_of_end_users(&self, claimed: [Option<&EndUser>; 2], sense: Sense) -> bool {
+        let fits = |user: &EndUser| match self {
+            Self::EndUser(globs) => globs.iter().any(|glob| glob.matches(&user.name)),
+            Self::EndUserTrust(set) => match EndUserTrust::from_word(&user.trust) {
+                Some(trust) => set.contains(trust),
+                None => sense == Sense::Any,
+            },
+            Self::User(_)
+            | Self::Role(_)
+            | Self::Database(_)
+            | Self::Application(_)
+            | Self::Listener(_)
+            | Self::TlsIdentity(_)
+            | Self::Client(_)
+            | Self::Dialect(_)
+            | Self::ServerVersion(_) => false,
+        };
+        let mut users = claimed.into_iter().flatten().peekable();
+        match sense {
+            Sense::Any => users.any(fits),
+            Sense::All => users.peek().is_some() && users.all(fits),
         }
     }
 
@@ -143,10 +238,15 @@ impl SubjectTest {
             | Self::Application(globs)
             | Self::Listener(globs)
             | Self::EndUser(globs)
-            | Self::EndUserTrust(globs)
             | Self::TlsIdentity(globs) => join(globs),
+            Self::EndUserTrust(set) => set.to_string(),
             Self::Client(networks) => join(networks),
             Self::Dialect(dialects) => dialects.to_string(),
+            Self::ServerVersion(ranges) => ranges
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" or "),
         }
     }
 
@@ -174,6 +274,9 @@ impl SubjectTest {
                 .map_or("none".into(), quoted),
             Self::Client(_) => subject.client.to_canonical().to_string(),
             Self::Dialect(_) => subject.dialect.to_string(),
+            Self::ServerVersion(_) => subject
+                .server_version
+                .map_or("unknown".into(), |version| version.to_string()),
         }
     }
 }

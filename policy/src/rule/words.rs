@@ -4,8 +4,9 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::vocabulary::{
-    Access, Action, Class, ColumnUse, Dialect, Egress, LimitShape, Mode, ObjectKind, Severity,
-    Unreadable, Verb, WhereShape,
+    Access, Action, Class, ColumnUse, Detector, Dialect, Egress, EndUserTrust, Isolation,
+    LimitShape, Mode, ObjectKind, RecordDetail, Refused, Severity, Trait, TransactionAccess,
+    TransactionState, Unreadable, Verb, WhereShape,
 };
 
 /// A vocabulary enum of at most 64 words.
@@ -47,8 +48,27 @@ macro_rules! impl_word {
 }
 
 impl_word!(
-    Access, Action, Class, ColumnUse, Dialect, Egress, LimitShape, Mode, ObjectKind, Severity,
-    Unreadable, Verb, WhereShape,
+    Access,
+    Action,
+    Class,
+    ColumnUse,
+    Detector,
+    Dialect,
+    Egress,
+    EndUserTrust,
+    Isolation,
+    LimitShape,
+    Mode,
+    ObjectKind,
+    RecordDetail,
+    Refused,
+    Severity,
+    Trait,
+    TransactionAccess,
+    TransactionState,
+    Unreadable,
+    Verb,
+    WhereShape,
 );
 
 /// A set of words.

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use crate::detect::Detection;
 use crate::vocabulary::{
     Access, Class, ColumnUse, Egress, LimitShape, ObjectKind, Unreadable, Verb, WhereShape,
 };
@@ -40,6 +41,8 @@ pub struct StatementFacts {
     pub dynamic: bool,
     /// What it does to the session when it succeeds.
     pub effects: Vec<SessionEffect>,
+    /// What the detectors saw in it.
+    pub detections: Vec<Detection>,
 }
 
 impl StatementFacts {
@@ -58,6 +61,7 @@ impl StatementFacts {
             egress: SmallVec::new(),
             dynamic: false,
             effects: Vec::new(),
+            detections: Vec::new(),
         }
     }
 }
@@ -196,5 +200,6 @@ pub(crate) fn size(facts: &StatementFacts) -> usize {
                 }
         })
         .sum();
-    size_of::<StatementFacts>() + objects + columns + functions + effects
+    let detections = facts.detections.len() * size_of::<Detection>();
+    size_of::<StatementFacts>() + objects + columns + functions + effects + detections
 }

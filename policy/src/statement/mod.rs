@@ -9,6 +9,7 @@ pub mod facts;
 mod fingerprint;
 #[doc(hidden)]
 pub mod fuzzing;
+mod literals;
 mod mysql;
 mod pg;
 mod reader;
@@ -20,6 +21,7 @@ use crate::vocabulary::Dialect;
 pub use encoding::{Charset, Encoding};
 pub use facts::{ColumnAccess, Facts, Name, ObjectAccess, SessionEffect, StatementFacts};
 pub use fingerprint::Fingerprint;
+pub use literals::{MAX_LITERALS, literals};
 pub use mysql::{ClientCharset, Flavour, MultiByte, MysqlLex, SqlMode};
 pub use reader::{Known, Reader, Recall, Slot, SlotEntry};
 
@@ -78,10 +80,8 @@ impl ReadingOptions {
     pub fn lex_state(&self, dialect: Dialect) -> Result<LexState, String> {
         let mut lex = match LexState::of_dialect(dialect) {
             LexState::Mysql(lex) => lex,
-            LexState::Postgres(_) if *self != ReadingOptions::default() => {
-                return Err(format!(
-                    "sql_mode, charset and server_version are no matter of {dialect}"
-                ));
+            LexState::Postgres(_) if self.sql_mode.is_some() || self.charset.is_some() => {
+                return Err(format!("sql_mode and charset are no matter of {dialect}"));
             }
             postgres => return Ok(postgres),
         };
@@ -122,6 +122,23 @@ pub fn analyse(text: &[u8], lex: &LexState, limits: &Limits) -> Analysis {
     match lex {
         LexState::Postgres(lex) => pg::analyse(text, lex, limits),
         LexState::Mysql(lex) => mysql::analyse(text, lex, limits),
+    }
+}
+
+/// The tokens of a text for redaction; `None` where they can't be told apart without decoding it.
+pub(crate) fn pieces(
+    text: &[u8],
+    lex: &LexState,
+    limits: &Limits,
+) -> Option<crate::redact::piece::Pieces> {
+    match lex {
+        LexState::Postgres(lex) => (text.is_ascii() || lex.encoding.is_ascii_safe())
+            .then(|| pg::tokens(text, lex.standard_conforming_strings, limits)),
+        LexState::Mysql(lex) => match lex.charset {
+            Some(ClientCharset::Refused) => None,
+            None if !text.is_ascii() => None,
+            _ => Some(mysql::tokens(text, lex)),
+        },
     }
 }
 

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use super::cache::Cache;
 use super::{Analysis, Encoding, LexState, Limits, PostgresLex};
 use super::{mysql, pg};
+use crate::detect::token::ends_in_comment;
 use crate::policy::SearchPath;
 
 /// Remembers analyses by normal form, or by exact text where literals matter.
@@ -206,7 +207,8 @@ impl Reader {
         // SQL_ASCII texts are read by stricter rules.
         self.key
             .push(u8::from(lex.encoding == Encoding::SqlAscii && !ascii) | NORMAL_KEY);
-        let exact = !keyed || sketch.exact || sketch.error.is_some();
+        let exact =
+            !keyed || sketch.exact || sketch.error.is_some() || ends_in_comment(text, sketch.end);
         Looked::of(exact, pg::context_comment(&sketch.comments, text))
     }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use sqlward_audit_store::journal::Durability;
+use sqlward_audit_store::{journal::Durability, redact::RedactionKey};
 use sqlward_policy::{Problem, Problems, problem::Source};
 use toml::{Spanned, de::DeTable};
 
@@ -17,6 +17,7 @@ use super::{
     file::{self, File},
     proof::Proof,
     repair::{self, STAND_IN},
+    store::Store,
     words::{Protocol, TlsMode},
 };
 use crate::tls::{ClientFiles, ServerFiles, Verification};
@@ -50,6 +51,10 @@ pub struct Config {
     pub max_text_bytes: usize,
     /// Checkpoints.
     pub proof: Proof,
+    /// The key of redaction by hash.
+    pub redaction_key: Option<RedactionKey>,
+    /// The ClickHouse store, if it is one.
+    pub store: Option<Store>,
     /// Sources of the end user.
     pub end_user: file::EndUser,
     /// Where clients connect.
@@ -241,11 +246,9 @@ impl Checker<'_> {
         let worker_priority = self.worker_priority(file.worker_priority);
         let max_journal_bytes = self.max_journal_bytes(&file.audit, workers);
         let durability = self.durability(&file.audit);
-        let proof = self.proof(
-            file.audit.signing_key,
-            &file.audit.checkpoint_interval_secs,
-            file.audit.witness_file,
-        );
+        let proof = self.proof(&file.audit);
+        let redaction_key = self.redaction_key(file.audit.redaction_key);
+        let store = file.audit.store.map(|store| self.store(store));
         Config {
             data_dir: self.base.join(file.data_dir),
             policy,
@@ -260,12 +263,14 @@ impl Checker<'_> {
             durability,
             max_text_bytes: file.audit.max_text_bytes,
             proof,
+            redaction_key,
+            store,
             end_user: file.end_user,
             listeners,
         }
     }
 
-    fn existing(&mut self, path: Spanned<PathBuf>) -> PathBuf {
+    pub(super) fn existing(&mut self, path: Spanned<PathBuf>) -> PathBuf {
         let full = self.base.join(path.get_ref());
         if !full.exists() {
             self.problem(path.span(), format!("`{}` does not exist", full.display()));

@@ -11,7 +11,7 @@ struct Table {
     fields: &'static [&'static str],
 }
 
-const TABLES: [Table; 9] = [
+const TABLES: [Table; 10] = [
     Table {
         path: "",
         fields: &[
@@ -61,6 +61,23 @@ const TABLES: [Table; 9] = [
             "signing_key",
             "checkpoint_interval_secs",
             "witness_file",
+            "redaction_key",
+            "witness_url",
+            "witness_syslog",
+            "store",
+        ],
+    },
+    Table {
+        path: "store",
+        fields: &[
+            "urls",
+            "user",
+            "password_file",
+            "password_env",
+            "ca",
+            "timeout_secs",
+            "batch_entries",
+            "batch_bytes",
         ],
     },
     Table {

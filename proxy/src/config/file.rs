@@ -129,6 +129,37 @@ pub struct Audit {
     pub checkpoint_interval_secs: Spanned<u64>,
     /// A further file that checkpoints are appended to, for a witness.
     pub witness_file: Option<PathBuf>,
+    /// The key of redaction by hash; needed where a policy has some.
+    pub redaction_key: Option<Spanned<PathBuf>>,
+    /// A server that checkpoints are sent to by POST, for a witness.
+    pub witness_url: Option<Spanned<String>>,
+    /// A system log that checkpoints are sent to, for a witness.
+    pub witness_syslog: Option<Spanned<String>>,
+    /// A ClickHouse store; files in `data_dir` if absent.
+    pub store: Option<Store>,
+}
+
+/// `[audit.store]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// The servers of one store: `clickhouse://host[:port]/database`, or `clickhouses://` for HTTPS; the first that
+    /// takes a batch gets it.
+    pub urls: Spanned<Vec<Spanned<String>>>,
+    /// As whom.
+    pub user: Option<String>,
+    /// A file with the password.
+    pub password_file: Option<Spanned<PathBuf>>,
+    /// A variable of the environment with the password.
+    pub password_env: Option<Spanned<String>>,
+    /// Authorities that may have issued the servers' certificates, in PEM; the web's if absent.
+    pub ca: Option<Spanned<PathBuf>>,
+    /// How long a server may take to answer.
+    pub timeout_secs: Option<Spanned<u64>>,
+    /// Entries of the journal in one batch at most.
+    pub batch_entries: Option<Spanned<u64>>,
+    /// Bytes of them.
+    pub batch_bytes: Option<Spanned<u64>>,
 }
 
 impl Default for Audit {
@@ -142,6 +173,10 @@ impl Default for Audit {
             signing_key: None,
             checkpoint_interval_secs: Spanned::new(0..0, 60),
             witness_file: None,
+            redaction_key: None,
+            witness_url: None,
+            witness_syslog: None,
+            store: None,
         }
     }
 }

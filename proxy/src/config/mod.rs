@@ -7,9 +7,11 @@ mod journal;
 mod proof;
 mod quick;
 mod repair;
+mod store;
 mod words;
 mod workers;
 
 pub use compile::{ClientTls, Config, Limits, Listener, ServerTls, Upstream};
 pub use proof::Proof;
+pub use store::Store;
 pub use words::{Protocol, TlsMode};

@@ -1,11 +1,12 @@
-//! How checkpoints are made and handed out.
+//! How checkpoints are made and handed out, and the keys of the record.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
-use sqlward_audit_store::proof::Signer;
+use sqlward_audit_store::{proof::Signer, redact::RedactionKey};
 use toml::Spanned;
 
-use super::compile::Checker;
+use super::{compile::Checker, file};
+use crate::witness::Witness;
 
 /// How checkpoints are made and handed out.
 #[derive(Clone, Debug)]
@@ -14,23 +15,19 @@ pub struct Proof {
     pub signer: Option<Arc<Signer>>,
     /// How long new records wait for one at most.
     pub interval: Duration,
-    /// A file for a witness.
-    pub witness_file: Option<PathBuf>,
+    /// Who keeps them elsewhere.
+    pub witnesses: Vec<Witness>,
 }
 
 impl Checker<'_> {
-    /// Reads the key, and checks the interval.
-    pub(super) fn proof(
-        &mut self,
-        signing_key: Option<Spanned<PathBuf>>,
-        interval: &Spanned<u64>,
-        witness_file: Option<PathBuf>,
-    ) -> Proof {
+    /// Reads the key, and checks the interval and the witnesses.
+    pub(super) fn proof(&mut self, audit: &file::Audit) -> Proof {
+        let interval = &audit.checkpoint_interval_secs;
         let seconds = *interval.get_ref();
         if !(1..=3600).contains(&seconds) {
             self.problem(interval.span(), "expected 1 to 3600 seconds");
         }
-        let signer = signing_key.and_then(|path| {
+        let signer = audit.signing_key.as_ref().and_then(|path| {
             let span = path.span();
             match Signer::read(&self.base.join(path.get_ref())) {
                 Ok(signer) => Some(Arc::new(signer)),
@@ -43,7 +40,46 @@ impl Checker<'_> {
         Proof {
             signer,
             interval: Duration::from_secs(seconds),
-            witness_file: witness_file.map(|path| self.base.join(path)),
+            witnesses: self.witnesses(audit),
+        }
+    }
+
+    fn witnesses(&mut self, audit: &file::Audit) -> Vec<Witness> {
+        let file = audit.witness_file.as_ref();
+        let mut witnesses: Vec<Witness> = file
+            .map(|path| Witness::File(self.base.join(path)))
+            .into_iter()
+            .collect();
+        let url = audit.witness_url.as_ref();
+        witnesses.extend(url.and_then(|url| self.address(url)).map(Witness::Http));
+        let log = audit.witness_syslog.as_ref();
+        witnesses.extend(log.and_then(|log| self.address(log)).map(Witness::Syslog));
+        witnesses
+    }
+
+    fn address<T: FromStr<Err = &'static str>>(&mut self, text: &Spanned<String>) -> Option<T> {
+        match text.get_ref().parse() {
+            Ok(address) => Some(address),
+            Err(expected) => {
+                self.problem(text.span(), expected);
+                None
+            }
+        }
+    }
+
+    /// Reads the key of redaction by hash.
+    pub(super) fn redaction_key(&mut self, file: Option<Spanned<PathBuf>>) -> Option<RedactionKey> {
+        let file = file?;
+        let path = self.base.join(file.get_ref());
+        let key = std::fs::read(&path)
+            .map_err(|error| format!("`{}` can't be read: {error}", path.display()))
+            .and_then(|content| RedactionKey::new(&content).map_err(|error| error.to_string()));
+        match key {
+            Ok(key) => Some(key),
+            Err(error) => {
+                self.problem(file.span(), error);
+                None
+            }
         }
     }
 }

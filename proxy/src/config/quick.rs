@@ -39,8 +39,10 @@ impl Config {
             proof: Proof {
                 signer: None,
                 interval: Duration::from_secs(*audit.checkpoint_interval_secs.get_ref()),
-                witness_file: None,
+                witnesses: Vec::new(),
             },
+            redaction_key: None,
+            store: None,
             end_user: file::EndUser::default(),
             listeners: vec![Listener {
                 name: protocol.as_str().into(),

@@ -2,6 +2,8 @@
 //!
 //! Which text or request a message stands for is the protocol's business ([`pg`], [`mysql`]); the way from there is one.
 
+mod blocks;
+mod given;
 mod mysql;
 mod pg;
 mod protocol;
@@ -14,24 +16,30 @@ use smallvec::SmallVec;
 use sqlward_audit_store::{
     journal::JournalError,
     record::{
-        Entry, EventId, Intent, IntentKind, Judgement, List, Parameter, Seq, SessionId, Text,
-        TxStatus,
+        Detail, Entry, EventId, Intent, IntentKind, Judgement, KeptIntent, List, Parameter,
+        Reduction, Seq, SessionId, Text, TxStatus, UNKNOWN_ROLE,
     },
-    redact,
+    redact::RedactionKey,
 };
 use sqlward_policy::{
     Cause, Decision, Policy, Request,
+    rule::{
+        moment::{Bound, Circumstances, Counting, Transaction, Wording},
+        subject::EndUser,
+    },
     statement::{Analysis, Facts, Known, LexState, Limits, MysqlLex, Slot, analyse},
-    vocabulary::{Dialect, Unreadable},
+    vocabulary::{Dialect, RecordDetail, Unreadable},
 };
 use sqlward_wire as wire;
 
+use self::given::Given;
 use crate::{
     analysts::INLINE_BYTES,
-    audit::{self, Run},
+    audit::Run,
     end_user::{self, Claims},
     enforce::{self, Verdict},
     record::SessionRecord,
+    redaction::{self, ParameterFates, Screen, StandIns},
     session::{Context, Tag, effects},
     shared::Moment,
     worker::Worker,
@@ -56,6 +64,9 @@ pub(crate) struct Bench<'a> {
     pub(crate) record: &'a mut SessionRecord,
     pub(crate) lex: LexState,
     pub(crate) status: Option<wire::TxStatus>,
+    pub(crate) transaction: Transaction,
+    /// The types that the Parse at hand fixes for its parameters, if a rule asks for parameters.
+    pub(crate) types: Box<[u32]>,
     pub(crate) now: Moment,
 }
 
@@ -70,6 +81,35 @@ struct Filing<'a> {
     prepared_name: &'a [u8],
     portal: &'a [u8],
     reading: Option<MysqlLex>,
+    /// How much of its text was replaced.
+    redacted: u32,
+    /// What happens to the parameters of what it prepares.
+    fates: Option<Rc<ParameterFates>>,
+}
+
+/// A decision, and what was not known when it was made.
+struct Considered {
+    decision: Decision,
+    /// Why the text can't be read exactly, where only the session knows.
+    doubt: Option<Unreadable>,
+    role: Role,
+}
+
+/// Whether the effective role was known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Known,
+    Unknown,
+}
+
+impl From<Decision> for Considered {
+    fn from(decision: Decision) -> Self {
+        Self {
+            decision,
+            doubt: None,
+            role: Role::Known,
+        }
+    }
 }
 
 impl<'a> Filing<'a> {
@@ -84,6 +124,8 @@ impl<'a> Filing<'a> {
             prepared_name: b"",
             portal: b"",
             reading: None,
+            redacted: 0,
+            fates: None,
         }
     }
 }
@@ -114,17 +156,39 @@ impl Bench<'_> {
             LexState::Mysql(lex) if kind == IntentKind::Prepare => Some(lex.relevant_to(text)),
             LexState::Mysql(_) | LexState::Postgres(_) => None,
         };
-        let text = redact::redact(text, &known.analysis.secrets);
+        let sent = text;
+        let rules = (self.policy, self.redaction_key());
+        let clean = redaction::text(text, &known, &self.lex, rules);
+        let screen = Screen::new(rules, &known, clean.fates.as_deref(), 0);
+        let hidden: StandIns = match screen.is_clear() {
+            true => StandIns::new(),
+            false => parameters
+                .iter()
+                .map(|one| screen.beside(one.value?))
+                .collect(),
+        };
+        let screened = screened(parameters, &hidden);
         let limit = self.worker.shared.config.max_text_bytes;
+        let given = Given {
+            parameters: match kind {
+                IntentKind::Prepare => Bound::Later,
+                _ => Bound::Given(given::NONE),
+            },
+            text: Wording::Text(sent, self.lex),
+            end_user: self.claimed(&claims, comment),
+            counting: Counting::Anew,
+        };
         let filing = Filing {
             comment,
             claims,
-            parameters,
+            parameters: screened.as_deref().unwrap_or(parameters),
             prepared_name: name,
             reading,
-            ..Filing::new(kind, Text::cut(&text, limit))
+            redacted: clean.redacted,
+            fates: clean.fates.clone(),
+            ..Filing::new(kind, Text::cut(&clean.text, limit))
         };
-        let decision = self.decide(&known, doubt);
+        let decision = self.decide(&known, doubt, &given);
         self.conclude(known, decision, filing, None)
     }
 
@@ -147,33 +211,85 @@ impl Bench<'_> {
         Some((reader.remember(text, &self.lex, analysis), recall.comment))
     }
 
-    fn decide(&mut self, known: &Rc<Known>, doubt: Option<Unreadable>) -> Decision {
+    /// The end user that a statement claims, if a rule asks for end users.
+    fn claimed(&self, claims: &Claims<'_>, comment: Option<&[u8]>) -> Option<EndUser> {
+        if !self.policy.asks().end_users {
+            return None;
+        }
+        let keys = &self.worker.shared.config.end_user.comment_keys;
+        let claims = claims.clone().or_comment(comment.unwrap_or_default(), keys);
+        let source = claims.source;
+        claims.end_user.map(|name| EndUser {
+            name: name.into_owned(),
+            trust: source.as_str().to_owned(),
+        })
+    }
+
+    fn decide(
+        &mut self,
+        known: &Rc<Known>,
+        doubt: Option<Unreadable>,
+        given: &Given<'_>,
+    ) -> Considered {
         let referred = self.context.names.referred(effects(known));
         let before = self.context.doubt_role(known, &referred);
+        let path = self.context.doubt_path(known, &referred);
         let bodies: Vec<&Facts> = referred.bodies.iter().map(|body| &**body).collect();
         let unknown = referred.unknown.then_some(Unreadable::UnknownPrepared);
+        let doubt = doubt.or(unknown);
+        let role = match self.context.subject.role {
+            Some(_) => Role::Known,
+            None => Role::Unknown,
+        };
+        let (standing, history) = self.context.standing(self.policy);
         let request = Request {
             statement: known,
-            standing: self.context.standing(self.policy),
+            standing,
             now: self.now.timestamp(),
+            circumstances: Circumstances {
+                transaction: self.transaction,
+                end_user: given.end_user.as_ref(),
+                parameters: given.parameters,
+                text: given.text,
+                history: Some(history),
+                counting: given.counting,
+            },
             also: &bodies,
-            unreadable_override: doubt.or(unknown),
+            unreadable_override: doubt,
         };
         let decision = sqlward_policy::decide(self.policy, &request);
         if decision.refusal().is_some() && before.is_some() {
             self.context.role(before);
         }
-        decision
+        if let (Some(_), Some(path)) = (decision.refusal(), path) {
+            self.context.path(path);
+        }
+        Considered {
+            decision,
+            doubt,
+            role,
+        }
     }
 
     /// Write the intent, and turn the decision into a verdict.
     fn conclude(
         &mut self,
         known: Rc<Known>,
-        decision: Decision,
+        considered: impl Into<Considered>,
         filing: Filing<'_>,
         prepare: Option<&Tag>,
     ) -> Verdict {
+        let Considered {
+            mut decision,
+            doubt,
+            mut role,
+        } = considered.into();
+        if let Some(refusal) = self.kept_out(&filing) {
+            decision = Decision::blocked(refusal);
+        }
+        if self.context.subject.role.is_none() {
+            role = Role::Unknown;
+        }
         let policy = self.policy;
         let metrics = &self.worker.shared.metrics;
         let rules: SmallVec<[&str; 4]> = decision
@@ -182,6 +298,10 @@ impl Bench<'_> {
             .filter_map(|index| policy.rule(*index))
             .map(|rule| &*rule.id)
             .collect();
+        let reached = self.escalate(&decision, &rules, &filing);
+        if reached.ends_session() {
+            decision = decision.ending_session();
+        }
         let judgement = Judgement {
             action: decision.action,
             judged: decision.judged,
@@ -191,19 +311,25 @@ impl Bench<'_> {
             generation: policy.generation,
             unreadable: match decision.cause {
                 Cause::Unreadable(reason) => Some(reason),
-                Cause::Rule(_) | Cause::Default | Cause::NotNamed(_) | Cause::Stale => {
-                    known.analysis.facts.unreadable
-                }
+                Cause::Rule(_)
+                | Cause::Default
+                | Cause::NotNamed(_)
+                | Cause::Blocked
+                | Cause::Stale => known.analysis.facts.unreadable.or(doubt),
             },
         };
         let unknown = decision.cause == Cause::Unreadable(Unreadable::UnknownPrepared);
         metrics.decided(decision.action);
+        reached.follow(self.worker, policy, self.now);
         if judgement.unreadable.is_some() {
             metrics.unreadable_total.inc();
         }
-        let (intent, event) = match self.file(&known, judgement, &filing) {
-            Ok((seq, event)) => (Some(seq), Some(event)),
-            Err(error) if enforce::may_go_unrecorded(policy, self.worker, &error) => (None, None),
+        let detail = self.detail(&known, &decision);
+        let (intent, event, kept) = match self.file(&known, judgement, &filing, (role, detail)) {
+            Ok(filed) => (Some(filed.seq), Some(filed.event), filed.kept),
+            Err(error) if enforce::may_go_unrecorded(policy, self.worker, &error) => {
+                (None, None, None)
+            }
             Err(_) => {
                 let run = Run::new(filing.kind, known, None, self.now.mono_ns);
                 return enforce::unrecordable(run, self.dialect());
@@ -213,7 +339,24 @@ impl Bench<'_> {
             let referred = self.context.names.referred(effects(&known));
             self.context.announce(&known, &referred);
         }
+        let runs = match filing.kind {
+            IntentKind::Simple | IntentKind::Execute | IntentKind::Command => true,
+            IntentKind::Prepare
+            | IntentKind::Fetch
+            | IntentKind::FunctionCall
+            | IntentKind::Startup => false,
+        };
+        if runs {
+            let now = self.now.timestamp();
+            self.context.history.note(policy, &decision.counted, now);
+        }
         let mut run = Run::new(filing.kind, known, intent, self.now.mono_ns);
+        run.generation = policy.generation;
+        run.types = std::mem::take(&mut self.types);
+        run.literals = decision
+            .literals
+            .clone()
+            .map(|kept| (policy.generation, kept));
         if filing.kind == IntentKind::Prepare && self.dialect() != Dialect::Postgres {
             run.database = self.context.subject.database.as_str().into();
         }
@@ -221,10 +364,32 @@ impl Bench<'_> {
         run.reading = filing.reading;
         run.event = event;
         run.prepare = prepare.cloned();
+        run.fates = filing.fates;
+        run.kept = kept;
         if unknown {
             return enforce::unknown_prepared(decision, event, run, self.dialect());
         }
         enforce::verdict(decision, event, run, self.dialect())
+    }
+
+    /// How much of a statement is recorded.
+    fn detail(&self, known: &Known, decision: &Decision) -> Detail {
+        if !self.policy.reduces {
+            return Detail::Full;
+        }
+        let referred = self.context.names.referred(effects(known));
+        if referred.unknown || !referred.bodies.is_empty() {
+            return Detail::Full;
+        }
+        match self.policy.detail(decision, &known.analysis.facts) {
+            RecordDetail::Full => Detail::Full,
+            RecordDetail::NoParameters => Detail::NoParameters,
+            RecordDetail::Digest => Detail::Digest,
+        }
+    }
+
+    fn redaction_key(&self) -> Option<&'_ RedactionKey> {
+        self.worker.shared.config.redaction_key.as_ref()
     }
 
     fn dialect(&self) -> Dialect {
@@ -236,11 +401,12 @@ impl Bench<'_> {
         known: &Known,
         judgement: Judgement<'_>,
         filing: &Filing<'_>,
-    ) -> Result<(Seq, EventId), JournalError> {
-        let worker = self.worker;
+        (role, detail): (Role, Detail),
+    ) -> Result<Filed, JournalError> {
+        let (worker, policy) = (self.worker, self.policy);
         let mut lane = worker.lane.borrow_mut();
-        audit::tell_gap(&mut lane, worker, self.policy)?;
-        let shape = worker.shapes.borrow_mut().write(&mut lane, known)?;
+        worker.gaps.tell(&mut lane, self.policy.generation)?;
+        let shape = worker.shapes.borrow_mut().write(&mut lane, known, policy)?;
         let wall_us = self.now.wall_us;
         let event = lane.next_event_id(wall_us / 1_000);
         self.record.statements = self.record.statements.saturating_add(1);
@@ -255,7 +421,11 @@ impl Bench<'_> {
             .claims
             .clone()
             .or_comment(comment, &sources.comment_keys);
-        let intent = Intent {
+        let trace = claims.trace.map(|trace| redaction::name(policy, trace));
+        let end_user = claims.end_user.as_deref();
+        let end_user = end_user.map(|name| redaction::name(policy, name));
+        let redacted = redaction::replaced(filing.parameters);
+        let mut intent = Intent {
             session: self.session,
             number: self.record.statements,
             kind: filing.kind,
@@ -263,24 +433,64 @@ impl Bench<'_> {
             text: filing.text,
             shape: Some(shape),
             parameters: List::Lent(filing.parameters),
-            prepared_name: filing.prepared_name,
-            portal: filing.portal,
+            prepared_name: redaction::bytes(policy, filing.prepared_name),
+            portal: redaction::bytes(policy, filing.portal),
             wall_us,
             mono_ns: self.now.mono_ns,
             transaction: self.record.transactions,
             status,
             judgement,
-            end_user: claims
-                .end_user
-                .as_deref()
-                .map(|name| end_user::claimed(name, claims.source)),
-            role: None,
-            trace: claims.trace,
+            end_user: (end_user.as_deref()).map(|name| end_user::claimed(name, claims.source)),
+            role: (role == Role::Unknown).then_some(UNKNOWN_ROLE),
+            trace: trace.as_deref(),
+            reduction: Reduction {
+                detail: Detail::Full,
+                redacted: filing.redacted.saturating_add(redacted),
+            },
         };
+        // What can't be kept for a failure is recorded in full at once.
+        let kept = match detail {
+            Detail::Full => None,
+            Detail::NoParameters | Detail::Digest => KeptIntent::new(&intent),
+        };
+        if kept.is_some() {
+            intent.reduction.detail = detail;
+            intent.parameters = List::empty();
+        }
+        if kept.is_some() && detail == Detail::Digest {
+            intent.text = intent.text.digest();
+        }
         let seq = lane.append(&Entry::Intent(intent))?;
         self.record.last_intent = seq;
-        Ok((seq, event))
+        Ok(Filed { seq, event, kept })
     }
+}
+
+/// An intent that is in the journal.
+struct Filed {
+    seq: Seq,
+    event: EventId,
+    /// All of it, where less is recorded.
+    kept: Option<KeptIntent>,
+}
+
+/// Parameters with what stands in for some of them; `None` if there is nothing to replace.
+fn screened<'p>(
+    parameters: &'p [Parameter<'_>],
+    hidden: &'p StandIns,
+) -> Option<SmallVec<[Parameter<'p>; 8]>> {
+    if hidden.is_empty() {
+        return None;
+    }
+    let replaced = |(one, stand_in): (&Parameter<'p>, &'p Option<Vec<u8>>)| match stand_in {
+        Some(stand_in) => Parameter {
+            value: Some(stand_in),
+            redacted: true,
+            ..*one
+        },
+        None => *one,
+    };
+    Some(parameters.iter().zip(hidden).map(replaced).collect())
 }
 
 /// An analysis that no cache holds.

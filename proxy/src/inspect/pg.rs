@@ -5,17 +5,27 @@ use std::rc::Rc;
 use sqlward_audit_store::record::{IntentKind, Text};
 use sqlward_policy::{
     decide_function_call,
-    statement::{Known, LexState, Limits, analyse},
+    rule::{
+        moment::{Bound, Counting, Wording},
+        subject::SessionPath,
+    },
+    statement::{Encoding, Known, LexState, Limits, analyse},
     vocabulary::Verb,
 };
 use sqlward_wire::{self as wire, pg};
 
-use super::{Bench, Filing, Judged, fresh, protocol::protocol_request, text_of};
+use super::{
+    Bench, Filing, Judged, fresh,
+    given::{BoundPg, Given, Utf8},
+    protocol::protocol_request,
+    text_of,
+};
 use crate::{
     analysts::{Channel, INLINE_BYTES},
     audit::{self, Run, Secrecy},
     end_user::Claims,
     enforce::{self, Verdict},
+    redaction::{self, Screen, StandIns},
     session::{FirstRole, Introduction, Tag},
 };
 
@@ -41,9 +51,12 @@ impl Bench<'_> {
             pg::Held::Parse {
                 name,
                 text,
+                parameter_types,
                 unsettled,
-                ..
             } => {
+                if self.policy.asks().parameters {
+                    self.types = parameter_types.collect();
+                }
                 return self.text((IntentKind::Prepare, name), text, unsettled, reading);
             }
             pg::Held::Bind {
@@ -134,7 +147,19 @@ impl Bench<'_> {
             .limits
             .max_recorded_parameter_bytes;
         let secrecy = Secrecy::of(&known);
-        let parameters = audit::parameters(parameters, limit, secrecy);
+        let rules = (self.policy, self.redaction_key());
+        let screen = Screen::new(rules, &known, prepare.fates.as_deref(), 0);
+        let stand_ins = audit::stand_ins(parameters.clone(), &screen);
+        let given = Given {
+            parameters: Bound::Given(&BoundPg {
+                parameters: parameters.clone(),
+                types: &prepare.types,
+                encoding: self.utf8(),
+            }),
+            ..self.kept(prepare)
+        };
+        let decision = self.decide(&known, None, &given);
+        let parameters = audit::parameters(parameters, limit, secrecy, &stand_ins);
         let continues = prepare.takeable();
         let filing = Filing {
             continues,
@@ -143,7 +168,6 @@ impl Bench<'_> {
             portal,
             ..Filing::new(IntentKind::Execute, text_of(prepare))
         };
-        let decision = self.decide(&known, None);
         let verdict = self.conclude(known, decision, filing, Some(prepare));
         let run = enforce::tag(&verdict);
         if continues.is_some() && run.intent.is_some() {
@@ -159,10 +183,20 @@ impl Bench<'_> {
         if let Some(refusal) = &bound.refusal {
             return self.behind(bound, refusal);
         }
-        let decision = self.decide(&bound.known, None);
-        if first && decision.refusal().is_none() {
+        // What was bound was judged with its values; they are not kept for another policy.
+        let given = Given {
+            parameters: if bound.generation == self.policy.generation {
+                Bound::Later
+            } else {
+                Bound::Unknown
+            },
+            counting: Counting::Already,
+            ..self.kept(bound)
+        };
+        let considered = self.decide(&bound.known, None, &given);
+        if first && considered.decision.refusal().is_none() {
             // The Bind's intent speaks for its first execution.
-            return enforce::again(decision, bound, self.dialect());
+            return enforce::again(considered.decision, bound, self.dialect());
         }
         let kind = if first {
             IntentKind::Execute
@@ -176,7 +210,7 @@ impl Bench<'_> {
         };
         self.conclude(
             Rc::clone(&bound.known),
-            decision,
+            considered,
             filing,
             bound.prepare.as_ref(),
         )
@@ -203,16 +237,43 @@ impl Bench<'_> {
             .limits
             .max_recorded_parameter_bytes;
         // What runs under the name is in its own record; whether it takes secrets is not known here.
-        let parameters =
-            parameters.map(|parameters| audit::parameters(parameters, limit, Secrecy::Secret));
+        let none = StandIns::new();
+        let parameters = parameters
+            .map(|parameters| audit::parameters(parameters, limit, Secrecy::Secret, &none));
         let filing = Filing {
             prepared_name: name,
             portal,
             parameters: parameters.as_deref().unwrap_or_default(),
-            ..Filing::new(IntentKind::Execute, Text::whole(text.as_bytes()))
+            ..Filing::new(
+                IntentKind::Execute,
+                Text::whole(redaction::bytes(self.policy, text.as_bytes())),
+            )
         };
-        let decision = self.decide(&known, None);
+        let given = Given {
+            text: Wording::Text(text.as_bytes(), LexState::default()),
+            ..Given::NOTHING
+        };
+        let decision = self.decide(&known, None, &given);
         self.conclude(known, decision, filing, None)
+    }
+
+    /// What is kept of a text that was prepared.
+    pub(super) fn kept<'k>(&self, prepare: &'k Run) -> Given<'k> {
+        let literals = prepare.literals.as_ref();
+        Given {
+            text: match literals.filter(|(generation, _)| *generation == self.policy.generation) {
+                Some((_, literals)) => Wording::Kept(literals),
+                None => Wording::Unknown,
+            },
+            ..Given::NOTHING
+        }
+    }
+
+    fn utf8(&self) -> Utf8 {
+        match self.lex {
+            LexState::Postgres(lex) if lex.encoding != Encoding::Utf8 => Utf8::No,
+            LexState::Postgres(_) | LexState::Mysql(_) => Utf8::Yes,
+        }
     }
 
     /// Something behind a message that was refused in the same pipeline: the server will skip it.
@@ -240,12 +301,13 @@ impl Bench<'_> {
             .limits
             .max_recorded_parameter_bytes;
         // Which function it is only the server knows.
-        let parameters = audit::parameters(arguments, limit, Secrecy::Secret);
+        let none = StandIns::new();
+        let parameters = audit::parameters(arguments, limit, Secrecy::Secret, &none);
         let filing = Filing {
             parameters: &parameters,
             ..Filing::new(IntentKind::FunctionCall, Text::whole(text.as_bytes()))
         };
-        let standing = self.context.standing(self.policy);
+        let (standing, _) = self.context.standing(self.policy);
         let decision = decide_function_call(self.policy, standing, self.now.timestamp());
         self.conclude(known, decision, filing, None)
     }
@@ -282,6 +344,11 @@ fn introduction(parameters: &pg::StartupParameters<'_>) -> Introduction {
     } else {
         FirstRole::User
     };
+    let path = match text(b"search_path") {
+        _ if options.contains("search") || options.contains('\\') => SessionPath::Unknown,
+        Some(path) => SessionPath::parse(&path),
+        None => SessionPath::Policy,
+    };
     Introduction {
         database: text(b"database")
             .filter(|name| !name.is_empty())
@@ -290,6 +357,7 @@ fn introduction(parameters: &pg::StartupParameters<'_>) -> Introduction {
         user,
         role,
         end_user: None,
+        path,
     }
 }
 

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use sqlward_audit_store::{
-    record::{IntentKind, Judgement, List, Text},
+    journal::JournalError,
+    record::{Completion, Detail, Entry, IntentKind, Judgement, List, Outcome, Text},
     redact,
 };
 use sqlward_policy::{
@@ -13,9 +14,9 @@ use sqlward_policy::{
 };
 use sqlward_wire as wire;
 
-use super::{Bench, Filing, fresh};
+use super::{Bench, Filing, Role, fresh};
 use crate::{
-    audit::Run,
+    audit::{self, Run},
     enforce::{self, Verdict},
 };
 
@@ -37,12 +38,13 @@ impl Bench<'_> {
         } else {
             ("connection", protocol_request(Verb::Empty, "connection"))
         };
-        if decision.judged == Action::Allow && !replication {
+        let filing = Filing::new(IntentKind::Startup, Text::whole(text.as_bytes()));
+        let silent = decision.judged == Action::Allow && self.kept_out(&filing).is_none();
+        if silent && !replication {
             // The session's own records tell of it.
             let run = Run::new(IntentKind::Startup, known, None, self.now.mono_ns);
             return enforce::verdict(decision, None, run, self.dialect());
         }
-        let filing = Filing::new(IntentKind::Startup, Text::whole(text.as_bytes()));
         self.conclude(known, decision, filing, None)
     }
 
@@ -55,22 +57,21 @@ impl Bench<'_> {
     ) -> Verdict {
         let glance = prefix.get(..GLANCE_BYTES).unwrap_or(prefix);
         let known = fresh(analyse(glance, &self.lex, &Limits::default()));
-        let glance = redact::redact(glance, &known.analysis.secrets);
+        let clean = redact::redact(glance, &known.analysis.secrets);
+        // What stands behind the glance may say that something in it must not be recorded.
+        let shown: &[u8] = match &self.policy.redactions {
+            Some(_) => &[],
+            None => &clean,
+        };
         let text = Text::Sent {
-            bytes: &glance,
+            bytes: shown,
             full_len: length,
             full_hash: None,
         };
-        let judgement = Judgement {
-            action: Action::Deny,
-            judged: Action::Deny,
-            mode: Mode::Enforce,
-            rules: List::empty(),
-            severity: None,
-            generation: self.policy.generation,
-            unreadable: Some(Unreadable::TooComplex),
-        };
-        let filed = self.file(&known, judgement, &Filing::new(kind, text));
+        let judgement = self.denied(Unreadable::TooComplex);
+        let filing = Filing::new(kind, text);
+        let how = (Role::Known, Detail::Full);
+        let filed = self.file(&known, judgement, &filing, how);
         let limit = self.worker.shared.config.limits.max_statement_bytes;
         let refusal = wire::Refusal {
             code: enforce::code(
@@ -82,12 +83,58 @@ impl Bench<'_> {
             hint: "raise limits.max_statement_bytes in sqlward's configuration".to_owned(),
             then: wire::AfterRefusal::Continue,
         };
-        let intent = filed.ok().map(|(seq, _)| seq);
+        let intent = filed.ok().map(|filed| filed.seq);
         let mut run = Run::new(kind, known, intent, self.now.mono_ns);
         run.refusal = Some(Rc::new(refusal.clone()));
         Verdict::Refuse {
             refusal,
             tag: Rc::new(run),
+        }
+    }
+
+    /// Record a command that no policy can let pass, and that its client has got an error for. Nothing of what it holds is
+    /// for the record: where its parameters and secrets are is not known.
+    ///
+    /// # Errors
+    /// The journal can't take it.
+    pub(crate) fn rejected(&mut self, rejected: &wire::Rejected) -> Result<(), JournalError> {
+        let name = wire::mysql::Command::from_number(rejected.command)
+            .map_or("unknown command", wire::mysql::Command::name);
+        let text = format!(
+            "{name} ({:#04x}), {} bytes: {}",
+            rejected.command, rejected.bytes, rejected.reason
+        );
+        let known = protocol_request(Verb::Unknown, name);
+        let filing = Filing::new(IntentKind::Command, Text::whole(text.as_bytes()));
+        let judgement = self.denied(Unreadable::Syntax);
+        self.worker.shared.metrics.decided(judgement.action);
+        let how = (Role::Known, Detail::Full);
+        let intent = self.file(&known, judgement, &filing, how)?.seq;
+        let entry = Entry::Outcome(Outcome {
+            intent,
+            completion: Completion::Refused,
+            rows: 0,
+            affected: 0,
+            bytes: 0,
+            sqlstate: Some(audit::code(rejected.code)),
+            first_byte_us: None,
+            duration_us: 0,
+            statements: 0,
+            warnings: 0,
+        });
+        self.worker.lane.borrow_mut().append(&entry).map(drop)
+    }
+
+    /// The judgement on what can't be read, whatever a policy says.
+    fn denied(&self, unreadable: Unreadable) -> Judgement<'static> {
+        Judgement {
+            action: Action::Deny,
+            judged: Action::Deny,
+            mode: Mode::Enforce,
+            rules: List::empty(),
+            severity: None,
+            generation: self.policy.generation,
+            unreadable: Some(unreadable),
         }
     }
 }

@@ -2,16 +2,20 @@
 
 use sqlward_audit_store::record::EndUserSource;
 use sqlward_policy::{
-    Policy, Standing, Subject,
-    rule::subject::EndUser,
-    statement::{Known, facts::SessionEffect},
+    Policy, ServerVersion, Standing, Subject,
+    rule::{
+        history::History,
+        subject::{EndUser, SessionPath},
+    },
+    statement::{Known, Name, facts::SessionEffect},
     vocabulary::{Dialect, Unreadable},
 };
 use sqlward_wire::TxStatus;
 
 use super::{
-    identity::{Identity, may_change_role},
+    identity::{Identity, may_change_path, may_change_role},
     names::{Names, Referred, unsettles_names},
+    transaction::Transactions,
 };
 use crate::end_user;
 
@@ -27,6 +31,10 @@ pub(crate) struct Context {
     pub(crate) names: Names,
     identity: Identity,
     standing: Option<(u64, Standing)>,
+    /// What the session has done, as far as the policy counts it.
+    pub(crate) history: History,
+    /// What its transactions may do.
+    pub(crate) transactions: Transactions,
     /// The end user that the application's name tells.
     application_user: Option<String>,
     source: EndUserSource,
@@ -49,6 +57,8 @@ pub(crate) struct Introduction {
     pub(crate) role: FirstRole,
     /// The end user that the connection's attributes name.
     pub(crate) end_user: Option<String>,
+    /// Where it asks for unqualified names to lie.
+    pub(crate) path: SessionPath,
 }
 
 impl Introduction {
@@ -90,6 +100,8 @@ impl Context {
             names: Names::default(),
             identity: Identity::default(),
             standing: None,
+            history: History::default(),
+            transactions: Transactions::default(),
             application_user: None,
             source: EndUserSource::Setting,
             attribute: None,
@@ -105,10 +117,13 @@ impl Context {
             application,
             role,
             end_user,
+            path,
         } = introduction;
         self.attribute = end_user;
         self.identity = Identity::of(&user, (role == FirstRole::User).then_some(user.as_str()));
+        self.identity.begins_in(path.clone());
         let subject = &mut self.subject;
+        subject.search_path = path;
         subject.database = database;
         subject.application = application;
         self.application_user =
@@ -118,18 +133,19 @@ impl Context {
         self.standing = None;
     }
 
-    /// Which rules can apply to this session under `policy`; computed when either has changed.
-    pub(crate) fn standing(&mut self, policy: &Policy) -> &Standing {
+    /// Which rules can apply to this session under `policy`; computed when either has changed. Returns the session's
+    /// history, too.
+    pub(crate) fn standing(&mut self, policy: &Policy) -> (&Standing, &History) {
         let current =
             matches!(&self.standing, Some((generation, _)) if *generation == policy.generation);
         if !current {
             self.standing = None;
         }
         let subject = &self.subject;
-        &self
+        let (_, standing) = self
             .standing
-            .get_or_insert_with(|| (policy.generation, policy.standing(subject)))
-            .1
+            .get_or_insert_with(|| (policy.generation, policy.standing(subject)));
+        (standing, &self.history)
     }
 
     /// The end user that the session acts for, and how that is known.
@@ -152,10 +168,38 @@ impl Context {
         before
     }
 
+    /// Where unqualified names lie, while a text is judged that may change it before its later statements run: that is not
+    /// known then. Returns where they lay, if it is not known any more.
+    pub(crate) fn doubt_path(&mut self, known: &Known, referred: &Referred) -> Option<SessionPath> {
+        let several = known.analysis.facts.statements.len() > 1;
+        if !several || !moves(known, referred) {
+            return None;
+        }
+        let before = self.subject.search_path.clone();
+        self.path(SessionPath::Unknown);
+        Some(before)
+    }
+
+    /// Unqualified names lie there.
+    pub(crate) fn path(&mut self, path: SessionPath) {
+        if self.subject.search_path != path {
+            self.subject.search_path = path;
+            self.standing = None;
+        }
+    }
+
     /// The server's dialect has turned out.
     pub(crate) fn speak(&mut self, dialect: Dialect) {
         self.subject.dialect = dialect;
         self.names = Names::new(dialect != Dialect::Postgres);
+        self.standing = None;
+    }
+
+    /// The server's version has turned out.
+    pub(crate) fn served_by(&mut self, version: &[u8]) {
+        self.subject.server_version = std::str::from_utf8(version)
+            .ok()
+            .and_then(ServerVersion::of_server);
         self.standing = None;
     }
 
@@ -220,6 +264,13 @@ impl Context {
             self.identity.announce();
             self.role(None);
         }
+        if moves(known, referred) {
+            self.identity.announce_path();
+            self.path(SessionPath::Unknown);
+        }
+        if runs_mover(referred) {
+            self.identity.moved_anywhere();
+        }
     }
 
     /// After a statement succeeded: forget the names that it has freed.
@@ -231,6 +282,10 @@ impl Context {
     pub(crate) fn apply(&mut self, known: &Known) {
         self.names.apply(effects(known));
         self.identity.apply(effects(known));
+        if sets_unseen(known) {
+            self.identity.moved_anywhere();
+        }
+        self.transactions.apply(&known.analysis.facts.statements);
         if rolls_back(known) {
             self.identity.rolled_back();
         }
@@ -244,6 +299,7 @@ impl Context {
     /// The server reports the state of the transaction.
     pub(crate) fn observe(&mut self, status: TxStatus) {
         self.identity.observe(status);
+        self.transactions.observe(status != TxStatus::Idle);
     }
 
     /// The server reports the user of a session that begins.
@@ -258,6 +314,10 @@ impl Context {
 
     /// Bring the subject up to date with what is known now. Returns whether it has changed.
     pub(crate) fn refresh(&mut self, sources: EndUserSources) -> bool {
+        if self.subject.search_path != *self.identity.path() {
+            let path = self.identity.path().clone();
+            self.path(path);
+        }
         let set = self.identity.end_user().filter(|_| sources.setting);
         let found = match set {
             Some(name) => Some((name, EndUserSource::Setting)),
@@ -309,6 +369,36 @@ pub(crate) fn effects(known: &Known) -> impl Iterator<Item = &SessionEffect> {
         .statements
         .iter()
         .flat_map(|statement| &statement.effects)
+}
+
+/// Whether unqualified names may lie elsewhere once it has run.
+fn moves(known: &Known, referred: &Referred) -> bool {
+    may_change_path(effects(known)) || sets_unseen(known) || runs_mover(referred)
+}
+
+/// Whether what runs under a name may set a path; what exactly, nobody follows.
+fn runs_mover(referred: &Referred) -> bool {
+    let mut statements = referred.bodies.iter().flat_map(|body| &body.statements);
+    may_change_path(referred.effects())
+        || statements.any(|statement| calls_set_config(&statement.functions))
+}
+
+fn calls_set_config(functions: &[Name]) -> bool {
+    functions
+        .iter()
+        .any(|function| &*function.name == "set_config")
+}
+
+/// Whether it calls `set_config` in a way that doesn't show what is set.
+fn sets_unseen(known: &Known) -> bool {
+    let mut statements = known.analysis.facts.statements.iter();
+    if !statements.any(|statement| calls_set_config(&statement.functions)) {
+        return false;
+    }
+    let seen = effects(known)
+        .filter(|effect| matches!(effect, SessionEffect::Set { .. }))
+        .count();
+    known.analysis.normal_cut || known.analysis.normal.matches("set_config").count() != seen
 }
 
 /// Whether a text ends its transaction by taking it back.

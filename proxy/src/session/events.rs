@@ -10,7 +10,10 @@ use sqlward_policy::statement::{Known, LexState};
 use sqlward_wire::{CloseReason, Completion, Outcome, SqlState};
 
 use super::{Context, Session, Tag, Timing, context::EndUserSources, protocol::Protocol};
-use crate::{analysts::Channel, audit, inspect::fresh, record::SessionRecord, worker::Worker};
+use crate::{
+    analysts::Channel, audit, gaps::Gap, inspect::fresh, record::SessionRecord, redaction,
+    worker::Worker,
+};
 
 impl<P: Protocol> Session<P> {
     /// Analyse the text that `held` finds, on another thread, and remember what it says. `None`: the session ends, since
@@ -57,9 +60,9 @@ impl<P: Protocol> Session<P> {
 
     pub(super) fn established(&mut self) {
         let written = {
-            let subject = &self.context.subject;
+            let subject = redaction::subject(&self.worker.policy(), &self.context.subject);
             self.record
-                .authenticated(&mut self.worker.lane.borrow_mut(), subject)
+                .authenticated(&mut self.worker.lane.borrow_mut(), &subject)
         };
         self.unrecorded(written);
         // From authenticating on, only idleness is timed.
@@ -101,10 +104,10 @@ impl<P: Protocol> Session<P> {
 
     pub(super) fn ended(&mut self, reason: &CloseReason) {
         self.started();
-        let subject = &self.context.subject;
+        let subject = redaction::subject(&self.worker.policy(), &self.context.subject);
         let written = self
             .record
-            .ended(&mut self.worker.lane.borrow_mut(), subject, reason);
+            .ended(&mut self.worker.lane.borrow_mut(), &subject, reason);
         self.unrecorded(written);
     }
 
@@ -132,7 +135,12 @@ fn tell_context(worker: &Worker, context: &Context, record: &SessionRecord, timi
     }
     let written = {
         let mut lane = worker.lane.borrow_mut();
-        record.context(&mut lane, &context.subject, context.acts_for())
+        let policy = worker.policy();
+        let subject = redaction::subject(&policy, &context.subject);
+        let acts_for = context.acts_for();
+        let acts_for = acts_for.map(|(name, source)| (redaction::name(&policy, name), source));
+        let acts_for = acts_for.as_ref().map(|(name, source)| (&**name, *source));
+        record.context(&mut lane, &subject, acts_for)
     };
     unrecorded(worker, record.session(), written);
 }
@@ -141,7 +149,7 @@ fn tell_context(worker: &Worker, context: &Context, record: &SessionRecord, timi
 /// and told by a record of its own when the journal takes records again.
 fn unrecorded(worker: &Worker, session: SessionId, written: Result<(), JournalError>) {
     if let Err(error) = written {
-        worker.dropped.set(worker.dropped.get().saturating_add(1));
+        worker.gaps.add(Gap::Dropped);
         tracing::error!(%session, %error, "a record could not be written");
     }
 }

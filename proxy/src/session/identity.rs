@@ -1,6 +1,6 @@
 //! Whom a session acts as: its effective role and its end user, which transactions may take back.
 
-use sqlward_policy::statement::facts::SessionEffect;
+use sqlward_policy::{rule::subject::SessionPath, statement::facts::SessionEffect};
 use sqlward_wire::TxStatus;
 
 /// A setting under transactions: what holds now, and what holds when the transaction is over.
@@ -55,6 +55,10 @@ pub(crate) struct Identity {
     /// `None` while it can't be known.
     role: Tracked<Option<String>>,
     end_user: Tracked<Option<String>>,
+    /// Where unqualified names lie.
+    path: Tracked<SessionPath>,
+    /// What RESET makes of that.
+    first_path: SessionPath,
     block: bool,
     failed: bool,
     rolled_back: bool,
@@ -100,6 +104,27 @@ impl Identity {
         self.role.current = None;
     }
 
+    /// Where unqualified names lie.
+    pub(crate) fn path(&self) -> &SessionPath {
+        &self.path.current
+    }
+
+    /// Where the client asked for them to lie at first.
+    pub(crate) fn begins_in(&mut self, path: SessionPath) {
+        self.path = Tracked::of(path.clone());
+        self.first_path = path;
+    }
+
+    /// After a statement that may have set any path succeeded.
+    pub(crate) fn moved_anywhere(&mut self) {
+        self.path.set(SessionPath::Unknown, Scope::Session);
+    }
+
+    /// Before a statement leaves: until it is known to have succeeded, unqualified names may lie anywhere.
+    pub(crate) fn announce_path(&mut self) {
+        self.path.current = SessionPath::Unknown;
+    }
+
     /// After a statement succeeded.
     pub(crate) fn apply<'a>(&mut self, effects: impl Iterator<Item = &'a SessionEffect>) {
         for effect in effects {
@@ -112,14 +137,19 @@ impl Identity {
                     };
                     self.set(name, value.as_deref(), scope);
                 }
+                SessionEffect::Reset(Some(name)) if &**name == "search_path" => {
+                    self.path.set(self.first_path.clone(), Scope::Session);
+                }
                 SessionEffect::Reset(Some(name)) => self.set(name, None, Scope::Session),
                 // RESET ALL leaves the role as it is.
                 SessionEffect::Reset(None) => {
                     self.set("sqlward.end_user", None, Scope::Session);
+                    self.path.set(self.first_path.clone(), Scope::Session);
                 }
                 SessionEffect::Discard => {
                     self.set("role", None, Scope::Session);
                     self.set("sqlward.end_user", None, Scope::Session);
+                    self.path.set(self.first_path.clone(), Scope::Session);
                 }
                 SessionEffect::Prepare { .. }
                 | SessionEffect::Declare { .. }
@@ -147,6 +177,10 @@ impl Identity {
                 };
                 self.role.set(role, scope);
             }
+            "search_path" => {
+                let path = value.map_or(SessionPath::Unknown, SessionPath::parse);
+                self.path.set(path, scope);
+            }
             // Other settings say nothing about who acts.
             _ => {}
         }
@@ -171,6 +205,7 @@ impl Identity {
                 let committed = !(self.failed || self.rolled_back);
                 self.role.settle(committed);
                 self.end_user.settle(committed);
+                self.path.settle(committed);
                 (self.block, self.failed, self.rolled_back) = (false, false, false);
             }
         }
@@ -185,6 +220,24 @@ pub(crate) fn may_change_role<'a>(mut effects: impl Iterator<Item = &'a SessionE
         }
         SessionEffect::Discard => true,
         SessionEffect::Reset(None) => false,
+        SessionEffect::Prepare { .. }
+        | SessionEffect::Declare { .. }
+        | SessionEffect::Execute(_)
+        | SessionEffect::Cursor(_)
+        | SessionEffect::Deallocate(_)
+        | SessionEffect::Use(_)
+        | SessionEffect::ReadFile(_)
+        | SessionEffect::MayChangeSettings => false,
+    })
+}
+
+/// Whether unqualified names may lie elsewhere after these effects.
+pub(crate) fn may_change_path<'a>(mut effects: impl Iterator<Item = &'a SessionEffect>) -> bool {
+    effects.any(|effect| match effect {
+        SessionEffect::Set { name, .. } | SessionEffect::Reset(Some(name)) => {
+            &**name == "search_path"
+        }
+        SessionEffect::Discard | SessionEffect::Reset(None) => true,
         SessionEffect::Prepare { .. }
         | SessionEffect::Declare { .. }
         | SessionEffect::Execute(_)
@@ -287,6 +340,29 @@ mod tests {
         identity.failed();
         identity.observe(TxStatus::Idle);
         assert_eq!(identity.role(), Some("app"));
+    }
+
+    #[test]
+    fn paths_come_and_go_with_transactions() {
+        let known = |path: &str| SessionPath::Known(vec![path.to_owned()]);
+        let mut identity = Identity::of("app", Some("app"));
+        identity.begins_in(SessionPath::Policy);
+        run(&mut identity, "SET search_path TO a", TxStatus::Idle);
+        assert_eq!(*identity.path(), known("a"));
+        run(&mut identity, "BEGIN", TxStatus::Active);
+        run(&mut identity, "SET search_path TO b", TxStatus::Active);
+        assert_eq!(*identity.path(), known("b"));
+        run(&mut identity, "ROLLBACK", TxStatus::Idle);
+        assert_eq!(*identity.path(), known("a"));
+        identity.announce_path();
+        assert_eq!(*identity.path(), SessionPath::Unknown);
+        identity.failed();
+        identity.observe(TxStatus::Idle);
+        assert_eq!(*identity.path(), known("a"));
+        run(&mut identity, "SET search_path TO \"A\"", TxStatus::Idle);
+        assert_eq!(*identity.path(), SessionPath::Unknown);
+        run(&mut identity, "RESET ALL", TxStatus::Idle);
+        assert_eq!(*identity.path(), SessionPath::Policy);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod names;
 mod pg;
 mod protocol;
 mod pump;
+mod transaction;
 
 use std::{
     net::SocketAddr,
@@ -24,7 +25,7 @@ use std::{
 };
 
 use sqlward_audit_store::record::{Seq, SessionId};
-use sqlward_policy::{Permit, Subject};
+use sqlward_policy::{Permit, Subject, vocabulary};
 use sqlward_wire::{
     Action, AuthMethod, CloseReason, ErrorCode, Event, Fatal, Leg, Negotiation, SqlState,
 };
@@ -38,6 +39,7 @@ use pump::Socket;
 
 use crate::{
     audit::Run,
+    blocks::escalate::{Refusal, count},
     cancel::Backend,
     listener::{Accepted, Listener, Place},
     metrics::Open,
@@ -268,7 +270,8 @@ impl<P: Protocol> Session<P> {
             | Action::SessionReset
             | Action::Tracked(_)
             | Action::Answered(_)
-            | Action::FileRefused(_) => return P::act(self, action),
+            | Action::FileRefused(_)
+            | Action::Rejected(_) => return P::act(self, action),
         }
         None
     }
@@ -284,5 +287,14 @@ impl<P: Protocol> Session<P> {
             .authentication_failures_total
             .inc();
         self.record.failed(code);
+        let (policy, now) = (self.worker.policy(), self.moment());
+        let refusal = Refusal {
+            what: vocabulary::Refused::FailedLogin,
+            rules: &[],
+            subject: &self.context.subject,
+            end_user: self.context.acts_for().map(|(name, _)| name),
+            now,
+        };
+        count(&self.worker, &policy, refusal).follow(&self.worker, &policy, refusal.now);
     }
 }

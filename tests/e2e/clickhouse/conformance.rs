@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
 use sqlward_audit_store::clickhouse::{ClickHouse, import};
-use sqlward_audit_store::query::{AuditQuery, Dimension, Measure, SessionQuery};
+use sqlward_audit_store::query::{AuditQuery, Dimension, Extent, Measure, SessionQuery};
 use sqlward_audit_store::record::{EventId, SessionId};
 
 use crate::support::questions::{build, queries};
@@ -89,6 +89,22 @@ fn both_stores_give_the_same_answers() -> Result<()> {
         ensure!(store.event(id)?.context("no such event")? == *row);
     }
     ensure!(store.administration(None, None)? == archive.administration(None, None)?);
+
+    for (from, to) in [
+        (None, None),
+        (Some(NOW + 1_000_000), None),
+        (Some(NOW), Some(NOW + 90_000_000_000)),
+    ] {
+        let (expected, found) = (archive.coverage(from, to)?, store.coverage(from, to)?);
+        for extent in Extent::ALL {
+            ensure!(
+                expected.count(extent) == found.count(extent),
+                "{extent:?} {expected:?} {found:?}"
+            );
+        }
+    }
+    let digests = archive.coverage(None, None)?.count(Extent::Digest);
+    ensure!(digests > u64::from(records()) / 13, "{digests}");
 
     // The sums per minute say what the records do.
     let compare =

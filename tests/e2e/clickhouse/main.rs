@@ -16,7 +16,10 @@ mod support;
 mod command;
 mod conformance;
 mod moving;
+mod proxied;
 mod schema;
+mod shipping;
+mod troubled;
 
 use anyhow::Result;
 use sqlward_audit_store::clickhouse::{Target, migrate};

@@ -33,6 +33,39 @@ fn cases(thread: &[u8]) -> [Case<'_>; 10] {
     ]
 }
 
+/// Commands that no policy can let pass: COM_SLEEP, COM_CONNECT, COM_TIME, COM_DELAYED_INSERT, COM_DAEMON, COM_CLONE, what
+/// nobody knows, what is malformed, and what runs a statement that nobody has prepared. Number, body, the text of its
+/// record, and the error.
+const REJECTED: [(u8, &[u8], &str, u16); 12] = [
+    (0x00, b"", "unknown command (0x00)", 1047),
+    (0x0b, b"", "unknown command (0x0b)", 1047),
+    (0x0f, b"", "unknown command (0x0f)", 1047),
+    (0x10, b"", "unknown command (0x10)", 1047),
+    (0x1d, b"", "unknown command (0x1d)", 1047),
+    (0x20, b"", "unknown command (0x20)", 1047),
+    (0x77, b"", "unknown command (0x77)", 1047),
+    (0xfe, b"", "unknown command (0xfe)", 1047),
+    (0xff, b"", "unknown command (0xff)", 1047),
+    (
+        0x0c,
+        b"\0\0",
+        "COM_PROCESS_KILL (0x0c), 7 bytes: malformed",
+        1835,
+    ),
+    (
+        0x1c,
+        b"\x09\0\0\0\x01\0\0\0",
+        "COM_STMT_FETCH (0x1c), 13 bytes: unknown prepared statement",
+        1243,
+    ),
+    (
+        0x17,
+        b"\x09\0\0\0\0\x01\0\0\0",
+        "COM_STMT_EXECUTE (0x17), 14 bytes: unknown prepared statement",
+        1243,
+    ),
+];
+
 /// One packet, which answers a command.
 fn answer(raw: &mut Raw, command: u8, body: &[u8]) -> Result<Vec<u8>> {
     raw.command(command, body)?;
@@ -58,10 +91,9 @@ fn refuses_commands(product: Product) -> Result<()> {
         );
         ensure!(raw.value("SELECT 5")? == "5", "{name}");
     }
-    // COM_SLEEP, COM_CONNECT, COM_TIME, COM_DELAYED_INSERT, COM_DAEMON, COM_CLONE, and what nobody knows.
-    for command in [0x00, 0x0b, 0x0f, 0x10, 0x1d, 0x20, 0x77, 0xfe, 0xff] {
-        let refusal = failure(&answer(&mut raw, command, b"")?)?;
-        ensure!(refusal.errno == 1047, "{command:#x}: {refusal:?}");
+    for (command, body, _, errno) in REJECTED {
+        let refusal = failure(&answer(&mut raw, command, body)?)?;
+        ensure!(refusal.errno == errno, "{command:#x}: {refusal:?}");
         ensure!(raw.value("SELECT 5")? == "5", "{command:#x}");
     }
     ensure!(other.value("SELECT 6")? == "6");
@@ -70,8 +102,17 @@ fn refuses_commands(product: Product) -> Result<()> {
     other.quit()?;
     proxy.stop()?;
     let records = proxy.audit(&["search", "--order", "oldest"])?;
+    let text = |row: &serde_json::Value| row["text"].as_str().unwrap_or_default().to_owned();
+    for (_, _, name, errno) in REJECTED {
+        let found = records.iter().find(|row| text(row).starts_with(name));
+        let found = found.with_context(|| format!("{name} is not in {records:#?}"))?;
+        let error = found["error"].as_str().unwrap_or_default();
+        ensure!(
+            found["decision"] == "deny" && error.starts_with(&errno.to_string()),
+            "{found}"
+        );
+    }
     for (_, _, name, rule) in cases(&thread) {
-        let text = |row: &serde_json::Value| row["text"].as_str().unwrap_or_default().to_owned();
         let found = records.iter().find(|row| text(row).starts_with(name));
         let found = found.with_context(|| format!("{name} is not in {records:#?}"))?;
         ensure!(

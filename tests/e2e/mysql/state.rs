@@ -59,12 +59,10 @@ fn reads_as_the_server_does(product: Product) -> Result<()> {
     refused(&raw.query(quoted)?, "no-secret")?;
     let tracked = raw.value("SELECT @@session_track_system_variables")?;
     ensure!(
-        tracked.contains("time_zone") && tracked.contains("sql_mode"),
+        tracked.contains("time_zone") && tracked.contains("character_set_client"),
         "{tracked}"
     );
     raw.query("SET sql_mode = ''")?;
-    // With gbk, the backslash is half a character, and the quote ends the string.
-    let half = b"SELECT '\xbf\\' UNION SELECT v FROM secret -- '";
     for set in [
         "SET NAMES gbk",
         "EXECUTE hidden",
@@ -73,7 +71,7 @@ fn reads_as_the_server_does(product: Product) -> Result<()> {
         raw.query("SET NAMES latin1")?;
         raw.query("PREPARE hidden FROM 'SET NAMES gbk'")?;
         ensure!(nth(&raw.query(set)?, 0)?.failure.is_none(), "{set}");
-        raw.command(3, half)?;
+        raw.command(3, HALF)?;
         let payload = raw.receive()?.context("closed")?;
         let message = String::from_utf8_lossy(&payload);
         ensure!(message.contains("no-secret"), "{set}: {message}");
@@ -224,6 +222,7 @@ fn outlives_what_lasts_for_one_statement(product: Product) -> Result<()> {
             "{quoting} CREATE TABLE fired (id int); \
              CREATE TRIGGER fires BEFORE INSERT ON fired FOR EACH ROW SET NEW.id = NEW.\"id\" + 1; \
              CREATE TRIGGER sets BEFORE DELETE ON fired FOR EACH ROW SET SESSION sql_mode = 'ANSI_QUOTES'; \
+             CREATE TRIGGER recodes BEFORE UPDATE ON fired FOR EACH ROW SET SESSION character_set_client = 'gbk'; \
              CREATE VIEW seen AS SELECT \"id\" FROM fired; \
              CREATE FUNCTION quotes() RETURNS int DETERMINISTIC RETURN \"length\"('x');"
         ),
@@ -254,8 +253,18 @@ fn outlives_what_lasts_for_one_statement(product: Product) -> Result<()> {
             "{text}"
         );
     }
+    // What a trigger does to the character set is undone when it ends, too.
+    raw.query("INSERT INTO fired VALUES (5)")?;
+    let update = "UPDATE fired SET id = 9 WHERE id > 0";
+    let answers = raw.query(update)?;
+    ensure!(nth(&answers, 0)?.failure.is_none(), "{answers:?}");
+    ensure!(raw.value("SELECT max(id) FROM fired")? == "9");
+    ensure!(raw.value("SELECT @@character_set_client")? == "utf8mb4");
     Ok(())
 }
+
+/// In gbk, the backslash is half a character, and the quote ends the string.
+const HALF: &[u8] = b"SELECT '\xbf\\' UNION SELECT v FROM secret -- '";
 
 fn begins_anew(product: Product) -> Result<()> {
     let scene = Scene::of(product)?;

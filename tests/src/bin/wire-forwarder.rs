@@ -188,7 +188,8 @@ async fn session(mut client: TcpStream, upstream: u16, mut notes: Notes) -> Resu
                 | Action::SessionReset
                 | Action::Tracked(_)
                 | Action::Answered(_)
-                | Action::FileRefused(_) => {}
+                | Action::FileRefused(_)
+                | Action::Rejected(_) => {}
             }
         }
         flush(&mut client, &mut core.server).await?;

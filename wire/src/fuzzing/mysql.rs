@@ -284,7 +284,8 @@ impl Player {
             | Action::ParameterChanged(_)
             | Action::Thread(_)
             | Action::Tracked(_)
-            | Action::FileRefused(_) => {}
+            | Action::FileRefused(_)
+            | Action::Rejected(_) => {}
         }
     }
 

@@ -246,7 +246,8 @@ impl Player {
             | Action::SessionReset
             | Action::Tracked(_)
             | Action::Answered(_)
-            | Action::FileRefused(_) => {}
+            | Action::FileRefused(_)
+            | Action::Rejected(_) => {}
         }
     }
 

@@ -16,6 +16,7 @@ impl Status {
     const AUTOCOMMIT: u16 = 0x0002;
     const MORE_RESULTS: u16 = 0x0008;
     const CURSOR_EXISTS: u16 = 0x0040;
+    const IN_TRANS_READONLY: u16 = 0x2000;
     const STATE_CHANGED: u16 = 0x4000;
 
     pub(crate) fn is_in_transaction(self) -> bool {
@@ -24,6 +25,10 @@ impl Status {
 
     pub(crate) fn is_autocommit(self) -> bool {
         self.0 & Self::AUTOCOMMIT != 0
+    }
+
+    pub(crate) fn is_read_only(self) -> bool {
+        self.0 & Self::IN_TRANS_READONLY != 0
     }
 
     pub(crate) fn has_more_results(self) -> bool {

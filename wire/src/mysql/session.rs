@@ -300,6 +300,13 @@ impl<P, T: Clone> Session<P, T> {
         })
     }
 
+    /// Tells whether the transaction that the server reported last only reads; none if it reported none.
+    #[must_use]
+    pub fn is_read_only(&self) -> Option<bool> {
+        let status = self.status.filter(|status| status.is_in_transaction());
+        status.map(Status::is_read_only)
+    }
+
     /// Tells whether the server reported last that each statement commits by itself.
     #[must_use]
     pub fn is_autocommit(&self) -> Option<bool> {

@@ -218,6 +218,12 @@ impl<P, T: Clone> Session<P, T> {
         self.commands.tx
     }
 
+    /// Tells whether statements were sent since the server last reported settings and transaction state.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        self.commands.is_unsettled()
+    }
+
     /// Tells whether the client came over TLS.
     #[must_use]
     pub fn client_is_tls(&self) -> bool {

@@ -66,6 +66,11 @@ fn clients_with_malformed_commands() {
     }
 }
 
+/// What is told of a malformed command.
+fn rejected(bytes: &[u8]) -> String {
+    format!("rejected {:#x} of {}: 1835 (HY000)", bytes[4], bytes.len())
+}
+
 #[test]
 fn clients_with_malformed_commands_that_would_wait() {
     for payload in [
@@ -80,7 +85,8 @@ fn clients_with_malformed_commands_that_would_wait() {
         let mut wire = Wire::ready(MARIA);
         wire.client(&p(0, payload));
         assert_eq!(wire.got(), malformed(), "{payload:?}");
-        assert!(wire.sent().is_empty() && wire.told().is_empty());
+        assert!(wire.sent().is_empty());
+        assert_eq!(wire.told(), [rejected(&p(0, payload))]);
         assert!(wire.session.is_idle());
     }
 }
@@ -102,7 +108,8 @@ fn clients_with_malformed_attributes() {
         let mut wire = Wire::ready(NAMED);
         wire.client(&command(3, body));
         assert_eq!(wire.got(), malformed(), "{body:?}");
-        assert!(wire.sent().is_empty() && wire.told().is_empty());
+        assert!(wire.sent().is_empty());
+        assert_eq!(wire.told(), [rejected(&command(3, body))]);
     }
 }
 

@@ -118,7 +118,9 @@ fn what_is_not_well_formed_is_refused() {
         let mut wire = Wire::ready(NEW);
         prepare(&mut wire, NEW, "p", 1);
         wire.client(&execute(rest));
-        assert!(wire.sent().is_empty() && wire.told().is_empty(), "{rest:?}");
+        assert!(wire.sent().is_empty(), "{rest:?}");
+        let rejected = format!("rejected 0x17 of {}: 1835 (HY000)", execute(rest).len());
+        assert_eq!(wire.told(), [rejected]);
         assert_eq!(wire.got(), malformed());
         wire.through(&command(14, b""), &p(1, &ok()));
     }
@@ -240,6 +242,9 @@ fn unknown_statements_are_told_what_the_server_tells() {
     ] {
         wire.client(&bytes);
         assert_eq!(wire.got(), unknown);
+        let (number, length) = (bytes[4], bytes.len());
+        let rejected = format!("rejected {number:#x} of {length}: 1243 (HY000)");
+        assert_eq!(wire.told(), [rejected]);
     }
     wire.client(&command(0x19, b"\x07\0\0\0"));
     wire.client(&command(0x18, b"\x07\0\0\0\0\0long"));
@@ -250,6 +255,7 @@ fn unknown_statements_are_told_what_the_server_tells() {
     assert_eq!(wire.sent(), command(0x19, b"\x07\0\0\0"));
     wire.client(&execute(b""));
     assert_eq!(wire.got(), unknown);
+    wire.told();
     // a reset of the connection closes all
     prepare(&mut wire, MARIA, "p", 0);
     wire.through(&command(0x1f, b""), &p(1, &ok()));
@@ -325,7 +331,8 @@ fn statements_are_counted() {
     prepare(&mut wire, NEW, "p", 0);
     wire.client(&command(0x16, b"q"));
     assert!(text(&wire.got()).contains("too many prepared statements"));
-    assert!(wire.told().is_empty() && wire.sent().is_empty());
+    assert_eq!(wire.told(), ["rejected 0x16 of 6: 1461 (42000)"]);
+    assert!(wire.sent().is_empty());
     wire.client(&command(0x19, b"\x07\0\0\0"));
     wire.clear();
     prepare(&mut wire, NEW, "q", 0);

@@ -259,6 +259,10 @@ impl Wire {
                 self.closed = true;
                 self.log.push(format!("close {reason:?}"));
             }
+            Action::Rejected(rejected) => self.log.push(format!(
+                "rejected {:#x} of {}: {}",
+                rejected.command, rejected.bytes, rejected.code
+            )),
             Action::FileRefused(name) => self.log.push(format!("file refused {}", text(&name))),
             Action::Established | Action::SessionReset => {
                 self.log.push(format!("{action:?}"));

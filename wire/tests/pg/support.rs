@@ -259,7 +259,8 @@ impl Wire {
             | Action::SessionReset
             | Action::Tracked(_)
             | Action::Answered(_)
-            | Action::FileRefused(_)) => self.log.push(format!("{action:?}")),
+            | Action::FileRefused(_)
+            | Action::Rejected(_)) => self.log.push(format!("{action:?}")),
         }
     }
 

@@ -29,6 +29,10 @@ pub(crate) struct DayBatch {
     pub(crate) removals: Vec<i64>,
     pub(crate) events: Vec<EventRow>,
     pub(crate) admins: Vec<AdminRow>,
+    /// Every finished statement, for stores that keep rows.
+    pub(crate) finished: Vec<StatementRow>,
+    /// The prepares whose rows such stores must no longer show.
+    pub(crate) taken_over: Vec<i64>,
 }
 
 /// Finds the payload of a shape entry by its key.

@@ -77,6 +77,8 @@ columns! {
         context.set_result(&source.shape(row.intent()?.shape)?.map(|shape| shape.id))
     },
     "parameters TEXT" = put!(row => flat::parameters(&row.intent()?.parameters)),
+    "detail INTEGER" = put!(row => row.intent()?.reduction.detail.code()),
+    "redacted INTEGER" = put!(row => row.intent()?.reduction.redacted),
     "prepared_name TEXT" = put!(row => flat::name(row.intent()?.prepared_name)),
     "portal TEXT" = put!(row => flat::name(row.intent()?.portal)),
     "start_us INTEGER" = put!(row => signed(row.intent()?.wall_us)),

@@ -11,14 +11,17 @@
 mod proof;
 mod resolve;
 mod rows;
+mod scope;
 mod sums;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 pub use self::proof::Trust;
+pub(crate) use self::scope::Before;
+pub use self::scope::Scope;
 use super::compare::{self, Comparison};
 use super::entries::StoredBlock;
 use super::main_file;
@@ -113,21 +116,23 @@ impl Archive {
     /// # Errors
     /// Where a file can't be read at all. Damage is no error but a finding.
     pub fn verify(&self) -> Result<ChainReport, StoreError> {
-        self.verify_against(&Trust::default())
+        self.verify_against(&Trust::default(), &Scope::default())
     }
 
-    /// As [`Archive::verify`], and holds the store against keys and witnessed checkpoints.
+    /// As [`Archive::verify`], and holds the store, or a part of it, against keys and witnessed checkpoints.
     ///
     /// # Errors
     /// Where a file can't be read at all. Damage is no error but a finding.
-    pub fn verify_against(&self, trust: &Trust) -> Result<ChainReport, StoreError> {
-        let mut verifier = Verifier::new(self)?;
+    pub fn verify_against(&self, trust: &Trust, scope: &Scope) -> Result<ChainReport, StoreError> {
+        let mut verifier = Verifier::new(self, scope.clone())?;
         // Before the day files: they are written first, and must reach at least as far.
         let read = verifier.read_heads();
         verifier.survive(read)?;
-        let days = stored_days(self.dir())?;
+        let mut days = stored_days(self.dir())?;
         verifier.check_seals(&days)?;
         let mut blocks = Vec::new();
+        // Days behind the scope may tell how its statements ended.
+        days.retain(|day| scope.reaches(*day));
         for day in &days {
             let listed = verifier.open_day(*day, &mut blocks);
             verifier.survive(listed)?;
@@ -137,9 +142,12 @@ impl Archive {
         // By lane and number, whichever days the entries are of.
         blocks.sort();
         for (id, day) in blocks {
-            let checked = verifier.check_block(day, id);
-            verifier.survive(checked)?;
+            if verifier.concerns(day, id) {
+                let checked = verifier.check_block(day, id);
+                verifier.survive(checked)?;
+            }
         }
+        days.retain(|day| scope.holds_day(*day));
         let finished = verifier.finish(&days);
         verifier.survive(finished)?;
         Ok(verifier.report)
@@ -148,6 +156,7 @@ impl Archive {
 
 struct Verifier<'a> {
     archive: &'a Archive,
+    scope: Scope,
     main: Connection,
     main_path: PathBuf,
     lanes: BTreeMap<u16, Lane>,
@@ -176,7 +185,7 @@ struct Lane {
 }
 
 impl<'a> Verifier<'a> {
-    fn new(archive: &'a Archive) -> Result<Self, StoreError> {
+    fn new(archive: &'a Archive, scope: Scope) -> Result<Self, StoreError> {
         let main_path = archive.dir().join(MAIN_NAME);
         let main = crate::query::open(&main_path)?;
         // One view of the file, whatever is written meanwhile.
@@ -184,6 +193,7 @@ impl<'a> Verifier<'a> {
             .map_err(StoreError::sqlite(&main_path))?;
         Ok(Self {
             archive,
+            scope,
             main,
             main_path,
             lanes: BTreeMap::new(),
@@ -226,6 +236,9 @@ impl<'a> Verifier<'a> {
         };
         for (day, recorded) in read().map_err(StoreError::sqlite(&self.main_path))? {
             let day = Day(day);
+            if !self.scope.holds_day(day) {
+                continue;
+            }
             let path = self.archive.dir().join(day_name(day));
             if !days.contains(&day) {
                 self.report
@@ -262,26 +275,15 @@ impl<'a> Verifier<'a> {
         let Some((path, connection)) = self.days.get(&day) else {
             return Ok(None);
         };
-        let (_, first) = split_row_key(id);
-        let read = || {
-            connection
-                .prepare_cached(
-                    "SELECT last, previous, head, length, frames FROM block WHERE id = ?",
-                )?
-                .query_row([id], |row| {
-                    Ok(StoredBlock {
-                        first: first.0,
-                        last: row.get::<_, i64>(0)? as u64,
-                        previous: row.get(1)?,
-                        head: row.get(2)?,
-                        length: row.get::<_, i64>(3)? as u64,
-                        frames: row.get(4)?,
-                    })
-                })
-                .optional()
-        };
-        let stored = read().map_err(StoreError::sqlite(path))?;
+        let stored = StoredBlock::read(connection, id).map_err(StoreError::sqlite(path))?;
         Ok(stored.map(|stored| (path.clone(), stored)))
+    }
+
+    /// Whether a block is in the scope, or may tell how something of it ended.
+    fn concerns(&self, day: Day, id: i64) -> bool {
+        let (lane, _) = split_row_key(id);
+        let open = || self.lanes.get(&lane)?.pairing.oldest_open_day();
+        self.scope.holds_day(day) || open().is_some_and(|open| self.scope.holds_day(open))
     }
 
     fn check_block(&mut self, day: Day, id: i64) -> Result<(), StoreError> {
@@ -295,7 +297,9 @@ impl<'a> Verifier<'a> {
                 stored.first == lane.seq.0.saturating_add(1) && stored.previous == lane.chain;
             if !follows && self.is_let_go(lane.chain, (number, lane.seq), &stored)? {
                 // What was said there is as unknown as what was said before the oldest day.
-                self.lanes.remove(&number);
+                if let Some(lane) = self.lanes.remove(&number) {
+                    self.check_leftovers(lane.pairing)?;
+                }
             } else if !follows {
                 let what = if self.is_known_gap(number, lane.seq, stored.first)? {
                     "entries are missing; the proxy itself noticed when it recovered its journal"
@@ -305,8 +309,12 @@ impl<'a> Verifier<'a> {
                 self.report.add(&path, key, what);
             }
         }
+        // What no entry of its days says of the writer is what the shipper noted.
+        let mut noted = self.heads.iter().filter(|noted| noted.head.lane == number);
+        let node = noted.next().map_or(0, |noted| noted.node);
+        let scope = &self.scope;
         let lane = self.lanes.entry(number).or_insert_with(|| Lane {
-            pairing: Pairing::new(number, 0, day),
+            pairing: scope.pairing(number, node, day),
             seq: Seq(0),
             chain: stored.previous,
         });
@@ -368,6 +376,10 @@ impl<'a> Verifier<'a> {
             ("removed", "removals"),
         ];
         for ((table, what), explained) in tables.iter().zip(explained) {
+            // Which prepares an execution took over may stand in days behind the scope.
+            if *table == "removed" && self.scope.is_part() {
+                continue;
+            }
             let sql = format!("SELECT count(*) FROM {table}");
             let stored: i64 = connection
                 .query_row(&sql, [], |row| row.get(0))
@@ -382,25 +394,14 @@ impl<'a> Verifier<'a> {
     }
 
     fn finish(&mut self, days: &[Day]) -> Result<(), StoreError> {
-        // What is still open may have been given up as lost, if its writer is gone for good.
-        let mut out = Emitted::default();
-        for lane in self.lanes.values_mut() {
-            lane.pairing.lose_all(&mut out);
-        }
-        for row in &out.lost {
-            self.check_statement(row, None, Presence::Optional)?;
-        }
-        for row in &out.events {
-            if let Some((path, connection)) = self.days.get(&row.day) {
-                let path = path.clone();
-                let found = compare::event(connection, row).map_err(StoreError::sqlite(&path))?;
-                if found != Comparison::Absent {
-                    self.note(row.day, EVENTS, row.key, &path, &found, "session event");
-                }
-            }
+        let mut reached = BTreeMap::new();
+        for (number, lane) in std::mem::take(&mut self.lanes) {
+            reached.insert(number, (lane.seq, lane.chain));
+            self.check_leftovers(lane.pairing)?;
         }
         for (day, key) in std::mem::take(&mut self.absent) {
-            if days.contains(&day) || days.first().is_some_and(|first| *first < day) {
+            let due = days.contains(&day) || days.first().is_some_and(|first| *first < day);
+            if due && self.scope.holds_day(day) {
                 let path = self.archive.dir().join(day_name(day));
                 self.report.add(&path, Some(key), "a row was removed");
             }
@@ -413,34 +414,54 @@ impl<'a> Verifier<'a> {
             let checked = self.check_sums(*day);
             self.survive(checked)?;
         }
-        self.check_heads()
+        self.check_heads(&reached)
+    }
+
+    /// What is still open may have been given up as lost, if its writer is gone for good.
+    fn check_leftovers(&mut self, mut pairing: Pairing) -> Result<(), StoreError> {
+        let mut out = Emitted::default();
+        pairing.lose_all(&mut out);
+        for row in &out.lost {
+            self.check_statement(row, None, Presence::Optional)?;
+        }
+        for row in &out.events {
+            if let Some((path, connection)) = self.days.get(&row.day) {
+                let path = path.clone();
+                let found = compare::event(connection, row).map_err(StoreError::sqlite(&path))?;
+                if found != Comparison::Absent {
+                    self.note(row.day, EVENTS, row.key, &path, &found, "session event");
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The entries must reach as far as the shipper says it came, unless retention has let the last ones go.
-    fn check_heads(&mut self) -> Result<(), StoreError> {
+    fn check_heads(&mut self, reached: &BTreeMap<u16, (Seq, Hash)>) -> Result<(), StoreError> {
         let kept_from = main_file::kept_from(&self.main)
             .map_err(StoreError::sqlite(&self.main_path))?
             .or_else(|| self.days.keys().next().copied());
         for progress in std::mem::take(&mut self.heads) {
             let LaneProgress { head, day, .. } = progress;
             // A lane's last entries are in the file of the day that its progress names.
-            if !self.days.contains_key(&day) && kept_from.is_none_or(|from| day < from) {
+            let gone = !self.days.contains_key(&day) && kept_from.is_none_or(|from| day < from);
+            if gone || !self.scope.holds_day(day) {
                 continue;
             }
             let key = Some(crate::event::row_key(head.lane, head.seq));
-            match self.lanes.get(&head.lane) {
+            match reached.get(&head.lane) {
                 None if head.seq.0 > 0 => {
                     let what = "all of the lane's entries are missing";
                     self.report.add(&self.main_path, key, what);
                 }
-                Some(lane) if lane.seq < head.seq => {
+                Some((seq, _)) if *seq < head.seq => {
                     let what = format!(
                         "the lane's last entries are missing, from {}",
-                        lane.seq.0.saturating_add(1)
+                        seq.0.saturating_add(1)
                     );
                     self.report.add(&self.main_path, key, what);
                 }
-                Some(lane) if lane.seq == head.seq && lane.chain != head.chain => {
+                Some((seq, chain)) if *seq == head.seq && *chain != head.chain => {
                     let what = "the lane's last link is not the one that was recorded";
                     self.report.add(&self.main_path, key, what);
                 }

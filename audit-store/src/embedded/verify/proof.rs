@@ -9,6 +9,7 @@ use super::{Packed, SignedUpTo, Verifier};
 use crate::chain::Hash;
 use crate::embedded::entries::StoredBlock;
 use crate::embedded::error::StoreError;
+use crate::embedded::stored_days;
 use crate::embedded::tree::{self, GONE, WHOLE};
 use crate::event::{Seq, row_key};
 use crate::proof::leaf::Leaf;
@@ -24,6 +25,8 @@ pub struct Trust {
     pub keys: Vec<PublicKey>,
     /// Checkpoints that a witness kept, and where.
     pub witnessed: Vec<(PathBuf, Checkpoint)>,
+    /// What records of signing keys say, beyond those of the store.
+    pub key_records: Vec<String>,
 }
 
 /// A checkpoint, and where it was found.
@@ -51,7 +54,7 @@ impl Verifier<'_> {
         let path = self.main_path.clone();
         let failed = || StoreError::sqlite(&path);
         let mut checkpoints = self.checkpoints(trust).map_err(failed())?;
-        let keys = self.keys(&trust.keys)?;
+        let keys = self.keys(trust)?;
         if !trust.keys.is_empty() {
             for found in &mut checkpoints {
                 found.standing = self.standing(found, &keys);
@@ -120,7 +123,20 @@ impl Verifier<'_> {
     /// What the records of signing keys say.
     fn key_records(&self) -> Result<Vec<String>, StoreError> {
         let mut records = Vec::new();
-        for (path, connection) in self.days.values() {
+        for day in stored_days(self.archive.dir())? {
+            let opened;
+            let (path, connection) = match self.days.get(&day) {
+                Some(known) => known,
+                None if self.scope.is_part() => match self.archive.day(day) {
+                    Ok(Some(day)) => {
+                        opened = day;
+                        &opened
+                    }
+                    // What is behind the scope may be damaged.
+                    Ok(None) | Err(_) => continue,
+                },
+                None => continue,
+            };
             let read = || -> rusqlite::Result<Vec<String>> {
                 connection
                     .prepare("SELECT detail FROM admin WHERE action = ? ORDER BY at_us, id")?
@@ -133,11 +149,12 @@ impl Verifier<'_> {
     }
 
     /// The trusted keys, those that they handed over to, and those that records name as theirs before.
-    fn keys(&mut self, trusted: &[PublicKey]) -> Result<Vec<PublicKey>, StoreError> {
-        let mut keys = trusted.to_vec();
+    fn keys(&mut self, trust: &Trust) -> Result<Vec<PublicKey>, StoreError> {
+        let mut keys = trust.keys.clone();
         let mut handovers: Vec<Handover> = Vec::new();
-        for record in self.key_records()? {
-            let (line, handover) = record.split_once('\n').unwrap_or((&record, ""));
+        let stored = self.key_records()?;
+        for record in stored.iter().chain(&trust.key_records) {
+            let (line, handover) = record.split_once('\n').unwrap_or((record, ""));
             handovers.extend(handover.parse::<Handover>());
             if let Some((_, old)) = line.split_once(IN_PLACE_OF) {
                 self.retired.insert(old.to_owned());
@@ -178,7 +195,7 @@ impl Verifier<'_> {
     fn check_leaves(&mut self, checkpoints: &[Found]) -> rusqlite::Result<()> {
         let path = self.main_path.clone();
         let mut edge = tree::edge(&self.main, GONE)?;
-        if edge.size() > self.kept.gone {
+        if edge.size() > self.kept.gone && edge.size() > self.scope.first_leaf() {
             let what = format!(
                 "the tree's first {} leaves are gone, and only {} were let go",
                 edge.size(),
@@ -240,7 +257,7 @@ impl Verifier<'_> {
                         findings.push((Some(block), what));
                     }
                     lanes.insert(leaf.lane, (leaf.last, leaf.head));
-                    if let Some(what) = self.missing(&leaf)? {
+                    if let Some(what) = self.missing(edge.size(), &leaf)? {
                         let signed = checkpoints
                             .iter()
                             .find(|found| found.checkpoint.size > id as u64);
@@ -310,7 +327,10 @@ impl Verifier<'_> {
     }
 
     /// Whether the block of a leaf is missing, and which it is.
-    fn missing(&self, leaf: &Leaf) -> rusqlite::Result<Option<String>> {
+    fn missing(&self, position: u64, leaf: &Leaf) -> rusqlite::Result<Option<String>> {
+        if !self.scope.holds(position, leaf.day) {
+            return Ok(None);
+        }
         let there = match self.days.get(&leaf.day) {
             Some((_, connection)) => connection
                 .prepare_cached("SELECT 1 FROM block WHERE id = ?")?
@@ -339,7 +359,7 @@ impl Verifier<'_> {
             while let Some(row) = rows.next()? {
                 match Leaf::decode(row.get_ref(0)?.as_blob()?) {
                     Some(leaf)
-                        if self.kept.let_go(leaf.day)
+                        if (self.kept.let_go(leaf.day) || !self.scope.holds_day(leaf.day))
                             && leaf.first.0 == last.0.saturating_add(1)
                             && leaf.previous == chain =>
                     {
@@ -351,6 +371,19 @@ impl Verifier<'_> {
             Ok(behind.first == last.0.saturating_add(1) && behind.previous == chain)
         };
         read().map_err(StoreError::sqlite(&self.main_path))
+    }
+
+    /// Whether a block lies where the proxy itself noticed that its journal was missing: such a block may have been
+    /// stored, and not yet noted, when that was lost. Nobody can tell it from one that was added.
+    fn is_in_gap(&self, packed: &Packed) -> Result<bool, StoreError> {
+        let known = "SELECT count(*) FROM gap WHERE lane = ? AND after < ? AND next > ?";
+        let range = (packed.lane, packed.first.0 as i64, packed.last.0 as i64);
+        let count = self
+            .main
+            .query_row(known, range, |row| row.get::<_, i64>(0));
+        count
+            .map(|count| count > 0)
+            .map_err(StoreError::sqlite(&self.main_path))
     }
 
     /// A block must be what its leaf says.
@@ -370,7 +403,11 @@ impl Verifier<'_> {
         let Some((id, data)) = found else {
             // Unless its shipment is not noted yet.
             if packed.first <= noted {
-                let what = "the tree has no leaf for this block: it was added";
+                let what = if self.is_in_gap(packed)? {
+                    "the tree has no leaf for this block: the journal was lost before it was noted, or it was added"
+                } else {
+                    "the tree has no leaf for this block: it was added"
+                };
                 self.report.add(path, Some(packed.id()), what);
             }
             return Ok(());

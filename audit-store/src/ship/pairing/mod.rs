@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::chain::{GENESIS, Hash};
+use crate::embedded::KeptEntry;
 use crate::event::{Seq, SessionId, row_key};
 use crate::journal::Frame;
 use crate::record::{CodecError, Completion, Entry, Intent, IntentKind, Outcome, Text};
@@ -164,6 +165,24 @@ impl Pairing {
                 payload: frame.payload.into(),
             }),
         }
+    }
+
+    /// Takes in what was kept over a restart; answers what can't be read of it.
+    pub(crate) fn restore_all(&mut self, kept: &[KeptEntry]) -> Vec<(Seq, CodecError)> {
+        let mut unreadable = Vec::new();
+        for kept in kept {
+            let frame = Frame::kept(kept.seq, kept.kind, &kept.payload, kept.chain);
+            if let Err(error) = self.restore(&frame, kept.how) {
+                unreadable.push((kept.seq, error));
+            }
+        }
+        unreadable
+    }
+
+    /// Whether an intent of this span of time, in µs since 1970, has no outcome yet.
+    pub(crate) fn has_open(&self, from_us: u64, to_us: u64) -> bool {
+        let mut begun = self.open.values().map(|open| open.row.brief.wall_us);
+        begun.any(|at_us| (from_us..to_us).contains(&at_us))
     }
 
     /// Takes in an entry that was kept over a restart, in the order of sequence numbers.
@@ -329,9 +348,14 @@ impl Pairing {
             return;
         }
         let failed = self.take_failure(&mut open);
-        if let Some(prepare) = open.continues {
-            self.take_over(prepare, open.row.day, out);
-            self.close_taken(prepare, outcome.intent);
+        // What is continued may continue something itself: a failure that is told in full, the execution, its prepare.
+        let (mut taker, mut next) = (outcome.intent, open.continues);
+        for _ in 0..LONGEST_CONTINUATION {
+            let Some(taken) = next else { break };
+            next = self.open.get(&taken).and_then(|taken| taken.continues);
+            self.take_over(taken, open.row.day, out);
+            self.close_taken(taken, taker);
+            taker = taken;
         }
         let (outcome, told) = match (outcome.completion, failed) {
             (Completion::Skipped | Completion::Unexecuted | Completion::Lost, Some(failed)) => {
@@ -421,7 +445,8 @@ fn nothing(intent: Seq, completion: Completion) -> Outcome {
     }
 }
 
-fn wall_us(entry: &Entry<'_>) -> Option<u64> {
+/// The wall time that an entry tells, µs since 1970; outcomes and shapes tell none.
+pub(crate) fn wall_us(entry: &Entry<'_>) -> Option<u64> {
     match entry {
         Entry::Epoch(epoch) => Some(epoch.at_us),
         Entry::SessionStart(start) => Some(start.at_us),
@@ -436,3 +461,6 @@ fn wall_us(entry: &Entry<'_>) -> Option<u64> {
 
 /// The kind of intents in the journal.
 const INTENT: u8 = 7;
+
+/// How many intents may stand behind one row.
+const LONGEST_CONTINUATION: usize = 3;

@@ -10,7 +10,9 @@ use crate::chain::GENESIS;
 use crate::event::{Seq, SessionId};
 use crate::journal::Frame;
 use crate::record::samples::encoded;
-use crate::record::{Completion, Entry, Intent, IntentKind, Judgement, List, Text, TxStatus};
+use crate::record::{
+    Completion, Entry, Intent, IntentKind, Judgement, List, Reduction, Text, TxStatus,
+};
 use crate::ship::rows::{Emitted, StatementRow, TextRef};
 use crate::time::Day;
 
@@ -101,6 +103,7 @@ fn intent(kind: IntentKind, number: u32, text: Text<'_>) -> Intent<'_> {
         end_user: None,
         role: None,
         trace: None,
+        reduction: Reduction::NONE,
     }
 }
 

@@ -95,6 +95,7 @@ impl Draft {
             egress: self.egress,
             dynamic: self.dynamic,
             effects: self.effects,
+            detections: Vec::new(),
         };
         (facts, self.literals)
     }

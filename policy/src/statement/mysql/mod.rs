@@ -9,7 +9,10 @@ mod literal;
 mod net;
 mod normal;
 mod parse;
+mod pieces;
+mod redaction;
 mod secrets;
+mod sight;
 mod state;
 mod token;
 mod truth;
@@ -19,10 +22,14 @@ use std::ops::Range;
 
 use super::facts::{Facts, SessionEffect, StatementFacts};
 use super::{Analysis, Fingerprint, Limits};
+use crate::detect::detect;
+use crate::detect::token::ends_in_comment;
 use crate::vocabulary::{Class, Unreadable, Verb};
 
 pub use charset::{ClientCharset, MultiByte};
 use parse::{Fault, Parser};
+pub(super) use pieces::pieces;
+pub(crate) use redaction::pieces as tokens;
 pub use state::{Flavour, MysqlLex, SqlMode};
 use token::{LexError, Token};
 
@@ -40,7 +47,7 @@ pub(crate) fn key(text: &[u8], lex: &MysqlLex, _limits: &Limits, key: &mut Vec<u
     // Where the reading may depend on bytes that no key holds, only the text itself will do.
     let unknown = lex.sql_mode.is_none() || lex.charset.is_none();
     Sketch {
-        exact: scan.error.is_some() || scan.several || unknown,
+        exact: scan.error.is_some() || scan.several || unknown || ends_in_comment(text, scan.end),
         comment: context_comment(&scan.comments, text),
     }
 }
@@ -50,7 +57,9 @@ pub(crate) fn analyse(text: &[u8], lex: &MysqlLex, limits: &Limits) -> Analysis 
     let mut key = Vec::with_capacity(text.len().min(MAX_KEY_GUESS).saturating_add(64));
     let mut tokens = Vec::with_capacity(text.len().min(MAX_KEY_GUESS) / 4 + 8);
     let scan = normal::scan(text, lex, &mut key, Some(&mut tokens));
-    let read = read(text, lex, limits, &scan, &tokens);
+    let mut read = read(text, lex, limits, &scan, &tokens);
+    let seen = sight::tokens(text, lex, &scan, &tokens);
+    read.literals |= detect(text, &seen, &mut read.facts.statements);
     let found = secrets::find(text, lex);
     let (normal, normal_cut) = normal::render(&key, limits.max_normal_bytes);
     let depends = read.literals || found.looked;

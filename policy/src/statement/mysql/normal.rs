@@ -17,6 +17,8 @@ pub(super) struct Scan {
     pub(super) comments: Comments,
     /// Whether something follows a semicolon.
     pub(super) several: bool,
+    /// Where its last token ends.
+    pub(super) end: usize,
 }
 
 /// Reads `text` once, writes its key and, if wanted, its tokens: of long lists and many rows, some.
@@ -30,12 +32,14 @@ pub(super) fn scan(
     let mut writer = Writer::new(text, lex.folds_names, key);
     let mut several = false;
     let mut ended = false;
+    let mut end = 0;
     let error = if text.len() >= MAX_TEXT_BYTES {
         Some((LexError::TooLong, 0))
     } else {
         loop {
             match lexer.next_token() {
                 Ok(Some(token)) => {
+                    end = token.end as usize;
                     several |= ended && token.kind != Kind::Semicolon;
                     ended |= token.kind == Kind::Semicolon;
                     writer.push(token, tokens.as_deref_mut());
@@ -52,6 +56,7 @@ pub(super) fn scan(
         error,
         comments: lexer.comments().clone(),
         several,
+        end,
     }
 }
 

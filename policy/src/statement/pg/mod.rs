@@ -11,8 +11,11 @@ mod lex;
 mod lists;
 mod normal;
 mod parse;
+mod pieces;
+mod redaction;
 mod replication;
 mod secrets;
+mod sight;
 mod token;
 mod walk;
 mod word;
@@ -22,9 +25,12 @@ use std::ops::Range;
 
 use super::facts::{Facts, StatementFacts};
 use super::{Analysis, Encoding, Fingerprint, Limits, PostgresLex};
+use crate::detect::detect;
 use crate::vocabulary::{Class, Unreadable, Verb};
 
 pub(crate) use normal::Sketch;
+pub(super) use pieces::pieces;
+pub(crate) use redaction::pieces as tokens;
 pub(crate) use replication::analyse_replication;
 pub(crate) use secrets::speaks_of_secrets;
 
@@ -44,7 +50,9 @@ pub(crate) fn analyse(text: &[u8], lex: &PostgresLex, limits: &Limits) -> Analys
         &mut key,
         Some(&mut cuts),
     );
-    let read = read(&decoded, lex, limits, &sketch, &cuts);
+    let mut read = read(&decoded, lex, limits, &sketch, &cuts);
+    let seen = sight::tokens(decoded.as_bytes(), conforming, limits);
+    read.literals |= detect(decoded.as_bytes(), &seen, &mut read.facts.statements);
     let found = secrets::find(decoded.as_bytes(), conforming, limits);
     let secrets = raw_ranges(found.ranges, text, &decoded, lex, limits);
     let (normal, normal_cut) = normal::render(&key, limits.max_normal_bytes);

@@ -24,6 +24,8 @@ pub(crate) struct Sketch {
     pub(crate) comments: Comments,
     /// The greatest depth that its tree can have.
     pub(crate) depth: u32,
+    /// Where its last token ends.
+    pub(crate) end: usize,
 }
 
 /// Reads `text` once and writes its key; the places where long literal lists can be cut go to `cuts`.
@@ -44,6 +46,7 @@ pub(crate) fn sketch(
     let mut lists = Lists::new();
     let mut exact = false;
     let mut tokens = 0_u32;
+    let mut end = 0;
     let error = loop {
         let token = match lexer.next_token() {
             Ok(Some(token)) => token,
@@ -56,6 +59,7 @@ pub(crate) fn sketch(
         };
         exact |= token.hazard || token.kind == Kind::Other;
         tokens = tokens.saturating_add(1);
+        end = token.end;
         if lists.is_idle() {
             guard.push(&token, word);
             writer.push(&token, word, text);
@@ -86,6 +90,7 @@ pub(crate) fn sketch(
         error,
         comments,
         depth: guard.deepest(),
+        end,
     }
 }
 

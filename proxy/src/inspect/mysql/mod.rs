@@ -7,16 +7,21 @@ use std::rc::Rc;
 use sqlward_audit_store::record::{EndUserSource, IntentKind, Text};
 use sqlward_policy::{
     decide_startup,
+    rule::{
+        moment::{Bound, Counting},
+        subject::SessionPath,
+    },
     statement::{ClientCharset, Known, LexState},
     vocabulary::{Unreadable, Verb},
 };
 use sqlward_wire::{mysql, mysql::Command};
 
-use super::{Bench, Filing, Judged, protocol::protocol_request, text_of};
+use super::{Bench, Filing, Judged, given::Given, protocol::protocol_request, text_of};
 use crate::{
     audit::Secrecy,
     end_user::{self, Claims},
     enforce::Verdict,
+    redaction::{self, Screen},
     session::{FirstRole, Introduction, Tag},
 };
 
@@ -99,7 +104,7 @@ impl Bench<'_> {
             } => {
                 let attributes = parameters.clone().skip(own.into());
                 let own = parameters.take(own.into()).map(|one| (one.kind, one.value));
-                let given = (own, attributes);
+                let given = (own, 0, attributes);
                 return self.execution((IntentKind::Execute, statement), prepared, given, doubt);
             }
             mysql::Held::BulkExecute {
@@ -109,7 +114,8 @@ impl Bench<'_> {
             } => {
                 let kinds = rows.types().iter().copied().cycle();
                 let values = kinds.zip(rows.clone()).take(values::MAX_BULK_VALUES);
-                let given = (values, mysql::Parameters::default());
+                let row = rows.types().len();
+                let given = (values, row, mysql::Parameters::default());
                 return self.execution((IntentKind::Execute, statement), prepared, given, doubt);
             }
             mysql::Held::Fetch {
@@ -117,7 +123,7 @@ impl Bench<'_> {
                 prepared,
                 ..
             } => {
-                let given = (std::iter::empty(), mysql::Parameters::default());
+                let given = (std::iter::empty(), 0, mysql::Parameters::default());
                 return self.execution((IntentKind::Fetch, statement), prepared, given, doubt);
             }
             mysql::Held::InitDb { database } => {
@@ -144,7 +150,7 @@ impl Bench<'_> {
                     _ => "COM_SET_OPTION",
                 };
                 let known = protocol_request(Verb::Set, text);
-                let decision = self.decide(&known, None);
+                let decision = self.decide(&known, None, &Given::NOTHING);
                 self.conclude(known, decision, request(text), None)
             }
             mysql::Held::Admin { command, .. } => self.privileged(Verb::FunctionCall, command),
@@ -206,8 +212,9 @@ impl Bench<'_> {
         &mut self,
         (kind, statement): (IntentKind, u32),
         prepare: &Tag,
-        (values, attributes): (
+        (values, row, attributes): (
             impl Iterator<Item = (mysql::Type, mysql::Value<'v>)>,
+            usize,
             impl Iterator<Item = mysql::Parameter<'v>> + Clone,
         ),
         doubt: Doubt,
@@ -220,10 +227,17 @@ impl Bench<'_> {
         let known = Rc::clone(&prepare.known);
         let limit = self.parameter_limit();
         let claims = self.attribute_claims(attributes.clone());
-        let mut rendered = values::render(values, limit);
+        let rules = (self.policy, self.redaction_key());
+        let screen = Screen::new(rules, &known, prepare.fates.as_deref(), row);
+        let mut rendered = values::render(values, limit, &screen);
+        let own_count = rendered.len();
         let left = limit.saturating_sub(rendered.iter().map(values::Rendered::recorded).sum());
-        rendered.extend(values::render_attributes(attributes, left));
+        let mut beside = values::render_attributes(attributes, left);
+        values::screen_attributes(&mut beside, &screen);
+        rendered.extend(beside);
         let parameters = values::parameters(&rendered, Secrecy::of(&known));
+        let own = values::Sent(rendered.get(..own_count).unwrap_or_default());
+        let end_user = self.claimed(&claims, None);
         let name = statement.to_string();
         let filing = Filing {
             parameters: &parameters,
@@ -232,7 +246,19 @@ impl Bench<'_> {
             ..Filing::new(kind, text_of(prepare))
         };
         let here = self.context.put_in_database(&prepare.database);
-        let decision = self.decide(&known, unreadable);
+        let given = Given {
+            parameters: match kind {
+                IntentKind::Fetch => Bound::Later,
+                _ => Bound::Given(&own),
+            },
+            end_user,
+            counting: match kind {
+                IntentKind::Fetch => Counting::Already,
+                _ => Counting::Anew,
+            },
+            ..self.kept(prepare)
+        };
+        let decision = self.decide(&known, unreadable, &given);
         if let Some(here) = here {
             self.context.put_in_database(&here);
         }
@@ -265,13 +291,14 @@ impl Bench<'_> {
         let text = format!("COM_CHANGE_USER {}", introduction.user);
         let known = protocol_request(Verb::Empty, "COM_CHANGE_USER");
         *next = Some(introduction);
+        let text = redaction::name(self.policy, &text);
         self.conclude(known, decision, request(&text), None)
     }
 
     /// A command that no SQL says, and that no rule allows unless it names the verb.
     fn privileged(&mut self, verb: Verb, command: Command) -> Verdict {
         let known = protocol_request(verb, command.name());
-        let decision = self.decide(&known, None);
+        let decision = self.decide(&known, None, &Given::NOTHING);
         self.conclude(known, decision, request(command.name()), None)
     }
 
@@ -324,6 +351,7 @@ impl Bench<'_> {
                 .map_or(String::new(), text),
             role: FirstRole::User,
             end_user,
+            path: SessionPath::Policy,
         }
     }
 

@@ -9,7 +9,8 @@ use sqlward_audit_store::{
 };
 use sqlward_wire::mysql::{self, Type, Value};
 
-use crate::audit::Secrecy;
+use crate::{audit::Secrecy, inspect::given, redaction::Screen};
+use sqlward_policy::rule::value::{self as policy, Parameters};
 
 /// How many values of a bulk execution are recorded; its rows may be millions.
 pub(super) const MAX_BULK_VALUES: usize = 4096;
@@ -21,6 +22,7 @@ pub(super) struct Rendered<'a> {
     format: ParameterFormat,
     value: Option<Shown<'a>>,
     full_len: u64,
+    redacted: bool,
 }
 
 #[derive(Debug)]
@@ -55,7 +57,27 @@ impl Rendered<'_> {
                 Secrecy::Secret => value.map(|_| redact::MASK),
             },
             full_len: self.full_len,
-            redacted: secrecy == Secrecy::Secret,
+            redacted: self.redacted || secrecy == Secrecy::Secret,
+        }
+    }
+}
+
+/// Parameters as rules see them.
+pub(super) struct Sent<'a>(pub(super) &'a [Rendered<'a>]);
+
+impl Parameters for Sent<'_> {
+    fn each(&self, show: &mut dyn FnMut(policy::Value<'_>)) {
+        for rendered in self.0 {
+            let value = rendered.value.as_ref().map(Shown::bytes);
+            show(match value {
+                None => policy::Value::Null,
+                Some(bytes) if (bytes.len() as u64) < rendered.full_len => policy::Value::Opaque,
+                Some(bytes) => given::text(bytes),
+            });
+        }
+        // Rows of a bulk execution beyond what is looked at may hold anything.
+        if self.0.len() >= MAX_BULK_VALUES {
+            show(policy::Value::Opaque);
         }
     }
 }
@@ -69,19 +91,56 @@ pub(super) fn parameters<'a>(
     parameters.collect()
 }
 
-/// Render `values`, `limit` bytes in all; what is cut is marked with its length.
+/// Render `values`, `limit` bytes in all; what is cut is marked with its length, what is redacted has its stand-in.
 pub(super) fn render<'a>(
     values: impl Iterator<Item = (Type, Value<'a>)>,
     limit: usize,
+    screen: &Screen<'_>,
 ) -> Vec<Rendered<'a>> {
     let mut left = limit;
     values
-        .map(|(kind, value)| {
-            let rendered = one(kind, value, left);
+        .enumerate()
+        .map(|(place, (kind, value))| {
+            let hidden = match screen.is_clear() {
+                true => None,
+                false => hidden(place, kind, value, screen),
+            };
+            let rendered = hidden.unwrap_or_else(|| one(kind, value, left));
             left = left.saturating_sub(rendered.recorded());
             rendered
         })
         .collect()
+}
+
+/// A value that is not recorded as it is: all of it decides, not only what would be recorded.
+fn hidden<'a>(
+    place: usize,
+    kind: Type,
+    value: Value<'a>,
+    screen: &Screen<'_>,
+) -> Option<Rendered<'a>> {
+    let whole = one(kind, value, usize::MAX);
+    let stand_in = screen.stand_in(place, whole.value.as_ref()?.bytes())?;
+    Some(Rendered {
+        format: ParameterFormat::Text,
+        value: Some(Shown::Written(stand_in)),
+        redacted: true,
+        ..whole
+    })
+}
+
+/// Take out of rendered query attributes what must not be recorded.
+pub(super) fn screen_attributes(rendered: &mut [Rendered<'_>], screen: &Screen<'_>) {
+    if screen.is_clear() {
+        return;
+    }
+    for one in rendered {
+        let value = one.value.as_ref().map(Shown::bytes);
+        if let Some(stand_in) = value.and_then(|value| screen.beside(value)) {
+            one.value = Some(Shown::Written(stand_in));
+            one.redacted = true;
+        }
+    }
 }
 
 /// Render query attributes as `name=value`, a NULL as `name`; `limit` bytes in all, what is cut is marked with its length.
@@ -154,6 +213,7 @@ fn one<'a>(kind: Type, value: Value<'a>, limit: usize) -> Rendered<'a> {
                 },
                 value: Some(Shown::Sent(cut)),
                 full_len: bytes.len() as u64,
+                redacted: false,
             };
         }
         // It went by before; only its length is known.
@@ -163,6 +223,7 @@ fn one<'a>(kind: Type, value: Value<'a>, limit: usize) -> Rendered<'a> {
                 format: ParameterFormat::Binary,
                 value: Some(Shown::Sent(&[])),
                 full_len: length,
+                redacted: false,
             };
         }
     };
@@ -170,6 +231,7 @@ fn one<'a>(kind: Type, value: Value<'a>, limit: usize) -> Rendered<'a> {
         kind: number(kind),
         format: ParameterFormat::Text,
         full_len: written.as_ref().map_or(0, |text| text.len() as u64),
+        redacted: false,
         value: written.map(|mut text| {
             // All of it is ASCII.
             text.truncate(limit);
@@ -203,7 +265,7 @@ mod tests {
             number,
             unsigned: false,
         };
-        let rendered = render(std::iter::once((kind, value)), 100);
+        let rendered = render(std::iter::once((kind, value)), 100, &Screen::CLEAR);
         let parameter = rendered.first()?.parameter(Secrecy::Open);
         parameter
             .value
@@ -282,7 +344,11 @@ mod tests {
             Value::Bytes(b"xyz"),
             Value::Long(9),
         ];
-        let rendered = render(values.map(|value| (kind, value)).into_iter(), 4);
+        let rendered = render(
+            values.map(|value| (kind, value)).into_iter(),
+            4,
+            &Screen::CLEAR,
+        );
         let told: Vec<_> = rendered
             .iter()
             .map(|value| value.parameter(Secrecy::Open))

@@ -7,10 +7,14 @@ use std::{collections::VecDeque, rc::Rc};
 
 use sqlward_policy::{
     Permit,
+    rule::moment::Transaction,
     statement::{Known, LexState, SessionEffect},
     vocabulary::Dialect,
+    vocabulary::{TransactionAccess, TransactionState},
 };
-use sqlward_wire::{Action, Answer, Completion, Event, Outcome, SqlState, Tracked, mysql};
+use sqlward_wire::{
+    Action, Answer, Completion, Event, Outcome, Rejected, SqlState, Tracked, TxStatus, mysql,
+};
 
 use self::reading::{Reading, Role, STATE, TRACK};
 use super::{Introduction, Next, Session, Tag, names::Names, protocol::Protocol};
@@ -128,6 +132,7 @@ impl Protocol for Mysql {
                 let name = String::from_utf8_lossy(&name);
                 tracing::warn!(session = session.id.0, %name, "the server asked for a file of the client's that no statement named");
             }
+            Action::Rejected(rejected) => session.rejected(&rejected),
             // The shell's, and PostgreSQL's, which MySQL's core never says.
             Action::StartTls { .. }
             | Action::Connect
@@ -165,6 +170,7 @@ impl Session<Mysql> {
                 return None;
             };
             self.context.speak(dialect);
+            self.context.served_by(self.wire.server_version());
             self.started();
         }
         let held = self.wire.held()?;
@@ -177,6 +183,19 @@ impl Session<Mysql> {
             record: &mut self.record,
             lex: LexState::Mysql(self.protocol.reading.lex(several)),
             status: self.wire.tx_status(),
+            transaction: Transaction {
+                state: self.wire.tx_status().map(|status| match status {
+                    TxStatus::Idle => TransactionState::None,
+                    TxStatus::Active => TransactionState::Open,
+                    TxStatus::Failed => TransactionState::Failed,
+                }),
+                access: self.wire.is_read_only().map(|reads| match reads {
+                    true => TransactionAccess::ReadOnly,
+                    false => TransactionAccess::ReadWrite,
+                }),
+                isolation: None,
+            },
+            types: Box::default(),
             now,
         };
         let doubt = if self.protocol.waiting {
@@ -219,6 +238,26 @@ impl Session<Mysql> {
         None
     }
 
+    /// Record a command that the core has answered with an error.
+    fn rejected(&mut self, rejected: &Rejected) {
+        let policy = self.worker.policy();
+        let now = self.moment();
+        let mut bench = Bench {
+            worker: &self.worker,
+            policy: &policy,
+            session: self.id,
+            context: &mut self.context,
+            record: &mut self.record,
+            lex: LexState::Mysql(self.protocol.reading.lex(false)),
+            status: self.wire.tx_status(),
+            transaction: Transaction::default(),
+            types: Box::default(),
+            now,
+        };
+        let written = bench.rejected(rejected);
+        self.unrecorded(written);
+    }
+
     /// The text of the held message, for an analysis elsewhere.
     fn held_text(&self) -> Option<(Box<[u8]>, LexState)> {
         let reading = &self.protocol.reading;
@@ -247,17 +286,17 @@ impl Session<Mysql> {
         }
     }
 
-    /// Ask the server what the reading of texts depends on, and have it report changes. Whether that could be asked.
+    /// Ask the server what the reading of texts depends on. Whether that could be asked.
     fn ask(&mut self) -> bool {
-        let track = (Question::Track, TRACK);
-        let track = self.protocol.reading.is_unreported().then_some(track);
-        for (question, sql) in track.into_iter().chain([(Question::State, STATE)]) {
-            if let Err(error) = self.wire.ask(sql) {
-                tracing::warn!(session = self.id.0, %error, "the server can't be asked about the session");
-                return false;
-            }
-            self.protocol.asked.push_back(question);
+        self.put(Question::State, STATE)
+    }
+
+    fn put(&mut self, question: Question, sql: &[u8]) -> bool {
+        if let Err(error) = self.wire.ask(sql) {
+            tracing::warn!(session = self.id.0, %error, "the server can't be asked about the session");
+            return false;
         }
+        self.protocol.asked.push_back(question);
         true
     }
 
@@ -278,6 +317,9 @@ impl Session<Mysql> {
                         Role::Several => None,
                     });
                     self.in_database(state.database);
+                    if self.protocol.reading.is_unreported() {
+                        self.put(Question::Track, TRACK);
+                    }
                 }
             }
             (Some(Question::State), Answer::Failed(code)) => {

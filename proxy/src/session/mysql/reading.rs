@@ -9,17 +9,17 @@ use sqlward_policy::{
 
 use crate::session::{effects, names::Referred};
 
-/// Has the server report what the reading depends on, besides what the client has chosen. The comment tells our statements
-/// apart in the server's own log. MySQL refuses a list that has a name twice (error 3026), MariaDB one that has more than
-/// `*` (1193).
+/// Has the server report the character set, besides what the client has chosen, and the database; servers do by default. What
+/// changes the reading is announced by its text or is a routine, behind which the server is asked; what functions and triggers
+/// set is undone when they end (`tests/e2e/mysql/state.rs`). So a report only ever shows what nobody has thought of. The comment tells our statements apart in the server's own log. MySQL refuses a list that has
+/// a name twice (error 3026), MariaDB one that has more than `*` (1193).
 pub(super) const TRACK: &[u8] = b"SET /* sqlward */ session_track_system_variables = \
     if(@@session_track_system_variables = '*', '*', concat_ws(',', nullif(@@session_track_system_variables, ''), \
-    if(find_in_set('sql_mode', replace(@@session_track_system_variables, ' ', '')), null, 'sql_mode'), \
     if(find_in_set('character_set_client', replace(@@session_track_system_variables, ' ', '')), null, \
     'character_set_client'))), session_track_schema = ON";
-/// Asks for everything that the reading depends on.
+/// Asks for everything that the reading depends on, and whether its changes are reported.
 pub(super) const STATE: &[u8] = b"SELECT /* sqlward */ @@sql_mode, @@character_set_client, \
-    @@lower_case_table_names, DATABASE(), CURRENT_ROLE()";
+    @@lower_case_table_names, DATABASE(), CURRENT_ROLE(), @@session_track_system_variables, @@session_track_schema";
 
 /// How texts are read now, and whether the server tells when that changes.
 #[derive(Debug)]
@@ -99,12 +99,16 @@ impl Reading {
 
     /// The answer to [`STATE`]. `None`: it is none.
     pub(super) fn answered(&mut self, row: &[Option<Box<[u8]>>]) -> Option<State> {
-        let [mode, charset, lower_case, database, role] = row else {
+        let [mode, charset, lower_case, database, role, tracked, schema] = row else {
             return None;
         };
         self.lex.folds_names = lower_case.as_deref()? != b"0";
         self.lex.sql_mode = SqlMode::parse(&text(mode.as_deref()?));
         self.lex.charset = Some(ClientCharset::from_name(&text(charset.as_deref()?)));
+        self.reports = schema.as_deref() == Some(b"1")
+            && tracked
+                .as_deref()
+                .is_some_and(|names| tracks_charset(&text(names)));
         self.doubted = false;
         Some(State {
             database: database.as_deref().map(text).unwrap_or_default(),
@@ -192,6 +196,14 @@ fn change(effect: &SessionEffect) -> Change {
     }
 }
 
+/// Whether a `session_track_system_variables` names the character set.
+fn tracks_charset(names: &str) -> bool {
+    names
+        .split(',')
+        .map(str::trim)
+        .any(|name| name == "*" || name.eq_ignore_ascii_case("character_set_client"))
+}
+
 /// The active roles as CURRENT_ROLE() has them: `` `one`@`%`,`two`@`%` `` or NONE in MySQL, a bare name in MariaDB.
 fn role(value: &[u8]) -> Role {
     let value = text(value);
@@ -235,12 +247,34 @@ mod tests {
         values.iter().map(value).collect()
     }
 
+    /// What a server answers that reports as servers do.
+    fn answer(state: &[&str]) -> Vec<Option<Box<[u8]>>> {
+        row(&[state, &["autocommit,character_set_client", "1"]].concat())
+    }
+
+    #[test]
+    fn reports_are_asked_for_where_there_are_none() {
+        for (names, schema, reports) in [
+            ("*", "1", true),
+            ("autocommit, Character_Set_Client", "1", true),
+            ("*", "0", false),
+            ("", "1", false),
+            ("NULL", "1", false),
+            ("character_set_client_x", "1", false),
+        ] {
+            let mut reading = Reading::new();
+            let answer = row(&["", "utf8mb4", "1", "shop", "NULL", names, schema]);
+            assert!(reading.answered(&answer).is_some());
+            assert_eq!(reading.is_unreported(), !reports, "{names} {schema}");
+        }
+    }
+
     #[test]
     fn what_the_server_says_holds_until_it_may_not() {
         let mut reading = Reading::new();
         assert_eq!(reading.greeted(b"11.8.2-MariaDB"), Some(Dialect::Mariadb));
         assert!(reading.is_doubted() && reading.lex(true).sql_mode.is_none());
-        let state = reading.answered(&row(&["ANSI_QUOTES", "gbk", "1", "shop", "NULL"]));
+        let state = reading.answered(&answer(&["ANSI_QUOTES", "gbk", "1", "shop", "NULL"]));
         let expected = State {
             database: "shop".to_owned(),
             role: Role::None,
@@ -258,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_report_does_not_end_a_doubt() {
-        let state = row(&["", "utf8mb4", "1", "shop", "NULL"]);
+        let state = answer(&["", "utf8mb4", "1", "shop", "NULL"]);
         for (text, name, value) in [
             (
                 "SET sql_mode = 'NO_BACKSLASH_ESCAPES'; SET @@sql_mode = ''",

@@ -4,9 +4,11 @@ use std::{rc::Rc, sync::Arc};
 
 use sqlward_policy::{
     Permit,
+    rule::moment::Transaction,
     statement::{Encoding, Known, LexState, PostgresLex},
+    vocabulary::TransactionState,
 };
-use sqlward_wire::{Action, Completion, Event, Outcome, SqlState, pg};
+use sqlward_wire::{Action, Completion, Event, Outcome, SqlState, TxStatus, pg};
 
 use super::{
     Next, Session, Tag,
@@ -122,7 +124,8 @@ impl Protocol for Pg {
             | Action::SessionReset
             | Action::Tracked(_)
             | Action::Answered(_)
-            | Action::FileRefused(_) => {}
+            | Action::FileRefused(_)
+            | Action::Rejected(_) => {}
         }
         None
     }
@@ -151,6 +154,9 @@ impl Session<Pg> {
             self.context.observe(status);
         }
         super::events::refresh(&self.worker, &mut self.context, &self.record, &self.timing);
+        let read_only = self.wire.parameter(b"default_transaction_read_only");
+        self.context.transactions.reported(read_only);
+        let transaction = self.transaction();
         let mut bench = Bench {
             worker: &self.worker,
             policy: &policy,
@@ -159,6 +165,8 @@ impl Session<Pg> {
             record: &mut self.record,
             lex: LexState::Postgres(self.protocol.lex),
             status: self.wire.tx_status(),
+            transaction,
+            types: Box::default(),
             now,
         };
         let verdict = match bench.judge_pg(held, self.protocol.channel, analysed) {
@@ -180,6 +188,24 @@ impl Session<Pg> {
             }
         }
         None
+    }
+
+    /// The session's transaction, where no statement is on its way that may change it.
+    fn transaction(&self) -> Transaction {
+        let status = self.wire.tx_status();
+        let Some(status) = status.filter(|_| !self.wire.is_unsettled()) else {
+            return Transaction::default();
+        };
+        let modes = self.context.transactions.modes();
+        Transaction {
+            state: Some(match status {
+                TxStatus::Idle => TransactionState::None,
+                TxStatus::Active => TransactionState::Open,
+                TxStatus::Failed => TransactionState::Failed,
+            }),
+            access: modes.access,
+            isolation: modes.isolation,
+        }
     }
 
     /// The text of the held message, for an analysis elsewhere.
@@ -232,6 +258,7 @@ impl Session<Pg> {
                     self.tell_context();
                 }
             }
+            b"server_version" => self.context.served_by(value),
             b"session_authorization" if self.timing.established => {
                 self.context.session_user(&String::from_utf8_lossy(value));
             }

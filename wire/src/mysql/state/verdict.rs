@@ -14,7 +14,7 @@ use crate::mysql::state::client::number_behind;
 use crate::mysql::state::own::Own;
 use crate::mysql::state::{Front, Hook, Phase, Rest, Size};
 use crate::mysql::view::{Types, Unread};
-use crate::session::{AfterRefusal, CloseReason, Completion, Refusal, Verdict};
+use crate::session::{Action, AfterRefusal, CloseReason, Completion, Refusal, Rejected, Verdict};
 use crate::sqlstate::ErrorCode;
 
 /// What the client is told when its refused command is through.
@@ -185,7 +185,15 @@ impl<P, T: Clone> Session<P, T> {
     }
 
     /// Refuses the command at the front, whatever a policy says.
-    pub(super) fn answer_ourselves(&mut self, code: ErrorCode, message: &str) {
+    pub(super) fn answer_ourselves(&mut self, code: ErrorCode, message: &'static str) {
+        let packet = packet::peek(self.client.unjudged());
+        let number = self.client.unjudged().get(packet::HEADER).copied();
+        self.out.push(Action::Rejected(Rejected {
+            command: number.unwrap_or_default(),
+            bytes: packet.map_or(0, |packet| length(packet.total())),
+            code,
+            reason: message,
+        }));
         self.discard();
         self.refused = Some(Refused {
             error: crate::mysql::encode::error(code, message.as_bytes()),

@@ -122,6 +122,7 @@ impl<'t> Walk<'t> {
             egress: self.egress,
             dynamic: self.dynamic,
             effects: self.effects,
+            detections: Vec::new(),
         };
         Walked {
             facts,

@@ -37,9 +37,15 @@ impl<'t> Walk<'t> {
             }
             K::VarReset => self.effect(SessionEffect::Reset(Some(canonical(&name)))),
             K::VarResetAll => self.effect(SessionEffect::Reset(None)),
-            // SET … FROM CURRENT stands in routine definitions only; SET TRANSACTION sets what ends with the transaction.
-            K::VarSetCurrent | K::VarSetMulti => {
+            // SET … FROM CURRENT stands in routine definitions only.
+            K::VarSetCurrent => self.effect(SessionEffect::MayChangeSettings),
+            K::VarSetMulti => {
                 self.effect(SessionEffect::MayChangeSettings);
+                let scope = match name.as_ref() {
+                    "session characteristics" => Lasts::Session,
+                    _ => Lasts::Transaction,
+                };
+                self.transaction_modes(&set.args, scope);
             }
             K::Undefined => self.effect(SessionEffect::MayChangeSettings),
         }
@@ -114,6 +120,37 @@ impl<'t> Walk<'t> {
         self.command(verb, Class::Tcl);
         if may_change {
             self.effect(SessionEffect::MayChangeSettings);
+        }
+        if verb == Verb::Begin {
+            self.transaction_modes(&transaction.options, Lasts::Transaction);
+        }
+    }
+
+    /// What BEGIN, SET TRANSACTION and SET SESSION CHARACTERISTICS say is what a SET of these settings would say.
+    fn transaction_modes(&mut self, modes: &'t [p::Node], lasts: Lasts) {
+        for mode in modes {
+            let Some(NodeRef::DefElem(mode)) = names::node(Some(mode)) else {
+                continue;
+            };
+            let (name, default) = match mode.defname.as_str() {
+                "transaction_isolation" => {
+                    ("transaction_isolation", "default_transaction_isolation")
+                }
+                "transaction_read_only" => {
+                    ("transaction_read_only", "default_transaction_read_only")
+                }
+                _ => continue,
+            };
+            self.literals = true;
+            let value = mode.arg.as_deref();
+            self.effect(SessionEffect::Set {
+                name: match lasts {
+                    Lasts::Session => default.into(),
+                    Lasts::Transaction => name.into(),
+                },
+                value: value.and_then(|value| constant::setting(std::slice::from_ref(value))),
+                local: lasts == Lasts::Transaction,
+            });
         }
     }
 
@@ -194,6 +231,13 @@ impl<'t> Walk<'t> {
         self.dormant = outer;
         self.limit = LimitShape::NotApplicable;
     }
+}
+
+/// How long a mode of transactions lasts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lasts {
+    Transaction,
+    Session,
 }
 
 /// What a call of `set_config` with constant arguments does.
