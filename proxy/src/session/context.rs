@@ -13,7 +13,7 @@ use sqlward_policy::{
 use sqlward_wire::TxStatus;
 
 use super::{
-    identity::{Identity, may_change_path, may_change_role},
+    identity::{Identity, may_change_path, may_change_role, unwinds},
     names::{Names, Referred, unsettles_names},
     transaction::Transactions,
 };
@@ -270,6 +270,11 @@ impl Context {
         }
         if runs_mover(referred) {
             self.identity.moved_anywhere();
+        }
+        if unwinds(&known.analysis.facts.statements) {
+            self.identity.unwound();
+            self.path(self.identity.path().clone());
+            self.role(self.identity.role().map(String::from));
         }
     }
 

@@ -1,6 +1,10 @@
 //! Whom a session acts as: its effective role and its end user, which transactions may take back.
 
-use sqlward_policy::{rule::subject::SessionPath, statement::facts::SessionEffect};
+use sqlward_policy::{
+    rule::subject::SessionPath,
+    statement::facts::{SessionEffect, StatementFacts},
+    vocabulary::Verb,
+};
 use sqlward_wire::TxStatus;
 
 /// A setting under transactions: what holds now, and what holds when the transaction is over.
@@ -26,6 +30,13 @@ impl<T: Clone + PartialEq> Tracked<T> {
             self.pending = Some(value.clone());
         }
         self.current = value;
+    }
+
+    /// The transaction goes back to a savepoint: what it has set may hold or not.
+    fn unwind(&mut self, unknown: &T) {
+        if self.pending.is_some() || self.current != self.session {
+            self.set(unknown.clone(), Scope::Session);
+        }
     }
 
     fn settle(&mut self, committed: bool) {
@@ -191,6 +202,13 @@ impl Identity {
         self.rolled_back = true;
     }
 
+    /// A transaction goes, or has gone, back to a savepoint.
+    pub(crate) fn unwound(&mut self) {
+        self.role.unwind(&None);
+        self.end_user.unwind(&None);
+        self.path.unwind(&SessionPath::Unknown);
+    }
+
     /// A statement has failed.
     pub(crate) fn failed(&mut self) {
         self.failed = true;
@@ -246,6 +264,16 @@ pub(crate) fn may_change_path<'a>(mut effects: impl Iterator<Item = &'a SessionE
         | SessionEffect::Use(_)
         | SessionEffect::ReadFile(_)
         | SessionEffect::MayChangeSettings => false,
+    })
+}
+
+/// Whether a text goes back to a savepoint.
+pub(crate) fn unwinds(statements: &[StatementFacts]) -> bool {
+    statements.iter().any(|statement| {
+        statement.verb == Verb::Savepoint
+            && statement
+                .effects
+                .contains(&SessionEffect::MayChangeSettings)
     })
 }
 
@@ -371,5 +399,20 @@ mod tests {
         run(&mut identity, "SET ROLE boss", TxStatus::Idle);
         run(&mut identity, "RESET ROLE", TxStatus::Idle);
         assert_eq!(identity.role(), Some("app"));
+    }
+
+    #[test]
+    fn what_a_savepoint_takes_back_is_not_known() {
+        let mut identity = Identity::of("app", Some("app"));
+        run(&mut identity, "SET search_path TO a", TxStatus::Idle);
+        run(&mut identity, "BEGIN", TxStatus::Active);
+        identity.unwound();
+        let before = identity.path().clone();
+        assert_ne!(before, SessionPath::Unknown);
+        run(&mut identity, "SET search_path TO b", TxStatus::Active);
+        identity.unwound();
+        assert_eq!(*identity.path(), SessionPath::Unknown);
+        assert_eq!(identity.role(), Some("app"));
+        run(&mut identity, "ROLLBACK", TxStatus::Idle);
     }
 }

@@ -4,12 +4,22 @@ use pg_query::{NodeRef, protobuf as p};
 
 use super::columns::Frame;
 use super::{Walk, names, shape};
+use crate::statement::facts::SessionEffect;
 use crate::vocabulary::{Access, Class, ColumnUse, Egress, ObjectKind, Verb, WhereShape};
 
 impl<'t> Walk<'t> {
     /// The target of a statement: never a CTE.
     fn target(&mut self, target: Option<&p::RangeVar>, access: Access) {
         if let Some(target) = target {
+            // This view has a rule: what is assigned to a row of it is set.
+            if access == Access::Update && target.relname == "pg_settings" {
+                self.effect(SessionEffect::MayChangeSettings);
+                self.effect(SessionEffect::Set {
+                    name: "search_path".into(),
+                    value: None,
+                    local: false,
+                });
+            }
             self.object(ObjectKind::Relation, names::relation(target), access);
         }
     }
