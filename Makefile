@@ -7,6 +7,8 @@
 #   make conformance    PostgreSQL's and MariaDB's own test suites through sqlward (SHORT=1: a part of them)
 #   make statements     what the MySQL and MariaDB servers say of the statements in their own suites, and
 #                       how many of them sqlward reads
+#   make differential   1,000,000 generated statements for each engine: what the servers lock for them against
+#                       what sqlward reads in them (SHORT=1: 20,000)
 #   make faults         every row of docs/audit-contract.md: kill -9 under load, disks without room, damage, clocks that
 #                       step, and long mixed traffic, against the server's own record (SHORT=1: a few minutes)
 #   make bench-audit    the audit at scale: 50 million statements (SHORT=1: one million)
@@ -20,7 +22,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: setup setup-conformance demo test lint bench bench-audit fuzz conformance statements faults sqlmap corpora
+.PHONY: setup setup-conformance demo test lint bench bench-audit fuzz conformance statements differential faults sqlmap corpora
 
 CARGO ?= cargo
 SHORT ?=
@@ -63,6 +65,10 @@ statements: setup-conformance
 	  $${CARGO_TARGET_DIR:-target}/release/mysql-statements ask $$product; \
 	  $${CARGO_TARGET_DIR:-target}/release/mysql-statements score $$product; \
 	done
+
+differential: setup
+	SQLWARD_DIFFERENTIAL=$(if $(SHORT),20000,1000000) \
+	  nice -n 19 $(CARGO) test --release -p sqlward-tests --test differential -- --nocapture
 
 faults: setup
 	$(CARGO) build --workspace --bins

@@ -1118,3 +1118,139 @@ fn keys_over_expressions_name_their_columns() {
         assert_eq!(columns(sql), "", "{sql}");
     }
 }
+
+/// Behind a WITH of its own, a query may not see the names of one around it: then the table is read.
+#[test]
+fn inner_with_may_not_see_names_around_it() {
+    let cases = [
+        (
+            "subquery",
+            "WITH secret AS (SELECT 1 AS v) SELECT (WITH c AS (SELECT v FROM secret) SELECT v FROM c)",
+            "select r=secret",
+        ),
+        (
+            "derived",
+            "WITH secret AS (SELECT 1 AS v) SELECT * FROM (WITH c AS (SELECT v FROM secret) SELECT v FROM c) x",
+            "select r=secret",
+        ),
+        (
+            "later",
+            "WITH secret AS (SELECT 1 AS v), b AS (SELECT (WITH c AS (SELECT 2), d AS (SELECT v FROM secret) \
+             SELECT v FROM d) AS v) SELECT * FROM b",
+            "select r=secret",
+        ),
+        (
+            "own",
+            "WITH a AS (SELECT 1) SELECT (WITH secret AS (SELECT 2 AS v), c AS (SELECT v FROM secret) SELECT v FROM c)",
+            "select",
+        ),
+        (
+            "plain",
+            "WITH secret AS (SELECT 1 AS v), b AS (SELECT v FROM secret) SELECT (SELECT v FROM secret) FROM b",
+            "select",
+        ),
+    ];
+    check(&cases, MARIADB);
+    check(&cases, MYSQL);
+    check(
+        &[(
+            "values",
+            "INSERT INTO users WITH secret AS (SELECT 1 AS v) VALUES ROW (2, (SELECT v FROM secret))",
+            "insert r=secret w=users",
+        )],
+        MYSQL,
+    );
+}
+
+/// What is kept of a body are its words without version comments: `sec/*!99999 */ret` runs as `secret`.
+#[test]
+fn bodies_run_without_their_version_comments() {
+    let cases = [
+        (
+            "skipped",
+            "CREATE FUNCTION f() RETURNS int READS SQL DATA RETURN (SELECT max(v) FROM sec/*!99999 */ret)",
+            SYNTAX,
+        ),
+        (
+            "run",
+            "CREATE PROCEDURE p() SELECT v FROM sec/*!50000ret*/",
+            SYNTAX,
+        ),
+        (
+            "end",
+            "CREATE PROCEDURE p() SELECT /*!50000 v FROM sec*/ret",
+            SYNTAX,
+        ),
+        (
+            "blank",
+            "CREATE PROCEDURE p() SELECT v FROM /*!50000 secret */ WHERE 1 /*!99999 x*/ = 1",
+            "create r=secret",
+        ),
+        (
+            "dump",
+            "/*!50003 CREATE*/ /*!50017 DEFINER=`root`@`localhost`*/ /*!50003 TRIGGER t AFTER INSERT ON users \
+             FOR EACH ROW DELETE FROM secret */",
+            "create;delete w=secret,users",
+        ),
+    ];
+    for lex in [MYSQL, MARIADB] {
+        let dump: Vec<_> = cases
+            .iter()
+            .filter(|case| case.0 != "dump")
+            .copied()
+            .collect();
+        check(&dump, lex);
+        let (_, sql, _) = cases.last().copied().expect("a case");
+        assert!(read(sql.as_bytes(), lex).facts.unreadable.is_none());
+    }
+}
+
+/// Disguises of true that tokens show.
+#[test]
+fn more_disguises_of_true_are_seen_through() {
+    let shape = |clause: &str| {
+        let sql = format!("DELETE FROM t WHERE {clause}");
+        let analysis = read(sql.as_bytes(), MYSQL);
+        assert_eq!(analysis.facts.unreadable, None, "{clause}");
+        analysis.facts.statements[0].where_shape
+    };
+    for clause in [
+        "id = +id",
+        "id = id + 0",
+        "id*1 = id",
+        "0 + id = id",
+        "id = (id) DIV 1",
+        "id DIV id",
+        "id / id",
+        "id - id = 0",
+        "RAND() < 2",
+        "2 > RAND()",
+        "ABS(id) >= 0",
+        "id IS NOT FALSE OR id IS FALSE",
+        "id IS TRUE OR id IS NOT TRUE",
+        "id IN (SELECT id FROM u) OR 1=1",
+        "MATCH (a) AGAINST ('x') OR 1=1",
+        "(id IN (TABLE u) OR 'a' = 'a')",
+        "id LIKE '_%'",
+        "name REGEXP '.'",
+    ] {
+        assert_eq!(shape(clause), WhereShape::AlwaysTrue, "{clause}");
+    }
+    for clause in [
+        "id = id + 1",
+        "id DIV 2",
+        "RAND() < 0.5",
+        "ABS(id) >= 1",
+        "LOWER(status) = 'open'",
+        "IFNULL(type, 1) = 2",
+        "id IS NOT FALSE OR id IS TRUE",
+        "id = 5 AND EXISTS (SELECT * FROM t)",
+        "EXISTS (SELECT * FROM u WHERE u.id = t.id)",
+        "id IN (SELECT id FROM u) AND 1=1",
+        "MATCH (a) AGAINST ('x')",
+        "id LIKE '__%'",
+        "id BETWEEN 1 AND 2 AND MATCH (a) AGAINST ('x')",
+    ] {
+        assert_eq!(shape(clause), WhereShape::Restricting, "{clause}");
+    }
+}

@@ -1,6 +1,7 @@
 //! MySQL and MariaDB: throw-away servers, a raw protocol client, traffic with a known outcome, and
 //! the server's own record of it.
 
+pub mod capability;
 pub mod oracle;
 pub mod packet;
 pub mod product;

@@ -6,29 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
+pub use super::capability;
 use super::packet::{self, Fields, put_string};
 use crate::socket::Socket;
-
-/// Capability flags.
-pub mod capability {
-    /// A database in the login.
-    pub const CONNECT_WITH_DB: u32 = 1 << 3;
-    /// LOAD DATA LOCAL.
-    pub const LOCAL_FILES: u32 = 1 << 7;
-    /// TLS.
-    pub const SSL: u32 = 1 << 11;
-    /// Several statements in one text.
-    pub const MULTI_STATEMENTS: u32 = 1 << 16;
-    /// Query attributes.
-    pub const QUERY_ATTRIBUTES: u32 = 1 << 27;
-    /// MariaDB's own: COM_STMT_BULK_EXECUTE.
-    pub const BULK_OPERATIONS: u32 = 1 << 2;
-    /// No EOF packets.
-    pub const DEPRECATE_EOF: u32 = 1 << 24;
-    /// What this client always asks for: long flags, 4.1 and its passwords, transactions, several
-    /// results of both protocols, named plugins with long data.
-    pub const BASE: u32 = 1 | 1 << 2 | 1 << 9 | 1 << 13 | 1 << 15 | 0b110 << 16 | 1 << 19 | 1 << 21;
-}
 
 /// Status flag: a transaction is open.
 pub const IN_TRANSACTION: u16 = 1;
@@ -96,6 +76,8 @@ pub struct Raw {
     socket: Socket,
     sequence: u8,
     capabilities: u32,
+    /// Every payload since it was asked for, for tests that look for something in all of them.
+    pub heard: Option<Vec<u8>>,
     /// The server's version, as it greets.
     pub version: String,
     /// The connection id, as the server greets.
@@ -161,6 +143,7 @@ impl Raw {
             socket,
             sequence,
             capabilities,
+            heard: None,
             version,
             id,
         };
@@ -215,6 +198,11 @@ impl Raw {
         self.answer_with(&[&[command], body].concat())
     }
 
+    /// Turns to the answer of the next command of those that were sent ahead.
+    pub fn next_answer(&mut self) {
+        self.sequence = 1;
+    }
+
     /// Sends a payload within the sequence.
     ///
     /// # Errors
@@ -229,7 +217,11 @@ impl Raw {
     /// # Errors
     /// When none comes in time, or out of sequence.
     pub fn receive(&mut self) -> Result<Option<Vec<u8>>> {
-        packet::receive(&mut self.socket, &mut self.sequence)
+        let payload = packet::receive(&mut self.socket, &mut self.sequence)?;
+        if let (Some(heard), Some(payload)) = (&mut self.heard, &payload) {
+            heard.extend_from_slice(payload);
+        }
+        Ok(payload)
     }
 
     /// COM_QUERY with all its results; a file that the server asks for gets `local`.

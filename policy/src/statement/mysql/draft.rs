@@ -32,6 +32,8 @@ pub(super) struct Draft {
     /// Where unqualified names lie, if that is not the session's database.
     pub(super) schema: Option<Box<str>>,
     pub(super) ctes: Vec<Box<str>>,
+    /// Of that many names, the outermost, it is not certain that they are seen here.
+    pub(super) doubtful_ctes: usize,
     frames: Vec<Frame>,
     pub(super) usage: Usage,
 }

@@ -5,6 +5,8 @@
 
 mod compare;
 mod operand;
+mod range;
+mod rough;
 mod value;
 
 use super::state::{MysqlLex, SqlMode};
@@ -20,6 +22,15 @@ pub(super) fn shape(
     lex: &MysqlLex,
     literals: &mut bool,
 ) -> WhereShape {
+    let truth = rough::truth(text, clause, lex, literals);
+    match truth {
+        Truth::Always | Truth::SameForAll => WhereShape::AlwaysTrue,
+        Truth::Never | Truth::Depends => WhereShape::Restricting,
+    }
+}
+
+/// What a clause says, if it is understood to its end.
+fn understood(text: &[u8], clause: &[Token], lex: &MysqlLex, literals: &mut bool) -> Option<Truth> {
     let mode = lex.sql_mode.unwrap_or_default();
     let mut judge = Judge {
         text,
@@ -32,22 +43,9 @@ pub(super) fn shape(
     };
     let found = judge.disjunction();
     *literals |= judge.looked;
-    let truth = match found {
-        Some(found) if judge.at == clause.len() => found.truth,
-        // Not understood: what no row has a say in is the same for all.
-        _ if clause.iter().any(varies) => Truth::Depends,
-        _ => Truth::SameForAll,
-    };
-    match truth {
-        Truth::Always | Truth::SameForAll => WhereShape::AlwaysTrue,
-        Truth::Never | Truth::Depends => WhereShape::Restricting,
-    }
-}
-
-/// Tokens that may stand for something that differs between rows or executions.
-fn varies(token: &Token) -> bool {
-    matches!(token.kind, Kind::Name | Kind::Quoted | Kind::Param)
-        || (token.kind == Kind::Word && (token.word == W::None || token.word == W::Select))
+    found
+        .filter(|_| judge.at == clause.len())
+        .map(|found| found.truth)
 }
 
 /// What a condition says about rows.
@@ -89,8 +87,9 @@ struct Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Form {
     Other,
-    /// `operand IS [NOT] NULL`
-    Null {
+    /// `operand IS [NOT] NULL`, TRUE, FALSE
+    Is {
+        word: W,
         to: usize,
         negated: bool,
     },
@@ -224,9 +223,18 @@ impl Judge<'_> {
 
     fn opposite(&self, left: &Found, right: &Found) -> bool {
         match (&left.form, &right.form) {
-            (Form::Null { to: a, negated: x }, Form::Null { to: b, negated: y }) => {
-                x != y && self.same(left.from..*a, right.from..*b)
-            }
+            (
+                Form::Is {
+                    word: v,
+                    to: a,
+                    negated: x,
+                },
+                Form::Is {
+                    word: w,
+                    to: b,
+                    negated: y,
+                },
+            ) => v == w && x != y && self.same(left.from..*a, right.from..*b),
             (Form::Not { from }, _) => self.same(*from..left.to, right.from..right.to),
             (
                 Form::Compared {
@@ -324,8 +332,12 @@ impl Judge<'_> {
                 break;
             }
             self.at += 1;
+            let to = self.at - 1;
             let right = self.sum(binds + 1)?;
-            let value = if found.value.varies() || right.value.varies() {
+            let of_itself = self.of_itself(operator, from..to, right.from..right.to);
+            let value = if let Some(value) = of_itself {
+                value
+            } else if found.value.varies() || right.value.varies() {
                 Value::Varies
             } else {
                 value::compute(operator, &found.value, &right.value)
@@ -427,15 +439,9 @@ impl Judge<'_> {
             .collect()
     }
 
-    /// The tokens of a range without brackets around it; of a qualified column its table and the last part.
+    /// The tokens of a range without brackets and neutral operations around it; of a qualified column its table and the last part.
     fn essence(&self, range: std::ops::Range<usize>) -> (Option<Token>, &[Token]) {
-        let mut tokens = self.tokens.get(range).unwrap_or_default();
-        while let [open, inner @ .., close] = tokens {
-            if open.kind != Kind::Open || close.kind != Kind::Close {
-                break;
-            }
-            tokens = inner;
-        }
+        let tokens = self.bare(self.tokens.get(range).unwrap_or_default());
         let dotted = tokens.len() > 1
             && tokens
                 .iter()
@@ -454,7 +460,7 @@ const MAX_DEPTH: u32 = 200;
 const MAX_OPPOSITES: usize = 32;
 /// Regular expressions that match everything.
 const MATCH_ALL: &[&[u8]] = &[
-    b"", b".*", b"^", b"$", b"^.*$", b"^.*", b".*$", b".*?", b"()",
+    b"", b".*", b"^", b"$", b"^.*$", b"^.*", b".*$", b".*?", b"()", b".", b".+", b"^.", b"^.+$",
 ];
 /// Functions whose value differs from row to row.
 const VOLATILE: &[&[u8]] = &[

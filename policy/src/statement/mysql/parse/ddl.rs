@@ -290,11 +290,31 @@ impl Parser<'_> {
             None => self.draft.schema.clone(),
         };
         self.draft.open_frame(false);
-        let result = self.body();
+        let start = self.at;
+        let result = self.body().and_then(|()| self.stays_apart(start));
         self.draft.close_frame();
         self.draft.schema = outer;
         self.draft.in_body = before;
         result
+    }
+
+    /// Servers keep the text of a body without its version comments, and put nothing in their places: words that only
+    /// such a comment holds apart are one when the body runs.
+    fn stays_apart(&self, start: usize) -> Parse {
+        let own = self.tokens.get(start..self.at).unwrap_or_default();
+        let grows = own.windows(2).any(|pair| {
+            let [left, right] = pair else {
+                return false;
+            };
+            let gap = self.text.get(left.end as usize..right.start as usize);
+            let gap = gap.unwrap_or_default();
+            let blank = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_whitespace);
+            gap.contains(&b'*') && !blank(gap.first()) && !blank(gap.last())
+        });
+        if grows {
+            return Err(Fault::Syntax);
+        }
+        Ok(())
     }
 
     fn create_trigger(&mut self) -> Parse {

@@ -301,8 +301,9 @@ impl Parser<'_> {
             return Ok(Cte::No);
         }
         let name = self.table_case(self.spelling(written)?.into());
-        if self.draft.ctes.contains(&name) {
-            return Ok(Cte::Certain);
+        if let Some(place) = self.draft.ctes.iter().rposition(|cte| *cte == name) {
+            let doubtful = place < self.draft.doubtful_ctes;
+            return Ok(if doubtful { Cte::Perhaps } else { Cte::Certain });
         }
         let folded = super::names::fold(&name);
         let near = self
@@ -318,7 +319,7 @@ impl Parser<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cte {
     No,
-    /// It differs from one in case only: whether that counts depends on the server.
+    /// It differs from one in case only, or a WITH stands between: whether that counts depends on the server.
     Perhaps,
     Certain,
 }

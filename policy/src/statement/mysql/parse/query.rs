@@ -100,10 +100,11 @@ impl Parser<'_> {
 
     /// A query with everything that belongs to it.
     pub(super) fn query(&mut self, place: Place) -> Parse {
-        let mark = self.draft.ctes.len();
+        let (mark, doubtful) = (self.draft.ctes.len(), self.draft.doubtful_ctes);
         self.with_clause()?;
         self.query_body(place)?;
         self.draft.ctes.truncate(mark);
+        self.draft.doubtful_ctes = doubtful;
         Ok(())
     }
 
@@ -122,10 +123,23 @@ impl Parser<'_> {
             return Ok(());
         }
         let recursive = self.eat(W::Recursive);
+        // Behind a WITH of their own, queries do not always see the names of one around them: in MariaDB its elements
+        // don't, in MySQL (9.7) neither they nor what follows, where WITH RECURSIVE stands in WITH or in a union.
+        self.draft.doubtful_ctes = self.draft.ctes.len();
         if recursive && self.is_mariadb() {
             self.announce_ctes()?;
         }
-        self.list(|parser| {
+        self.list(Self::with_element(recursive))?;
+        // MySQL: INSERT … WITH … VALUES sees none of them.
+        if self.at_any(&[W::Values, W::Value]) {
+            self.draft.doubtful_ctes = self.draft.ctes.len();
+        }
+        Ok(())
+    }
+
+    /// `name [(columns)] AS (query)`
+    fn with_element(recursive: bool) -> impl FnMut(&mut Self) -> Parse {
+        move |parser| {
             let name = parser.ident()?;
             let name = parser.table_case(name);
             if parser.kind() == Kind::Open {
@@ -144,7 +158,7 @@ impl Parser<'_> {
                 parser.expect(W::Restrict)?;
             }
             Ok(())
-        })
+        }
     }
 
     /// MariaDB: the elements of WITH RECURSIVE know each other, whatever their order.

@@ -20,7 +20,7 @@ impl Judge<'_> {
                 self.at += 1;
                 let right = self.sum(0)?;
                 let (left_range, right_range) = (found.from..to, right.from..right.to);
-                let same = self.same(left_range, right_range);
+                let same = self.same(left_range.clone(), right_range.clone());
                 let form = Form::Compared {
                     operator,
                     left: to,
@@ -30,7 +30,11 @@ impl Judge<'_> {
                     let truth = match operator {
                         Kind::Eq | Kind::NullSafeEq | Kind::Le | Kind::Ge if same => Truth::Always,
                         _ if same => Truth::Never,
-                        _ => Truth::Depends,
+                        _ => self.in_range(
+                            operator,
+                            (&found.value, left_range),
+                            (&right.value, right_range),
+                        ),
                     };
                     self.condition(truth, from)
                 } else {
@@ -76,9 +80,7 @@ impl Judge<'_> {
             _ => return None,
         };
         let mut found = self.condition(if negated { truth.not() } else { truth }, from);
-        if word == W::Null {
-            found.form = Form::Null { to, negated };
-        }
+        found.form = Form::Is { word, to, negated };
         Some(found)
     }
 
@@ -94,7 +96,9 @@ impl Judge<'_> {
                 }
                 let all = match &right.value {
                     Value::Text(pattern) if like => {
-                        !pattern.is_empty() && pattern.iter().all(|&byte| byte == b'%')
+                        pattern.contains(&b'%')
+                            && pattern.iter().all(|byte| b"%_".contains(byte))
+                            && pattern.iter().filter(|byte| **byte == b'_').count() <= 1
                     }
                     Value::Text(pattern) => MATCH_ALL.contains(&&**pattern),
                     _ => false,
@@ -137,8 +141,12 @@ impl Judge<'_> {
             }
             W::In => {
                 self.at += 1;
-                if !self.eat_kind(Kind::Open) || self.word() == W::Select {
+                if !self.eat_kind(Kind::Open) {
                     return None;
+                }
+                if matches!(self.word(), W::Select | W::With | W::Table) {
+                    self.skip_to_close()?;
+                    return Some(Some(Truth::Depends));
                 }
                 let mut truth = Truth::Never;
                 loop {

@@ -1,7 +1,8 @@
 //! Operands of a clause: literals, columns, calls, subqueries, CASE.
 
+use super::rough::vary;
 use super::value::{self, Value};
-use super::{Form, Judge, Read, Truth, VOLATILE, varies};
+use super::{Form, Judge, Read, Truth, VOLATILE};
 use crate::statement::mysql::token::{Kind, Token};
 use crate::statement::mysql::word::Word as W;
 
@@ -188,7 +189,7 @@ impl Judge<'_> {
         let volatile = VOLATILE
             .iter()
             .any(|known| name.bytes(self.text).eq_ignore_ascii_case(known));
-        let varies = volatile || arguments.iter().any(varies);
+        let varies = volatile || vary(arguments);
         self.looked |= !varies;
         let value = if varies { Value::Varies } else { Value::Opaque };
         Some(self.constant(value, from))
