@@ -290,13 +290,16 @@ impl Policy {
         }
     }
 
+    /// What a session sets only adds to what the policy says: a routine, a view or `pg_settings` may have set another path
+    /// since, unseen.
     fn postgres_path(&self, subject: &Subject) -> Option<SearchPath> {
+        let policy = self.defaults.search_path.as_ref()?;
         let schemas = match &subject.search_path {
-            SessionPath::Policy => return self.defaults.search_path.clone(),
+            SessionPath::Policy => return Some(policy.clone()),
             SessionPath::Unknown => return None,
             SessionPath::Known(schemas) => schemas,
         };
-        let mut named: Vec<Box<str>> = Vec::new();
+        let mut named: Vec<Box<str>> = policy.schemas.to_vec();
         for schema in schemas {
             match schema.as_str() {
                 "$user" => named.push(subject.role.as_deref()?.into()),
@@ -323,6 +326,35 @@ impl Policy {
         match clause.owner {
             Owner::Counter(counter) => Some((clause, counter)),
             Owner::Rule(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_session_sets_adds_to_the_path_of_the_policy() {
+        let compile = |path: &str| {
+            let text = format!("schema = 1\n[defaults]\naction = \"allow\"\n{path}");
+            crate::compile(vec![("p.toml".into(), text)]).unwrap()
+        };
+        let subject = |path: &SessionPath| Subject {
+            search_path: path.clone(),
+            ..Subject::default()
+        };
+        let (with, without) = (compile("search_path = [\"a\"]"), compile(""));
+        let set = SessionPath::Known(["b".to_owned()].into());
+        for (path, expected) in [
+            (&SessionPath::Policy, Some("a")),
+            (&set, Some("a b")),
+            (&SessionPath::Unknown, None),
+        ] {
+            let found = with.search_path(&subject(path));
+            let found = found.map(|path| path.schemas.join(" "));
+            assert_eq!(found.as_deref(), expected);
+            assert_eq!(without.search_path(&subject(path)), None);
         }
     }
 }

@@ -443,7 +443,7 @@ words! {
         /// A comment in the statement.
         Comment = "comment",
         /// `application_name`.
-        Application = "application",
+        Application = "application-name",
         /// `SET sqlward.end_user`.
         Setting = "setting",
         /// An attribute of the connection or the query.

@@ -435,8 +435,22 @@ pub(super) mod tests {
     use std::sync::Arc;
 
     use sqlward_policy::statement::{LexState, Limits, analyse};
+    use sqlward_policy::vocabulary::EndUserTrust;
 
     use super::*;
+
+    #[test]
+    fn rules_know_where_end_users_come_from() {
+        for source in [
+            EndUserSource::Setting,
+            EndUserSource::Application,
+            EndUserSource::Comment,
+            EndUserSource::Attribute,
+        ] {
+            let known = EndUserTrust::from_word(source.as_str());
+            assert!(known.is_some(), "{}", source.as_str());
+        }
+    }
 
     pub(in crate::session) fn effects(sql: &str) -> Vec<SessionEffect> {
         let analysis = analyse(sql.as_bytes(), &LexState::default(), &Limits::default());
