@@ -7,13 +7,13 @@ use sqlward_policy::{
         history::History,
         subject::{EndUser, SessionPath},
     },
-    statement::{Known, Name, facts::SessionEffect},
+    statement::{Known, facts::SessionEffect},
     vocabulary::{Dialect, Unreadable},
 };
 use sqlward_wire::TxStatus;
 
 use super::{
-    identity::{Identity, may_change_path, may_change_role, unwinds},
+    identity::{Identity, calls_set_config, may_change_path, may_change_role, unwinds},
     names::{Names, Referred, unsettles_names},
     transaction::Transactions,
 };
@@ -386,12 +386,6 @@ fn runs_mover(referred: &Referred) -> bool {
     let mut statements = referred.bodies.iter().flat_map(|body| &body.statements);
     may_change_path(referred.effects())
         || statements.any(|statement| calls_set_config(&statement.functions))
-}
-
-fn calls_set_config(functions: &[Name]) -> bool {
-    functions
-        .iter()
-        .any(|function| &*function.name == "set_config")
 }
 
 /// Whether it calls `set_config` in a way that doesn't show what is set.

@@ -2,7 +2,7 @@
 
 use sqlward_policy::{
     rule::subject::SessionPath,
-    statement::facts::{SessionEffect, StatementFacts},
+    statement::facts::{Name, SessionEffect, StatementFacts},
     vocabulary::Verb,
 };
 use sqlward_wire::TxStatus;
@@ -265,6 +265,13 @@ pub(crate) fn may_change_path<'a>(mut effects: impl Iterator<Item = &'a SessionE
         | SessionEffect::ReadFile(_)
         | SessionEffect::MayChangeSettings => false,
     })
+}
+
+/// Whether one of them sets a setting that its arguments name.
+pub(crate) fn calls_set_config(functions: &[Name]) -> bool {
+    functions
+        .iter()
+        .any(|function| &*function.name == "set_config")
 }
 
 /// Whether a text goes back to a savepoint.
