@@ -6,7 +6,9 @@ use anyhow::{Context, Result, ensure};
 use sqlward_tests::mysql::{self, Product, raw};
 use sqlward_tests::process::{run, until};
 use sqlward_tests::proxy::{self, Policy, Proxy};
-use sqlward_tests::raw::{Raw, message, query, startup_packet, tags};
+use sqlward_tests::raw::{
+    Raw, bind, execute, flush, message, parse, query, startup_packet, sync, tags,
+};
 use sqlward_tests::server::{CLEAR_USER, Options, Server, TRUSTED_USER};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -119,6 +121,21 @@ fn sessions_end_and_none_begins_until_it_is_removed() -> Result<()> {
         "{denied:#?}"
     );
     Ok(())
+}
+
+#[test]
+fn what_was_bound_before_does_not_run_after() -> Result<()> {
+    let server = Server::start(&Options::default())?;
+    let mut proxy = Proxy::start(&[&server], &proxy::Options::default())?;
+    let mut open = Raw::login(proxy.port(), TRUSTED_USER, &[])?;
+    open.send(&[parse("", "SELECT 1"), bind("", "", &[]), flush()].concat())?;
+    ensure!(tags(&open.until(b'2')?) == "12");
+    block(&proxy, &["add", "--user", TRUSTED_USER, "--reason", "test"])?;
+    kept_out(proxy.port(), &[])?;
+    open.send(&[execute("", 0), sync()].concat())?;
+    let told = tags(&open.until_closed()?);
+    ensure!(told.starts_with('E') && !told.contains('D'), "{told}");
+    proxy.stop()
 }
 
 #[test]

@@ -194,10 +194,6 @@ impl Bench<'_> {
             ..self.kept(bound)
         };
         let considered = self.decide(&bound.known, None, &given);
-        if first && considered.decision.refusal().is_none() {
-            // The Bind's intent speaks for its first execution.
-            return enforce::again(considered.decision, bound, self.dialect());
-        }
         let kind = if first {
             IntentKind::Execute
         } else {
@@ -208,6 +204,11 @@ impl Bench<'_> {
             portal,
             ..Filing::new(kind, text)
         };
+        let passes = considered.decision.refusal().is_none() && self.kept_out(&filing).is_none();
+        if first && passes {
+            // The Bind's intent speaks for its first execution.
+            return enforce::again(considered.decision, bound, self.dialect());
+        }
         self.conclude(
             Rc::clone(&bound.known),
             considered,
