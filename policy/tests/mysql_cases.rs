@@ -1254,3 +1254,38 @@ fn more_disguises_of_true_are_seen_through() {
         assert_eq!(shape(clause), WhereShape::Restricting, "{clause}");
     }
 }
+
+/// Most of what applications send is analysed once for all values of its literals.
+#[test]
+fn plain_comparisons_hold_for_every_value() {
+    let read = |clause: &str| {
+        let sql = format!("UPDATE t SET k = k + 1 WHERE {clause}");
+        let analysis = read(sql.as_bytes(), MYSQL);
+        assert_eq!(analysis.facts.unreadable, None, "{clause}");
+        let shape = analysis.facts.statements[0].where_shape;
+        (analysis.depends_on_literals, shape)
+    };
+    for clause in [
+        "id = 5",
+        "t.id >= -5",
+        "`id` <> 'x' AND app.t.c < 1.5 && d = ?",
+    ] {
+        assert_eq!(read(clause), (false, WhereShape::Restricting), "{clause}");
+    }
+    for clause in [
+        "id = 5 OR 1",
+        "5 = id",
+        "id = 'a' 'b'",
+        "id = 5 + 0",
+        "id IN (1, id)",
+        "f(id) = 5",
+        "id = 5 AND 1",
+        "id = 1 = 1",
+        "id = 5 IS TRUE",
+    ] {
+        assert!(read(clause).0, "{clause}");
+    }
+    for clause in ["1 = 1", "id IN (id)", "id = 5 OR 1 = 1", "id = 5 OR 1"] {
+        assert_eq!(read(clause).1, WhereShape::AlwaysTrue, "{clause}");
+    }
+}

@@ -5,6 +5,7 @@
 
 mod compare;
 mod operand;
+mod plain;
 mod range;
 mod rough;
 mod value;
@@ -22,6 +23,9 @@ pub(super) fn shape(
     lex: &MysqlLex,
     literals: &mut bool,
 ) -> WhereShape {
+    if plain::is_plain(clause) {
+        return WhereShape::Restricting;
+    }
     let truth = rough::truth(text, clause, lex, literals);
     match truth {
         Truth::Always | Truth::SameForAll => WhereShape::AlwaysTrue,
