@@ -19,9 +19,11 @@ fn a_clean_store_is_silent_and_signed_to_its_end() {
         .verify_against(&trust, &Scope::default())
         .unwrap();
     assert_eq!(report.findings, []);
-    assert_eq!((report.checkpoints, report.unsigned_blocks), (3, 0));
+    // One at each life's end; a slow life also makes its first one before it has said everything.
+    assert!(report.checkpoints >= 3, "{}", report.checkpoints);
+    assert_eq!(report.unsigned_blocks, 0);
     assert_eq!(report.signed.unwrap().signer, signer.public().label());
-    assert_eq!(trust.witnessed.len(), 3);
+    assert_eq!(trust.witnessed.len(), report.checkpoints);
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }
 
