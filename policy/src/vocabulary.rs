@@ -40,6 +40,8 @@ macro_rules! words {
     };
 }
 
+pub(crate) use words;
+
 words! {
     /// How much of a statement is recorded; the first is the most.
     RecordDetail {

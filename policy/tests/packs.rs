@@ -87,6 +87,11 @@ fn financial_hours() {
 }
 
 #[test]
+fn personal_data() {
+    check("personal-data");
+}
+
+#[test]
 fn virtual_patches() {
     check("virtual-patches");
 }
@@ -100,6 +105,7 @@ fn all_of_them_load_together() {
         "privilege",
         "virtual-patches",
         "financial-hours",
+        "personal-data",
     ]);
     assert!(policy.rules.len() > 80, "{} rules", policy.rules.len());
 }

@@ -168,9 +168,13 @@ impl Reader<'_> {
         let ranges = fields
             .get("range")
             .map(|value| self.ranges("range", value, Range::parse));
+        let personal = fields
+            .get("personal")
+            .map(|value| self.words("personal", value));
         let content = Content {
             matches: matches.flatten().unwrap_or_default(),
             ranges: ranges.flatten().unwrap_or_default(),
+            personal: personal.flatten().unwrap_or(Words::EMPTY),
         };
         (self.problem_count() == before).then_some(content)
     }
@@ -207,14 +211,13 @@ impl Reader<'_> {
     }
 
     fn restricts(&mut self, field: &str, value: &Value<'_>, content: &Content) -> bool {
-        let restricts = !content.matches.is_empty() || !content.ranges.is_empty();
-        if !restricts {
+        if content.is_any() {
             let problem = self
                 .problem(value.span(), format!("`{field}` says nothing of a value"))
-                .expected("`matches` or `range`");
+                .expected("`matches`, `range` or `personal`");
             self.report(problem);
         }
-        restricts
+        !content.is_any()
     }
 
     pub(super) fn history(&mut self, value: &Value<'_>) -> Option<RawCondition> {

@@ -14,6 +14,7 @@ pub mod index;
 pub mod moment;
 pub mod object;
 pub mod overlay;
+pub mod personal;
 pub mod range;
 pub mod risk;
 pub mod statement;

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 
 use super::Sense;
 use super::glob::Glob;
+use super::personal::PersonalData;
 use super::range::{Fit, Range};
 use super::subject::join;
+use super::words::Words;
 
 /// A value that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub struct Content {
     pub matches: Vec<Glob>,
     /// It lies in any of these ranges.
     pub ranges: Vec<Range>,
+    /// It holds a number of any of these kinds; every value does if there are none.
+    pub personal: Words<PersonalData>,
 }
 
 /// `parameter`.
@@ -95,6 +99,12 @@ impl Parameters for &[Value<'_>] {
 }
 
 impl Content {
+    /// Whether every value is like that.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.matches.is_empty() && self.ranges.is_empty() && self.personal.is_empty()
+    }
+
     fn fit(&self, value: &Value<'_>) -> Fit {
         let text = match value {
             Value::Null => return Fit::No,
@@ -102,6 +112,9 @@ impl Content {
             Value::Plain(text) => text,
         };
         if !self.matches.is_empty() && !self.matches.iter().any(|glob| glob.matches(text)) {
+            return Fit::No;
+        }
+        if !self.personal.is_empty() && !self.personal.iter().any(|kind| kind.fits(text)) {
             return Fit::No;
         }
         if self.ranges.is_empty() {
@@ -117,6 +130,9 @@ impl Content {
         }
         if !self.ranges.is_empty() {
             parts.push(join(&self.ranges));
+        }
+        if !self.personal.is_empty() {
+            parts.push(self.personal.to_string());
         }
         parts.join(" and ")
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use super::personal::PersonalData;
 use crate::vocabulary::{
     Access, Action, Class, ColumnUse, Detector, Dialect, Egress, EndUserTrust, Isolation,
     LimitShape, Mode, ObjectKind, RecordDetail, Refused, Severity, Trait, TransactionAccess,
@@ -60,6 +61,7 @@ impl_word!(
     LimitShape,
     Mode,
     ObjectKind,
+    PersonalData,
     RecordDetail,
     Refused,
     Severity,
@@ -75,6 +77,12 @@ impl_word!(
 pub struct Words<T> {
     bits: u64,
     word: PhantomData<T>,
+}
+
+impl<T: Word> Default for Words<T> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
 }
 
 impl<T: Word> Words<T> {

@@ -351,7 +351,7 @@ fn what_can_not_be_meant_is_said() {
         ("parameter = {}", "`parameter` says nothing"),
         (
             "parameter = { position = 1 }",
-            "`parameter` says nothing of a value; expected `matches` or `range`",
+            "`parameter` says nothing of a value; expected `matches`, `range` or `personal`",
         ),
         (
             "parameter = { position = 0, range = \"> 1\" }",
@@ -363,7 +363,7 @@ fn what_can_not_be_meant_is_said() {
         ),
         (
             "literal = { colum = \"a\", range = \"> 1\" }",
-            "unknown field `colum` in `literal`; expected one of column, function, matches, range; did you mean `column`?",
+            "unknown field `colum` in `literal`; expected one of column, function, matches, range, personal; did you mean `column`?",
         ),
         (
             "history = { count = \"> 1\", within = \"2d\", of = { user = \"a\" } }",

@@ -1,6 +1,8 @@
 //! Conditions that have fields of their own.
 
+use super::words::words;
 use super::{Field, Form, Section};
+use crate::rule::personal::PersonalData;
 
 /// `parameter`.
 pub static PARAMETER: Section = Section {
@@ -20,6 +22,11 @@ pub static PARAMETER: Section = Section {
             "range",
             Form::Ranges,
             "Its value lies in one of these ranges.",
+        ),
+        Field::optional(
+            "personal",
+            Form::Words(words::<PersonalData>),
+            "Its value holds a number of one of these kinds, by its check digits.",
         ),
     ],
 };
@@ -47,6 +54,11 @@ pub static LITERAL: Section = Section {
             "range",
             Form::Ranges,
             "Its value lies in one of these ranges.",
+        ),
+        Field::optional(
+            "personal",
+            Form::Words(words::<PersonalData>),
+            "Its value holds a number of one of these kinds, by its check digits.",
         ),
     ],
 };
