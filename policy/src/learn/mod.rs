@@ -3,6 +3,7 @@
 //! The record is what is learnt from; nothing else is kept. A proposal is checked before it is shown: it is compiled, every
 //! statement that it was learnt from is decided by it, and what its general rules don't allow is allowed by fingerprint.
 
+mod deeds;
 mod progress;
 mod propose;
 

@@ -6,6 +6,7 @@ use std::io;
 
 use thiserror::Error;
 
+use super::deeds::{Deeds, escaped, list, quoted};
 use super::{Learnt, Lesson, User, Who};
 use crate::compile::compile;
 use crate::decision::{Cause, decide_parts, only_verb};
@@ -15,10 +16,10 @@ use crate::replay::{Fate, Judge, Undecided};
 use crate::rule::moment::{Circumstances, Scene, Wording};
 use crate::rule::statement::hex;
 use crate::rule::subject::Subject;
-use crate::statement::facts::{Name, StatementFacts};
+use crate::statement::facts::StatementFacts;
 use crate::statement::{LexState, Limits, analyse};
 use crate::test_table::{on_analysis_stack, shorten};
-use crate::vocabulary::{Access, ObjectKind, Verb, WhereShape};
+use crate::vocabulary::Verb;
 
 /// How rules are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,19 +162,6 @@ unreadable = \"deny\"
 mode = \"observe\"       # decided and recorded, not carried out; `enforce` once nothing is denied that should pass
 ";
 
-/// What statements of one verb do, all together.
-#[derive(Default)]
-struct Deeds {
-    objects: BTreeSet<String>,
-    /// Statements that name no object but types and routines.
-    bare: bool,
-    functions: BTreeSet<String>,
-    /// Statements that call nothing.
-    plain: bool,
-    /// Whether each UPDATE or DELETE restricts its rows.
-    restricted: bool,
-}
-
 impl Draft {
     fn text(&self) -> String {
         format!("{HEAD}{}{}", self.rules, self.tests)
@@ -227,10 +215,7 @@ impl Draft {
             }
         }
         if !together.is_empty() {
-            let conditions = [
-                format!("verb = {}", list(&together)),
-                not(&[no_object(), no_call()]),
-            ];
+            let conditions = [format!("verb = {}", list(&together)), Deeds::none()];
             self.rule(who, ("session", "verbs"), &conditions);
         }
     }
@@ -344,96 +329,6 @@ fn test(policy: &Policy, lesson: &Lesson, rule: &str) -> Option<String> {
     })
 }
 
-impl Deeds {
-    fn note(&mut self, statement: &StatementFacts) {
-        let objects = statement.objects.iter().filter(|object| {
-            !matches!(
-                (object.kind, object.access),
-                (ObjectKind::Routine, Access::Execute) | (ObjectKind::Type, Access::Refer)
-            )
-        });
-        let mut any = false;
-        for object in objects {
-            any = true;
-            self.objects.insert(pattern(&object.name));
-        }
-        self.bare |= !any;
-        self.plain |= statement.functions.is_empty();
-        self.functions
-            .extend(statement.functions.iter().map(pattern));
-        self.restricted &= statement.where_shape == WhereShape::Restricting;
-    }
-
-    fn with_objects(&self, verb: &str) -> Vec<String> {
-        let mut conditions = vec![
-            format!("verb = \"{verb}\""),
-            format!("object = {}", list(&self.objects)),
-        ];
-        conditions.extend(self.rows());
-        conditions.push(match (self.plain, self.functions.is_empty()) {
-            (_, true) => not(&[no_call()]),
-            (true, false) => format!(
-                "any = [ {{ {} }}, {{ {} }} ]",
-                not(&[no_call()]),
-                self.calls()
-            ),
-            (false, false) => self.calls(),
-        });
-        conditions
-    }
-
-    fn without_objects(&self, verb: &str) -> Vec<String> {
-        let mut conditions = vec![format!("verb = \"{verb}\"")];
-        conditions.extend(self.rows());
-        match (self.plain, self.functions.is_empty()) {
-            (_, true) => conditions.push(not(&[no_object(), no_call()])),
-            (true, false) => {
-                let either = format!(
-                    "any = [ {{ {} }}, {{ {} }} ]",
-                    not(&[no_call()]),
-                    self.calls()
-                );
-                conditions.extend([not(&[no_object()]), either]);
-            }
-            (false, false) => conditions.extend([not(&[no_object()]), self.calls()]),
-        }
-        conditions
-    }
-
-    fn calls(&self) -> String {
-        format!("function = {}", list(&self.functions))
-    }
-
-    fn rows(&self) -> Option<String> {
-        self.restricted
-            .then(|| "where = \"restricting\"".to_owned())
-    }
-}
-
-/// The condition that nothing of the kind is there.
-fn not(excluded: &[String]) -> String {
-    match excluded {
-        [one] => format!("not = {{ {one} }}"),
-        several => {
-            let each: Vec<String> = several.iter().map(|one| format!("{{ {one} }}")).collect();
-            format!("not = {{ any = [ {} ] }}", each.join(", "))
-        }
-    }
-}
-
-fn no_call() -> String {
-    "function = \"*\"".to_owned()
-}
-
-/// Every kind of object but those that calls and casts name.
-fn no_object() -> String {
-    let kinds = ObjectKind::ALL
-        .iter()
-        .filter(|kind| !matches!(kind, ObjectKind::Routine | ObjectKind::Type));
-    let kinds: BTreeSet<String> = kinds.map(ToString::to_string).collect();
-    format!("object_kind = {}", list(&kinds))
-}
-
 /// Whether an allow rule that names verb and objects covers it: nothing leaves the database, nothing is hidden.
 fn is_plain(statement: &StatementFacts) -> bool {
     let nested = statement
@@ -459,50 +354,6 @@ const fn touches_nothing(verb: Verb) -> bool {
             | Verb::Close
             | Verb::Empty
     )
-}
-
-/// A name as a pattern that fits nothing else, in any schema where the text named none.
-fn pattern(name: &Name) -> String {
-    match &name.schema {
-        Some(schema) => format!("{}.{}", escaped(schema), escaped(&name.name)),
-        None => escaped(&name.name),
-    }
-}
-
-fn escaped(name: &str) -> String {
-    let mut text = String::with_capacity(name.len());
-    for letter in name.chars() {
-        if matches!(letter, '*' | '?' | '\\' | '[' | ']' | '{' | '}' | '.' | '=') {
-            text.push('\\');
-        }
-        text.push(letter);
-    }
-    text
-}
-
-/// A text as a TOML basic string.
-fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => out.extend(['\\', letter]),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            '\r' => out.push_str("\\r"),
-            other if other.is_control() => {
-                let _ = write!(out, "\\u{:04X}", u32::from(other));
-            }
-            other => out.push(other),
-        }
-    }
-    out.push('"');
-    out
-}
-
-fn list(items: &BTreeSet<String>) -> String {
-    let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
-    format!("[{}]", items.join(", "))
 }
 
 const TESTS_OF_A_RULE: usize = 3;
