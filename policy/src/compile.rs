@@ -141,7 +141,7 @@ impl Compiler {
             generation: 0,
             hash: hash(&self.sources),
             index: Index::new(&clauses),
-            asks: Asks::of(&clauses),
+            asks: Asks::of(&clauses, &counters),
             defaults,
             rules,
             windows,

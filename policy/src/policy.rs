@@ -16,7 +16,7 @@ use crate::rule::subject::{EndUser, SessionPath, Subject};
 use crate::rule::window::Window;
 use crate::rule::{Rule, Test};
 use crate::test_table::Case;
-use crate::vocabulary::{Action, Dialect, Mode, Unreadable};
+use crate::vocabulary::{Action, Dialect, Mode, Trait, Unreadable};
 
 /// What a failing part of the audit does to statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,12 +146,18 @@ pub struct Asks {
     pub end_users: bool,
     /// The values of parameters.
     pub parameters: bool,
+    /// What all sessions have done.
+    pub across: bool,
 }
 
 impl Asks {
-    /// What the conditions of these clauses ask for.
-    pub(crate) fn of(clauses: &[Clause]) -> Self {
+    /// What the conditions of these clauses and these counters ask for.
+    pub(crate) fn of(clauses: &[Clause], counters: &[Counter]) -> Self {
         let mut asks = Self::default();
+        for counter in counters {
+            asks.across |= !counter.per.is_empty();
+            asks.end_users |= counter.per.contains(&Trait::EndUser);
+        }
         for literal in clauses.iter().flat_map(|clause| &clause.moment) {
             match &*literal.test {
                 Test::Subject(_) => asks.end_users = true,
@@ -259,6 +265,12 @@ impl Policy {
             path: self.search_path(subject),
             end_user: subject.end_user.clone(),
         }
+    }
+
+    /// What is counted, by number: see [`crate::Decision::counted`].
+    #[must_use]
+    pub fn counters(&self) -> &[Counter] {
+        &self.counters
     }
 
     /// What its rules ask for.

@@ -232,7 +232,7 @@ impl Policy {
         (sql, lex): (&str, &LexState),
         standing: &Standing,
     ) -> Decision {
-        let mut history = History::default();
+        let mut history = History::of_the_only_session();
         for before in &case.before {
             let decision = self.decide_one(case, (before, lex), standing, &history);
             history.note(self, &decision.counted, case.at);
@@ -269,6 +269,7 @@ impl Policy {
             },
             text: Wording::Text(sql.as_bytes(), *lex),
             history: Some(history),
+            across: None,
             counting: Counting::Anew,
         };
         let scene = Scene::new(self, case.at, circumstances, only_verb(&analysis.facts));

@@ -16,6 +16,7 @@ mod gaps;
 mod inspect;
 pub mod listener;
 pub mod metrics;
+mod rates;
 mod record;
 pub mod redaction;
 pub mod reload;

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use crate::{
     blocks::Blocks, cancel::CancelKeys, config::Config, listener::Places, metrics::Metrics,
-    worker::Workers,
+    rates::Rates, worker::Workers,
 };
 
 /// What all workers share.
@@ -28,6 +28,8 @@ pub struct Shared {
     pub policy: ArcSwap<Policy>,
     /// Whom it keeps out.
     pub blocks: Blocks,
+    /// What it counts across sessions.
+    pub(crate) rates: Rates,
     /// Counters.
     pub metrics: Metrics,
     /// Connections in use.
@@ -61,6 +63,7 @@ impl Shared {
             config,
             policy: ArcSwap::from_pointee(policy),
             blocks,
+            rates: Rates::default(),
             metrics,
             places: Arc::default(),
             cancel_keys: Arc::default(),

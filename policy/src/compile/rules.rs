@@ -139,7 +139,9 @@ impl Compiler {
         let mut kept = 0u32;
         for (number, counted) in (0u16..).zip(&counted) {
             mark_windows(&counted.when, used);
-            kept = kept.saturating_add(counted.counter.keep);
+            if counted.counter.per.is_empty() {
+                kept = kept.saturating_add(counted.counter.keep);
+            }
             let complaint = match clauses(Owner::Counter(number), &counted.when, Action::Alert) {
                 Ok(found) => {
                     first.extend(found);

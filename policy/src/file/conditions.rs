@@ -11,6 +11,7 @@ use crate::rule::history::MAX_WITHIN;
 use crate::rule::range::{Range, RangeError};
 use crate::rule::value::{Content, LiteralTest, ParameterTest};
 use crate::rule::words::{Word, Words};
+use crate::vocabulary::Trait;
 
 /// `history`, as it was written.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct RawHistory {
     pub within_ms: i64,
     /// `of`.
     pub of: At<RawWhen>,
+    /// `per`; empty without it.
+    pub per: Box<[Trait]>,
 }
 
 impl Reader<'_> {
@@ -238,9 +241,14 @@ impl Reader<'_> {
             }
             Some(self.at(value.span(), of))
         });
+        let per = match fields.get("per") {
+            Some(value) => self.traits("per", value)?,
+            None => Vec::new(),
+        };
         Some(RawCondition::History(RawHistory {
             count: count?,
             within_ms: within_ms?,
+            per: per.into(),
             of: of?,
         }))
     }

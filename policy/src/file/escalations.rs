@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fields::consequences;
-use super::reader::{At, Fields, Reader};
+use super::reader::{At, Fields, Reader, Value};
 use crate::rule::words::Word;
 use crate::vocabulary::{Refused, Trait};
 
@@ -60,9 +60,7 @@ impl Reader<'_> {
             .get("within")
             .and_then(|value| self.duration("within", value, LONGEST));
         let per = table.get("per").and_then(|value| {
-            let words = self.words::<Trait>("per", value)?;
-            let all = Trait::WORDS.iter().copied();
-            let per = all.filter(|word| words.contains(*word)).collect();
+            let per = self.traits("per", value)?;
             Some(self.at(value.span(), per))
         });
         let then = self.choice("then", table, &consequences(), |word| match word {
@@ -88,6 +86,13 @@ impl Reader<'_> {
                 None => None,
             },
         })
+    }
+
+    /// What sessions have in common, in the order of the vocabulary.
+    pub(super) fn traits(&mut self, field: &str, value: &Value<'_>) -> Option<Vec<Trait>> {
+        let words = self.words::<Trait>(field, value)?;
+        let all = Trait::WORDS.iter().copied();
+        Some(all.filter(|word| words.contains(*word)).collect())
     }
 }
 

@@ -78,15 +78,20 @@ impl Resolver<'_> {
         let of = history.of.value.resolve(self);
         let keep = history.count.greatest();
         let within_ms = history.within_ms;
+        let counter = Counter {
+            within_ms,
+            keep,
+            per: history.per.clone(),
+        };
+        let same = |known: &Counter| known.within_ms == within_ms && known.per == counter.per;
         let mut known = self.counted.iter_mut().enumerate();
-        let known =
-            known.find(|(_, counted)| counted.counter.within_ms == within_ms && counted.when == of);
+        let known = known.find(|(_, counted)| same(&counted.counter) && counted.when == of);
         if let Some((position, counted)) = known {
             counted.counter.keep = counted.counter.keep.max(keep);
             return position;
         }
         self.counted.push(Counted {
-            counter: Counter { within_ms, keep },
+            counter,
             when: of,
             span: history.of.span.clone(),
         });

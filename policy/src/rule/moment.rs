@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::clause::Clause;
-use super::history::History;
+use super::history::{Across, Counter, History};
 use super::overlay::Periods;
 use super::range::Range;
 use super::subject::EndUser;
@@ -30,11 +30,13 @@ pub struct Circumstances<'a> {
     pub text: Wording<'a>,
     /// What the session has done before; nothing, if there is none.
     pub history: Option<&'a History>,
-    /// Whether the statement is in that already.
+    /// What all sessions have done before, if that is known.
+    pub across: Option<&'a dyn Across>,
+    /// Whether the statement is in both already.
     pub counting: Counting,
 }
 
-/// Whether a statement is in the session's history already.
+/// Whether a statement is in the histories already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Counting {
     /// It comes on top.
@@ -205,6 +207,42 @@ impl<'a> Scene<'a> {
         }
     }
 
+    fn history_holds(&self, counter: usize, range: &Range, sense: Sense) -> bool {
+        let Some(across) = self.across(counter) else {
+            return range.holds(self.count(counter));
+        };
+        // It was judged when it was counted; what others have sent since is none of its business.
+        if self.circumstances.counting == Counting::Already {
+            return sense == Sense::All;
+        }
+        match across {
+            Some(before) => range.holds(before.saturating_add(self.here(counter))),
+            None => {
+                self.doubted.set(true);
+                sense == Sense::Any
+            }
+        }
+    }
+
+    /// What a counter across sessions has counted before, if that is known; none, if the session's history has it.
+    fn across(&self, number: usize) -> Option<Option<u32>> {
+        let alone = |counter: &Counter| match self.circumstances.history {
+            Some(history) => history.has(counter),
+            None => counter.per.is_empty(),
+        };
+        if self.policy.counters.get(number).is_none_or(alone) {
+            return None;
+        }
+        if self.circumstances.counting == Counting::Already {
+            return Some(None);
+        }
+        Some(
+            self.circumstances
+                .across
+                .and_then(|across| across.count(number)),
+        )
+    }
+
     fn count(&self, counter: usize) -> u32 {
         let before = match self.circumstances.history {
             Some(history) => history.count(self.policy, counter, self.now),
@@ -216,11 +254,16 @@ impl<'a> Scene<'a> {
         if self.circumstances.counting == Counting::Already {
             return before;
         }
+        before.saturating_add(self.here(counter))
+    }
+
+    /// How often this very message counts.
+    fn here(&self, counter: usize) -> u32 {
         let here = self.counted.iter();
         let here = here
             .filter(|number| usize::from(**number) == counter)
             .count();
-        before.saturating_add(u32::try_from(here).unwrap_or(u32::MAX))
+        u32::try_from(here).unwrap_or(u32::MAX)
     }
 }
 
@@ -271,7 +314,7 @@ impl MomentTest {
             Self::Isolation(set) => scene.known(*set, transaction.isolation, sense),
             Self::Parameter(test) => scene.parameter_holds(test, sense),
             Self::Literal(test) => test.holds(scene.literals(), sense),
-            Self::History { counter, count } => count.holds(scene.count(*counter)),
+            Self::History { counter, count } => scene.history_holds(*counter, count, sense),
         }
     }
 
@@ -293,8 +336,15 @@ impl MomentTest {
             Self::Parameter(test) => test.wanted(),
             Self::Literal(test) => test.wanted(),
             Self::History { counter, count } => {
-                let within = policy.counters.get(*counter).map_or(0, |c| c.within_ms);
-                format!("{count} within {} s", within / 1000)
+                let Some(counter) = policy.counters.get(*counter) else {
+                    return count.to_string();
+                };
+                let per: Vec<&str> = counter.per.iter().map(|word| word.as_str()).collect();
+                let per = match per.as_slice() {
+                    [] => String::new(),
+                    per => format!(" per {}", per.join(" and ")),
+                };
+                format!("{count} within {} s{per}", counter.within_ms / 1000)
             }
         }
     }
@@ -320,7 +370,11 @@ impl MomentTest {
                 Wording::Unknown => "unknown values".into(),
                 Wording::Text(..) | Wording::Kept(_) => "other values".into(),
             },
-            Self::History { counter, .. } => scene.count(*counter).to_string(),
+            Self::History { counter, .. } => match scene.across(*counter) {
+                None => scene.count(*counter).to_string(),
+                Some(None) => "unknown".into(),
+                Some(Some(before)) => before.saturating_add(scene.here(*counter)).to_string(),
+            },
         }
     }
 }

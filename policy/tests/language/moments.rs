@@ -1,8 +1,8 @@
 //! Conditions on what is known only when a decision is made.
 
 use jiff::Timestamp;
-use sqlward_policy::rule::history::History;
-use sqlward_policy::rule::moment::{Bound, Circumstances, Wording};
+use sqlward_policy::rule::history::{Across, History};
+use sqlward_policy::rule::moment::{Bound, Circumstances, Counting, Wording};
 use sqlward_policy::rule::subject::EndUser;
 use sqlward_policy::rule::value::{Role, Value};
 use sqlward_policy::statement::{Known, LexState, Limits, Reader, analyse, literals};
@@ -181,6 +181,60 @@ when = { verb = "commit", history = { count = "= 0", within = "10s", of = { obje
     // Statements of one text count one by one.
     assert_eq!(send("SELECT 1 FROM t; SELECT 2 FROM t", 12), Action::Deny);
     assert_eq!(send("COMMIT", 60), Action::Alert);
+}
+
+struct Sent(Option<u32>);
+
+impl Across for Sent {
+    fn count(&self, counter: usize) -> Option<u32> {
+        assert_eq!(counter, 0);
+        self.0
+    }
+}
+
+#[test]
+fn what_all_sessions_have_done_comes_with_the_request() {
+    let rule = |action: &str, count: &str, default: &str| {
+        policy(&format!(
+            "defaults.action = \"{default}\"\n[[rule]]\nid = \"rate\"\naction = \"{action}\"\n\
+             when = {{ object = \"t\", history = {{ count = \"{count}\", within = \"1m\", of = {{ object = \"t\" }}, per = [\"user\"] }} }}\n"
+        ))
+    };
+    let (beyond, up_to) = (rule("deny", "> 3", "allow"), rule("allow", "<= 3", "deny"));
+    let mut history = History::default();
+    let mut send = |policy: &Policy, sent: Option<u32>, counting: Counting| {
+        let sent = Sent(sent);
+        let circumstances = Circumstances {
+            history: Some(&history),
+            across: Some(&sent),
+            counting,
+            ..Circumstances::default()
+        };
+        let decision = judge(policy, "SELECT 1 FROM t", circumstances, NOW);
+        assert_eq!(&*decision.counted, [0]);
+        history.note(policy, &decision.counted, NOW);
+        (decision.judged, decision.doubted)
+    };
+    for policy in [&beyond, &up_to] {
+        assert_eq!(
+            send(policy, Some(2), Counting::Anew),
+            (Action::Allow, false)
+        );
+        assert_eq!(send(policy, Some(3), Counting::Anew), (Action::Deny, false));
+        // Not known: it counts against the statement.
+        assert_eq!(send(policy, None, Counting::Anew), (Action::Deny, true));
+        // What was counted when it was bound was judged then.
+        assert_eq!(
+            send(policy, Some(9), Counting::Already),
+            (Action::Allow, false)
+        );
+    }
+    assert!(beyond.asks().across && !beyond.asks().end_users);
+    // The session's own history has nothing of it.
+    assert_eq!(history.count(&beyond, 0, NOW), 0);
+    // Nobody has counted: explanations and comparisons say so.
+    let decision = judge(&beyond, "SELECT 1 FROM t", Circumstances::default(), NOW);
+    assert!(decision.doubted && decision.judged == Action::Deny);
 }
 
 #[test]

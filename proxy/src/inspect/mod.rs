@@ -21,6 +21,7 @@ use sqlward_audit_store::{
 use sqlward_policy::{
     Cause, Decision, Policy, Request,
     rule::{
+        history::Across,
         moment::{Bound, Circumstances, Counting, Transaction, Wording},
         subject::EndUser,
     },
@@ -35,6 +36,7 @@ use crate::{
     audit::Run,
     end_user::Claims,
     enforce::{self, Verdict},
+    rates::Sight,
     record::SessionRecord,
     redaction::{self, ParameterFates, Screen, StandIns},
     session::{Context, Tag, effects},
@@ -85,8 +87,10 @@ struct Filing<'a> {
 }
 
 /// A decision, and what was not known when it was made.
-struct Considered {
+struct Considered<'a> {
     decision: Decision,
+    /// What is counted across sessions, if the policy asks: nobody else counts until this is done.
+    sight: Option<Sight<'a>>,
     /// Why the text can't be read exactly, where only the session knows.
     doubt: Option<Unreadable>,
     role: Role,
@@ -99,10 +103,11 @@ enum Role {
     Unknown,
 }
 
-impl From<Decision> for Considered {
+impl From<Decision> for Considered<'_> {
     fn from(decision: Decision) -> Self {
         Self {
             decision,
+            sight: None,
             doubt: None,
             role: Role::Known,
         }
@@ -127,7 +132,7 @@ impl<'a> Filing<'a> {
     }
 }
 
-impl Bench<'_> {
+impl<'b> Bench<'b> {
     /// Judge a text to run or to prepare, having read it: `known` is what it says, `comment` where its context may be.
     fn statement(
         &mut self,
@@ -222,12 +227,24 @@ impl Bench<'_> {
         })
     }
 
+    /// What is counted across sessions, if the policy asks for it.
+    fn sight(&self, given: &Given<'_>) -> Option<Sight<'b>> {
+        if given.counting == Counting::Already {
+            return None;
+        }
+        let (worker, policy) = (self.worker, self.policy);
+        let claimed = given.end_user.as_ref().map(|one| one.name.as_str());
+        let end_user = claimed.or_else(|| self.context.acts_for().map(|(name, _)| name));
+        let who = (&self.context.subject, end_user);
+        worker.shared.rates.sight(policy, who, self.now.timestamp())
+    }
+
     fn decide(
         &mut self,
         known: &Rc<Known>,
         doubt: Option<Unreadable>,
         given: &Given<'_>,
-    ) -> Considered {
+    ) -> Considered<'b> {
         let referred = self.context.names.referred(effects(known));
         let before = self.context.doubt_role(known, &referred);
         let path = self.context.doubt_path(known, &referred);
@@ -238,6 +255,7 @@ impl Bench<'_> {
             Some(_) => Role::Known,
             None => Role::Unknown,
         };
+        let sight = self.sight(given);
         let (standing, history) = self.context.standing(self.policy);
         let request = Request {
             statement: known,
@@ -249,6 +267,7 @@ impl Bench<'_> {
                 parameters: given.parameters,
                 text: given.text,
                 history: Some(history),
+                across: sight.as_ref().map(|sight| sight as &dyn Across),
                 counting: given.counting,
             },
             also: &bodies,
@@ -263,6 +282,7 @@ impl Bench<'_> {
         }
         Considered {
             decision,
+            sight,
             doubt,
             role,
         }
@@ -272,15 +292,26 @@ impl Bench<'_> {
     fn conclude(
         &mut self,
         known: Rc<Known>,
-        considered: impl Into<Considered>,
+        considered: impl Into<Considered<'b>>,
         filing: Filing<'_>,
         prepare: Option<&Tag>,
     ) -> Verdict {
         let Considered {
             mut decision,
+            sight,
             doubt,
             mut role,
         } = considered.into();
+        let runs = match filing.kind {
+            IntentKind::Simple | IntentKind::Execute | IntentKind::Command => true,
+            IntentKind::Prepare
+            | IntentKind::Fetch
+            | IntentKind::FunctionCall
+            | IntentKind::Startup => false,
+        };
+        if let Some(sight) = sight.filter(|_| runs) {
+            sight.note(&decision.counted);
+        }
         if let Some(refusal) = self.kept_out(&filing) {
             decision = Decision::blocked(refusal);
         }
@@ -336,13 +367,6 @@ impl Bench<'_> {
             let referred = self.context.names.referred(effects(&known));
             self.context.announce(&known, &referred);
         }
-        let runs = match filing.kind {
-            IntentKind::Simple | IntentKind::Execute | IntentKind::Command => true,
-            IntentKind::Prepare
-            | IntentKind::Fetch
-            | IntentKind::FunctionCall
-            | IntentKind::Startup => false,
-        };
         if runs {
             let now = self.now.timestamp();
             self.context.history.note(policy, &decision.counted, now);

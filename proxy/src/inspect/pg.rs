@@ -190,7 +190,11 @@ impl Bench<'_> {
             } else {
                 Bound::Unknown
             },
-            counting: Counting::Already,
+            counting: if bound.generation == self.policy.generation {
+                Counting::Already
+            } else {
+                Counting::Anew
+            },
             ..self.kept(bound)
         };
         let considered = self.decide(&bound.known, None, &given);

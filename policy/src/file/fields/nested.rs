@@ -3,6 +3,7 @@
 use super::words::words;
 use super::{Field, Form, Section};
 use crate::rule::personal::PersonalData;
+use crate::vocabulary::Trait;
 
 /// `parameter`.
 pub static PARAMETER: Section = Section {
@@ -80,7 +81,12 @@ pub static HISTORY: Section = Section {
         Field::required(
             "of",
             Form::Condition,
-            "The statements that are counted, in this session, refused ones included.",
+            "The statements that are counted, refused ones included.",
+        ),
+        Field::optional(
+            "per",
+            Form::Words(words::<Trait>),
+            "Count the statements of all sessions that have this in common; without it, those of this session.",
         ),
     ],
 };

@@ -368,7 +368,7 @@ pub static WHEN: Section = Section {
         Field::condition(
             "history",
             Form::Table(&HISTORY),
-            "What the session has done lately.",
+            "What the session, or all of them, have done lately.",
             |reader, _, value, _| reader.history(value),
         ),
         Field::condition(
