@@ -21,6 +21,7 @@ use crate::{
     analysts::Analysts,
     blocks::{BlockError, Blocks},
     config::Config,
+    holds,
     listener::{self, Listener},
     metrics::Metrics,
     redaction,
@@ -125,6 +126,9 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let shipper = match &config.store {
         None => Shipper::start(&journal, store, shipping)?,
         Some(remote) => {
+            if let Some(problem) = holds::unhonoured(&config.data_dir) {
+                tracing::error!("{problem}");
+            }
             shipping.batch_entries = remote.batch_entries;
             shipping.batch_bytes = remote.batch_bytes;
             let delivery = DeliverySettings {
