@@ -66,6 +66,10 @@ impl Administration {
                 ..admin(action, "start", detail)
             });
         }
+        if let Some(told) = config.retention.told() {
+            tracing::warn!("{told}");
+            self.write(&admin(AdminAction::Operator, "start", &told));
+        }
     }
 
     /// A key signs checkpoints from now on, unless it did so `before`.

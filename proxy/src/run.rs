@@ -105,7 +105,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let (journal, recovery) = Journal::open(&config.data_dir, settings)?;
     report(&recovery);
     let keeping = StoreSettings {
-        retention_days: config.retention_days,
+        retention_days: config.retention.days,
         // A segment of the journal goes once its records are committed to the store.
         // What is on its way to a server is noted before it goes, and must not be forgotten.
         synced: config.durability != Durability::Process || config.store.is_some(),
@@ -135,7 +135,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
                 targets: remote.targets.clone(),
                 timeout: remote.timeout,
                 node: config.node,
-                retention_days: config.retention_days,
+                retention_days: config.retention.days,
             };
             // It waits for servers, and must not hold up this runtime.
             let start = || Shipper::start_delivery(&journal, store, &delivery, shipping);
