@@ -365,7 +365,7 @@ fn key(row: &[Value]) -> Option<Key> {
     ))
 }
 
-fn stored(first: u64, row: &[Value]) -> Option<StoredBlock> {
+pub(super) fn stored(first: u64, row: &[Value]) -> Option<StoredBlock> {
     let [last, length, previous, head, frames] = row else {
         return None;
     };
@@ -380,7 +380,7 @@ fn stored(first: u64, row: &[Value]) -> Option<StoredBlock> {
     })
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| {
         char::from(byte)
             .to_digit(16)

@@ -13,6 +13,7 @@ mod migrate;
 mod schema;
 mod target;
 mod tls;
+mod verify;
 
 pub use self::ask::ClickHouse;
 pub(crate) use self::deliver::Delivery;

@@ -19,6 +19,7 @@ mod entries;
 mod error;
 mod flat;
 mod grams;
+mod imposed;
 mod main_file;
 mod outbox;
 mod refill;

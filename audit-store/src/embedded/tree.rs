@@ -92,7 +92,7 @@ pub(super) fn kept(connection: &Connection) -> rusqlite::Result<Kept> {
 }
 
 /// The edge of the leaves at the beginning whose days were let go.
-fn gone(connection: &Connection, kept: &Kept) -> rusqlite::Result<Frontier> {
+pub(super) fn gone(connection: &Connection, kept: &Kept) -> rusqlite::Result<Frontier> {
     let mut gone = edge(connection, GONE)?;
     let mut select =
         connection.prepare_cached("SELECT data FROM leaf WHERE id >= ? ORDER BY id")?;
