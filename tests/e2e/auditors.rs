@@ -140,6 +140,31 @@ fn a_file_that_is_no_question_is_told() -> Result<()> {
     Ok(())
 }
 
+/// Less than the legal minimum is kept only where it says why, in the record.
+#[test]
+fn a_retention_below_the_legal_minimum_is_recorded() -> Result<()> {
+    let server = Server::start(&Options::default())?;
+    let short = "retention_days = 30\nlegal_minimum_days = 190\n";
+    let of = |audit: String| {
+        let options = proxy::Options {
+            audit,
+            ..Default::default()
+        };
+        Proxy::start(&[&server], &options)
+    };
+    let refused = of(short.into()).err().context("it started")?;
+    let told = format!("{refused:#}");
+    ensure!(told.contains("expected at least 190"), "{told}");
+    let proxy = of(format!("{short}below_legal_minimum = \"order 7/26\"\n"))?;
+    let recorded = until("the record", Duration::from_secs(10), || {
+        Ok(self::of(&proxy, "operator")?.pop())
+    })?;
+    let detail = recorded["detail"].as_str().context("no detail")?;
+    let wanted = "records are kept 30 days, less than the legal minimum of 190: order 7/26";
+    ensure!(detail == wanted, "{recorded}");
+    Ok(())
+}
+
 /// Start, configuration, reload with what it changed and who, and stop.
 #[test]
 fn what_happens_to_the_proxy_is_recorded() -> Result<()> {
