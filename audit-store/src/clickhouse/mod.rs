@@ -10,6 +10,7 @@ mod filter;
 mod import;
 mod link;
 mod migrate;
+mod move_tree;
 mod schema;
 mod target;
 mod tls;

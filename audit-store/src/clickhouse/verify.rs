@@ -14,7 +14,9 @@ use super::ask::ClickHouse;
 use super::import::{stored, unhex};
 use super::link::{ClickHouseError, Question};
 use super::schema::{BLOCKS, CHECKPOINTS, LEAVES, STATEMENTS};
-use crate::embedded::{ChainReport, Finding, Scope, Store, StoreSettings, Trust, stored_days};
+use crate::embedded::{
+    BlockStart, ChainReport, Entries, Finding, MOST_UNPACKED, Refill, Scope, Trust, stored_days,
+};
 use crate::event::{Seq, row_key, split_row_key};
 use crate::proof::Checkpoint;
 use crate::proof::merkle::Frontier;
@@ -58,8 +60,7 @@ impl ClickHouse {
     /// Where the server can't be asked, or the temporary files can't be written. Damage is no error but a finding.
     pub fn verify(&self, node: u16, trust: &Trust) -> Result<ChainReport, ClickHouseError> {
         let folder = tempfile::tempdir()?;
-        let mut store = Store::open(folder.path(), StoreSettings::default())?;
-        let lanes = self.read_anew(node, &mut store)?;
+        let lanes = self.read_anew(node, Refill::new(folder.path())?)?;
         let archive = Archive::open(folder.path())?;
         let mut report = archive.verify_against(trust, &Scope::default())?;
         // What began before the oldest block of a lane is not known here.
@@ -94,10 +95,9 @@ impl ClickHouse {
     }
 
     /// Reads a node's blocks, tree and checkpoints.
-    fn read_anew(&self, node: u16, store: &mut Store) -> Result<Lanes, ClickHouseError> {
+    fn read_anew(&self, node: u16, mut store: Refill) -> Result<Lanes, ClickHouseError> {
         let kept = self.checkpoints(node)?;
         let from = kept.from();
-        let mut pairings: BTreeMap<u16, Pairing> = BTreeMap::new();
         let mut lanes = Lanes::default();
         let mut behind = (0, 0);
         loop {
@@ -120,16 +120,28 @@ impl ClickHouse {
                 let day = Day(day.ok_or_else(none)?);
                 let seq = seq.as_u64().ok_or_else(none)?;
                 behind = (lane, seq);
-                let pairing = pairings.entry(lane).or_insert_with(|| {
+                if !lanes.last.contains_key(&lane) {
                     lanes.cut |= seq > 1;
-                    Pairing::new(lane, node, day)
-                });
+                    store.lane(lane, Pairing::new(lane, node, day));
+                    lanes.last.insert(lane, seq);
+                }
                 // One that can't be read at all is missing below.
-                let Some(block) = stored(seq, rest) else {
+                let Some(block) = stored(seq, rest).filter(|block| block.length <= MOST_UNPACKED)
+                else {
                     continue;
                 };
                 lanes.last.insert(lane, block.last);
-                if !store.read_anew(pairing, (lane, day), &block)? {
+                let start = BlockStart {
+                    lane,
+                    day,
+                    first: Seq(seq),
+                    previous: block.previous,
+                };
+                let led = match Entries::unpack(&block.frames, block.length) {
+                    Ok(entries) => Some(store.block(start, &entries, |_| {})?),
+                    Err(_) => None,
+                };
+                if led != Some((Seq(block.last), block.head)) {
                     lanes.broken.push(row_key(lane, Seq(seq)));
                 }
             }
@@ -137,7 +149,7 @@ impl ClickHouse {
                 break;
             }
         }
-        store.lose(pairings.into_iter().collect())?;
+        store.lose_open()?;
         self.impose(node, store, kept)?;
         Ok(lanes)
     }
@@ -168,7 +180,7 @@ impl ClickHouse {
     fn impose(
         &self,
         node: u16,
-        store: &mut Store,
+        store: Refill,
         checkpoints: Checkpoints,
     ) -> Result<(), ClickHouseError> {
         let (gone, from) = checkpoints.last.unwrap_or_default();
@@ -184,8 +196,7 @@ impl ClickHouse {
             Some((id.as_u64()?, unhex(data.as_str()?)?))
         };
         let leaves: Vec<(u64, Vec<u8>)> = leaves.iter().filter_map(leaf).collect();
-        store.impose(&gone, &leaves, &checkpoints.notes)?;
-        Ok(store.let_go_before(from)?)
+        Ok(store.finish(&gone, &leaves, &checkpoints.notes, from)?)
     }
 }
 

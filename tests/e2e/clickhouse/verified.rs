@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use sqlward_audit_store::clickhouse::{ClickHouse, Target, migrate};
+use sqlward_audit_store::clickhouse::{ClickHouse, Target, import, migrate};
 use sqlward_audit_store::embedded::Trust;
 use sqlward_audit_store::proof::{Signer, read_checkpoints};
 use sqlward_audit_store::{Audit, AuditSettings, CHECKPOINTS};
@@ -14,7 +14,7 @@ use sqlward_tests::paths;
 
 use crate::shipping::shipping;
 use crate::support::questions::build_with;
-use crate::support::stop;
+use crate::support::{archive, stop};
 
 const COUNT: u32 = 1_500;
 const NODE: u16 = 3;
@@ -178,6 +178,33 @@ fn a_clean_store_raises_no_alarm_and_each_change_is_named() -> Result<()> {
             .any(|one| one.contains("cut off or rolled back")),
         "{found:#?}"
     );
+    Ok(())
+}
+
+#[test]
+fn a_moved_store_is_proved_where_it_is_now() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let signer = Arc::new(Signer::generate("audit.example.org/shop")?);
+    let (_server, target) = crate::store()?;
+    let shipping = signing(&target, data.path(), &signer);
+    let embedded = AuditSettings {
+        delivery: None,
+        ..shipping.clone()
+    };
+    build_with(data.path(), COUNT, embedded);
+    import(&archive(data.path()), &target, |_, _| {})?;
+    import(&archive(data.path()), &target, |_, _| {})?;
+    let (store, trust) = (ClickHouse::open(target.clone())?, trust(&signer));
+    let report = store.verify(NODE, &trust)?;
+    ensure!(report.findings.is_empty(), "{:#?}", report.findings);
+    ensure!(report.rows >= u64::from(COUNT) && report.unsigned_blocks == 0);
+
+    // The proxy goes on and ships there itself.
+    let (audit, _) = Audit::open(data.path(), shipping)?;
+    stop(audit);
+    let after = store.verify(NODE, &trust)?;
+    ensure!(after.findings.is_empty(), "{:#?}", after.findings);
+    ensure!(after.entries >= report.entries && after.checkpoints >= report.checkpoints);
     Ok(())
 }
 
