@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    ops::RangeInclusive,
     os::unix::fs::MetadataExt,
     path::Path,
     sync::{Arc, Mutex},
@@ -23,6 +24,9 @@ use crate::{
 
 /// How many questions are taken in at once.
 const MOST_QUESTIONS: usize = 1_000;
+
+/// Microseconds of a day.
+const DAY_US: u64 = 86_400_000_000;
 
 /// How many names a summary has.
 const MOST_NAMES: usize = 20;
@@ -127,7 +131,8 @@ impl Administration {
     }
 
     /// Take in what auditors have asked since.
-    pub(crate) fn take_questions(&self, data: &Path, policy: &Policy) {
+    pub(crate) fn take_questions(&self, config: &Config, policy: &Policy) {
+        let data = &config.data_dir;
         let waiting = match inbox::waiting(data, MOST_QUESTIONS) {
             Ok(waiting) => waiting,
             Err(error) => {
@@ -135,8 +140,12 @@ impl Administration {
                 return;
             }
         };
+        let now = wall_us();
+        // Not into a day that retention may have let go: its file would come back without what it held.
+        let kept = u64::from(config.retention.days).saturating_mul(DAY_US);
+        let times = now.saturating_sub(kept)..=now;
         for noted in waiting {
-            if self.question(&noted, may_hold(data, noted.uid), policy)
+            if self.question(&noted, may_hold(data, noted.uid), &times, policy)
                 && let Err(error) = fs::remove_file(&noted.path)
             {
                 tracing::error!(%error, "an auditor's question is recorded and can't be removed");
@@ -145,11 +154,16 @@ impl Administration {
         }
     }
 
-    fn question(&self, noted: &Noted, may_hold: bool, policy: &Policy) -> bool {
+    fn question(
+        &self,
+        noted: &Noted,
+        may_hold: bool,
+        times: &RangeInclusive<u64>,
+        policy: &Policy,
+    ) -> bool {
         let actor = user(noted.uid);
-        let now = wall_us();
         let (action, what, rows, at_us) = match &noted.question {
-            // The file's word for the time counts unless it lies ahead.
+            // The file's word for the time counts within what is kept.
             Some(question) => {
                 let action = match question.deed {
                     Deed::Hold if may_hold => AdminAction::Hold,
@@ -157,11 +171,16 @@ impl Administration {
                     Deed::Question | Deed::Hold | Deed::HoldRelease => AdminAction::AuditQuery,
                 };
                 let (what, rows) = (&*question.what, question.rows);
-                (action, what, rows, question.at_us.min(now))
+                (
+                    action,
+                    what,
+                    rows,
+                    question.at_us.clamp(*times.start(), *times.end()),
+                )
             }
             None => {
                 let what = "a file that is no question was left in the inbox";
-                (AdminAction::AuditQuery, what, 0, now)
+                (AdminAction::AuditQuery, what, 0, *times.end())
             }
         };
         let what = redaction::name(policy, what);

@@ -126,9 +126,14 @@ fn a_file_that_is_no_question_is_told() -> Result<()> {
         inbox.join("3.json"),
         r#"{"at_us":99999999999999999,"what":"tomorrow","rows":1}"#,
     )?;
+    std::fs::write(
+        inbox.join("4.json"),
+        r#"{"at_us":0,"what":"long ago","rows":1}"#,
+    )?;
     let told = until("the files", Duration::from_secs(10), || {
         let told = of(&proxy, "audit-query")?;
-        Ok((told.len() >= 3).then_some(told))
+        let last = told.iter().any(|row| row["detail"] == "long ago");
+        Ok((last && told.len() >= 4).then_some(told))
     })?;
     let odd = told.iter().filter(|row| {
         row["detail"]
@@ -136,6 +141,9 @@ fn a_file_that_is_no_question_is_told() -> Result<()> {
             .is_some_and(|what| what.contains("no question"))
     });
     ensure!(odd.count() == 2, "{told:#?}");
+    let old = told.iter().find(|row| row["detail"] == "long ago");
+    let at = old.and_then(|row| row["at"].as_str()).context("no time")?;
+    ensure!(at > "2020", "a day that retention has let go: {at}");
     ensure!(!inbox.join("1.json").exists() && !inbox.join("2.json").exists());
     Ok(())
 }
