@@ -8,6 +8,7 @@ use sqlward_audit_store::{
     STORE,
     holds::{Hold, HoldFile},
     inbox::{self, Deed},
+    query::Archive,
     query::Table,
 };
 
@@ -84,6 +85,7 @@ impl HoldCommand {
                 reason,
             } => {
                 check(&reason)?;
+                place.keeps_records()?;
                 let hold = Hold {
                     id: 0,
                     from_us: from,
@@ -131,6 +133,19 @@ impl HoldCommand {
 }
 
 impl DataFolder {
+    /// A hold that nobody honours is worse than none.
+    fn keeps_records(&self) -> Result<()> {
+        let archive = Archive::open(&self.data.join(STORE));
+        let elsewhere = archive.and_then(|archive| archive.ships_elsewhere());
+        ensure!(
+            !matches!(elsewhere, Ok(true)),
+            "the records of `{}` are on ClickHouse, and holds don't reach there: raise the retention with \
+             `sqlward store migrate --retention-days`, or copy the partitions of these days",
+            self.data.display()
+        );
+        Ok(())
+    }
+
     fn file(&self) -> Result<HoldFile> {
         let store = self.data.join(STORE);
         ensure!(

@@ -236,6 +236,16 @@ fn the_command_verifies_each_node_with_the_public_key_alone() -> Result<()> {
         code != Some(0) && said.contains("sqlward audit verify --store"),
         "{code:?} {said}"
     );
+    // So a hold there would hold nothing.
+    let hold = Command::new(paths::sqlward()?)
+        .args(["audit", "hold", "add", "--data", &folder])
+        .args(["--from", "2026-11-01", "--reason", "case 7"])
+        .output()?;
+    let refused = String::from_utf8(hold.stderr)?;
+    ensure!(
+        !hold.status.success() && refused.contains("holds don't reach there"),
+        "{refused}"
+    );
     server.execute(
         "ALTER TABLE audit.statements DELETE WHERE seq % 100 = 7 SETTINGS mutations_sync = 2",
     )?;
