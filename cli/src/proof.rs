@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use sqlward_audit_store::{
     CHECKPOINTS,
@@ -99,11 +99,18 @@ impl Export {
             to_us: self.to.unwrap_or(u64::MAX),
             session: self.session,
         };
+        let archive = archive(&self.data)?;
+        ensure!(
+            !archive.ships_elsewhere()?,
+            "the records of `{}` are on ClickHouse, and bundles are made of files: ask there with \
+             `sqlward audit search --store URL`",
+            self.data.display()
+        );
         let Exported {
             manifest,
             checkpoint,
             records: [statements, steps, administration],
-        } = export(&archive(&self.data)?, range, &self.output)?;
+        } = export(&archive, range, &self.output)?;
         // A bundle that nobody knows of must not leave.
         let rows = usize::try_from(statements + steps + administration).unwrap_or(usize::MAX);
         if let Err(error) = asking::note(&self.data, rows) {
@@ -226,13 +233,12 @@ impl Verify {
 
     fn folder(&self, data: &Path, mut trust: Trust) -> Result<ExitCode> {
         let archive = archive(data)?;
-        if archive.ships_elsewhere()? {
-            bail!(
-                "`{}` only notes how far its proxy has shipped; the records are on ClickHouse: verify them with \
-                 `sqlward audit verify --store URL`, where URL is one of [audit.store]",
-                data.display()
-            );
-        }
+        ensure!(
+            !archive.ships_elsewhere()?,
+            "`{}` only notes how far its proxy has shipped; the records are on ClickHouse: verify them with \
+             `sqlward audit verify --store URL`, where URL is one of [audit.store]",
+            data.display()
+        );
         let own = data.join(CHECKPOINTS);
         let kept = own.exists().then(|| witness(&own)).transpose();
         let damage = kept

@@ -80,9 +80,18 @@ impl Place {
     /// Opens it.
     pub(crate) fn open(&self) -> Result<Source> {
         match (&self.data, &self.store) {
-            (Some(data), None) => Archive::open(&data.join(STORE))
-                .map(Source::Embedded)
-                .with_context(|| format!("`{}` holds no audit store of sqlward", data.display())),
+            (Some(data), None) => {
+                let archive = Archive::open(&data.join(STORE)).with_context(|| {
+                    format!("`{}` holds no audit store of sqlward", data.display())
+                })?;
+                if archive.ships_elsewhere()? {
+                    eprintln!(
+                        "note: the proxy of `{}` ships its records to ClickHouse; ask there with --store URL",
+                        data.display()
+                    );
+                }
+                Ok(Source::Embedded(archive))
+            }
             (None, Some(store)) => Ok(Source::ClickHouse(Box::new(open_clickhouse(store)?))),
             (None, None) | (Some(_), Some(_)) => bail!("say either --data or --store"),
         }

@@ -236,6 +236,20 @@ fn the_command_verifies_each_node_with_the_public_key_alone() -> Result<()> {
         code != Some(0) && said.contains("sqlward audit verify --store"),
         "{code:?} {said}"
     );
+    // A question there has no answer, and says why; a bundle of nothing is not made.
+    let ask = |arguments: &[&str]| -> Result<(bool, String)> {
+        let output = Command::new(paths::sqlward()?)
+            .arg("audit")
+            .args(arguments)
+            .args(["--data", &folder])
+            .output()?;
+        Ok((output.status.success(), String::from_utf8(output.stderr)?))
+    };
+    let (_, said) = ask(&["search"])?;
+    ensure!(said.contains("ask there with --store URL"), "{said}");
+    let bundle = data.path().join("all.bundle").display().to_string();
+    let (made, said) = ask(&["export", "--from", "2026-01-01", "--output", &bundle])?;
+    ensure!(!made && said.contains("are on ClickHouse"), "{said}");
     // So a hold there would hold nothing.
     let hold = Command::new(paths::sqlward()?)
         .args(["audit", "hold", "add", "--data", &folder])
