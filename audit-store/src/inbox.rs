@@ -34,6 +34,22 @@ pub struct Question {
     pub what: String,
     /// How many rows the answer had.
     pub rows: u64,
+    /// What kind of thing was done.
+    #[serde(default)]
+    pub deed: Deed,
+}
+
+/// What somebody does to the record from the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deed {
+    /// Ask.
+    #[default]
+    Question,
+    /// Place a legal hold.
+    Hold,
+    /// Release one.
+    HoldRelease,
 }
 
 /// A question that waits for the record.
@@ -67,6 +83,14 @@ pub fn open(data: &Path) -> io::Result<()> {
 /// # Errors
 /// It can't be written: then it must not be answered.
 pub fn note(data: &Path, what: &str, rows: u64) -> io::Result<()> {
+    note_deed(data, Deed::Question, what, rows)
+}
+
+/// Notes what is done; it is on the disk when this returns.
+///
+/// # Errors
+/// It can't be written: then it must not be done.
+pub fn note_deed(data: &Path, deed: Deed, what: &str, rows: u64) -> io::Result<()> {
     let folder = data.join(INBOX);
     if !folder.is_dir() {
         open(data)?;
@@ -75,6 +99,7 @@ pub fn note(data: &Path, what: &str, rows: u64) -> io::Result<()> {
         at_us: now_us(),
         what: shorten(what),
         rows,
+        deed,
     };
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -11,6 +11,7 @@ pub mod clickhouse;
 pub mod embedded;
 mod event;
 mod files;
+pub mod holds;
 pub mod inbox;
 pub mod journal;
 pub mod proof;

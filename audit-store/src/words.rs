@@ -227,5 +227,9 @@ coded! {
         Unblock = 14 "unblock",
         /// Refusals have led to an escalation of the policy; `detail` says whose, `count` how many.
         Escalation = 15 "escalation",
+        /// A legal hold was placed; `detail` says what it covers, and why.
+        Hold = 16 "hold",
+        /// A legal hold was released; `detail` says which, and why.
+        HoldRelease = 17 "hold-release",
     }
 }

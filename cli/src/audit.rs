@@ -78,6 +78,9 @@ what a record keeps), gap (it passed without a record, as audit_failure = \"allo
     Export(crate::proof::Export),
     /// Verify a store or a bundle: the hash chain, every row against its journal entry, the tree, and signed checkpoints.
     Verify(crate::proof::Verify),
+    /// Keep days past retention: legal holds.
+    #[command(subcommand)]
+    Hold(crate::hold::HoldCommand),
     /// Make the key that signs checkpoints.
     Keygen(crate::proof::Keygen),
     /// Ask in SQL (of SQLite, or of ClickHouse with --store), read-only, over `statements`, `sessions`, `administration`.
@@ -246,6 +249,7 @@ impl Audit {
             }
             Self::Export(export) => return export.run(),
             Self::Verify(verify) => return verify.run(),
+            Self::Hold(hold) => hold.run()?,
             Self::Keygen(keygen) => return keygen.run(),
             Self::Sql {
                 query,

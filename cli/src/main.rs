@@ -6,6 +6,7 @@ mod block;
 mod config;
 mod demo;
 mod explain;
+mod hold;
 mod language;
 mod operator;
 mod output;

@@ -5,17 +5,18 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use sqlward_audit_store::{
     CHECKPOINTS,
     bundle::{self, Exported, Range, export},
+    clickhouse::Target,
     embedded::{ChainReport, Finding, Scope, Trust},
     proof::{Checkpoint, Signer, read_public_keys, read_witnessed},
     record::SessionId,
 };
 
-use crate::{asking, audit::archive, values::time};
+use crate::{asking, audit::archive, source::open_clickhouse, values::time};
 
 /// Make the key that signs checkpoints.
 #[derive(Debug, Args)]
@@ -98,11 +99,18 @@ impl Export {
             to_us: self.to.unwrap_or(u64::MAX),
             session: self.session,
         };
+        let archive = archive(&self.data)?;
+        ensure!(
+            !archive.ships_elsewhere()?,
+            "the records of `{}` are on ClickHouse, and bundles are made of files: ask there with \
+             `sqlward audit search --store URL`",
+            self.data.display()
+        );
         let Exported {
             manifest,
             checkpoint,
             records: [statements, steps, administration],
-        } = export(&archive(&self.data)?, range, &self.output)?;
+        } = export(&archive, range, &self.output)?;
         // A bundle that nobody knows of must not leave.
         let rows = usize::try_from(statements + steps + administration).unwrap_or(usize::MAX);
         if let Err(error) = asking::note(&self.data, rows) {
@@ -129,18 +137,26 @@ Examples:
   sqlward audit verify --data ./data --public-key signing.pub --witness /mnt/witness/checkpoints
   sqlward audit verify --data ./data --public-key signing.pub --from 2026-11-01 --to 2026-11-08
   sqlward audit verify november.bundle --public-key signing.pub
+  sqlward audit verify --store clickhouse://auditor@ch.example.org/audit --public-key signing.pub
 
 Exit code 0: intact. 1: something is wrong, and each finding is named. Without --public-key signatures are not checked, and
 who can write the data folder can rewrite it whole. A store that is rolled back whole to an older copy is found only
 against checkpoints that are kept elsewhere: --witness. With --from or --to, what days outside of the range say is not
-looked at; the tree and its checkpoints always are, whole. A bundle must cover --from and --to.")]
+looked at; the tree and its checkpoints always are, whole. A bundle must cover --from and --to. With --store, what each node's
+proxy has shipped is read anew, block by block, into temporary files ($TMPDIR), and each row is compared with it.")]
 pub(crate) struct Verify {
     /// A bundle that `sqlward audit export` wrote.
-    #[arg(value_name = "BUNDLE", required_unless_present = "data")]
+    #[arg(value_name = "BUNDLE", required_unless_present_any = ["data", "store"])]
     bundle: Option<PathBuf>,
     /// The proxy's data folder.
     #[arg(long, value_name = "DIR", conflicts_with = "bundle")]
     data: Option<PathBuf>,
+    /// A ClickHouse store that proxies ship to; the password is in SQLWARD_STORE_PASSWORD.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["bundle", "data", "from", "to"])]
+    store: Option<Target>,
+    /// Only what this node's proxy has shipped.
+    #[arg(long, requires = "store")]
+    node: Option<u16>,
     /// Public keys that are trusted, one a line (as `keygen` prints them).
     #[arg(long, value_name = "FILE")]
     public_key: Option<PathBuf>,
@@ -172,14 +188,57 @@ impl Verify {
             witnessed,
             key_records: Vec::new(),
         };
-        match (&self.bundle, &self.data) {
-            (Some(bundle), _) => self.bundle(bundle, &trust),
-            (None, Some(data)) => self.store(data, trust),
-            (None, None) => bail!("give --data, or a bundle"),
+        match (&self.bundle, &self.data, &self.store) {
+            (Some(bundle), ..) => self.bundle(bundle, &trust),
+            (None, Some(data), _) => self.folder(data, trust),
+            (None, None, Some(store)) => self.clickhouse(store, &trust),
+            (None, None, None) => bail!("give --data, --store or a bundle"),
         }
     }
 
-    fn store(&self, data: &Path, mut trust: Trust) -> Result<ExitCode> {
+    fn clickhouse(&self, store: &Target, trust: &Trust) -> Result<ExitCode> {
+        let opened = open_clickhouse(store)?;
+        let mut nodes = opened.nodes()?;
+        if let Some(node) = self.node {
+            nodes.retain(|other| *other == node);
+            if nodes.is_empty() {
+                println!("{store}: node {node} has no records");
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        if nodes.is_empty() {
+            println!("{store}: no proxy has shipped anything");
+            return Ok(ExitCode::FAILURE);
+        }
+        let mut intact = true;
+        for node in nodes {
+            let report = opened.verify(node, trust)?;
+            println!(
+                "node {node}: {}",
+                if report.is_intact() {
+                    "intact"
+                } else {
+                    "not as it should be"
+                }
+            );
+            tell(&report, trust);
+            intact &= report.is_intact();
+        }
+        Ok(if intact {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+
+    fn folder(&self, data: &Path, mut trust: Trust) -> Result<ExitCode> {
+        let archive = archive(data)?;
+        ensure!(
+            !archive.ships_elsewhere()?,
+            "`{}` only notes how far its proxy has shipped; the records are on ClickHouse: verify them with \
+             `sqlward audit verify --store URL`, where URL is one of [audit.store]",
+            data.display()
+        );
         let own = data.join(CHECKPOINTS);
         let kept = own.exists().then(|| witness(&own)).transpose();
         let damage = kept
@@ -193,7 +252,7 @@ impl Verify {
             .witnessed
             .extend(kept.map(|checkpoint| (own.clone(), checkpoint)));
         let scope = Scope::span(self.from, self.to);
-        let mut report = archive(data)?.verify_against(&trust, &scope)?;
+        let mut report = archive.verify_against(&trust, &scope)?;
         let missing = missing && report.checkpoints > 0;
         let missing = missing.then(|| "the checkpoints' file is missing".to_owned());
         report

@@ -80,17 +80,29 @@ impl Place {
     /// Opens it.
     pub(crate) fn open(&self) -> Result<Source> {
         match (&self.data, &self.store) {
-            (Some(data), None) => Archive::open(&data.join(STORE))
-                .map(Source::Embedded)
-                .with_context(|| format!("`{}` holds no audit store of sqlward", data.display())),
-            (None, Some(store)) => {
-                let authorities = std::env::var_os("SQLWARD_STORE_CA").map(PathBuf::from);
-                let store = target(store.clone(), None)?.with_authorities(authorities);
-                Ok(Source::ClickHouse(Box::new(ClickHouse::open(store)?)))
+            (Some(data), None) => {
+                let archive = Archive::open(&data.join(STORE)).with_context(|| {
+                    format!("`{}` holds no audit store of sqlward", data.display())
+                })?;
+                if archive.ships_elsewhere()? {
+                    eprintln!(
+                        "note: the proxy of `{}` ships its records to ClickHouse; ask there with --store URL",
+                        data.display()
+                    );
+                }
+                Ok(Source::Embedded(archive))
             }
+            (None, Some(store)) => Ok(Source::ClickHouse(Box::new(open_clickhouse(store)?))),
             (None, None) | (Some(_), Some(_)) => bail!("say either --data or --store"),
         }
     }
+}
+
+/// Opens a ClickHouse store, as the environment says whom to trust and who asks.
+pub(crate) fn open_clickhouse(store: &Target) -> Result<ClickHouse> {
+    let authorities = std::env::var_os("SQLWARD_STORE_CA").map(PathBuf::from);
+    let store = target(store.clone(), None)?.with_authorities(authorities);
+    Ok(ClickHouse::open(store)?)
 }
 
 impl fmt::Display for Place {

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    ops::RangeInclusive,
     os::unix::fs::MetadataExt,
     path::Path,
     sync::{Arc, Mutex},
@@ -9,7 +10,8 @@ use std::{
 
 use sha2::{Digest, Sha256};
 use sqlward_audit_store::{
-    inbox::{self, Noted},
+    STORE,
+    inbox::{self, Deed, Noted},
     journal::Lane,
     proof::{Signer, key_record},
     record::{Admin, AdminAction, Entry},
@@ -22,6 +24,9 @@ use crate::{
 
 /// How many questions are taken in at once.
 const MOST_QUESTIONS: usize = 1_000;
+
+/// Microseconds of a day.
+const DAY_US: u64 = 86_400_000_000;
 
 /// How many names a summary has.
 const MOST_NAMES: usize = 20;
@@ -64,6 +69,10 @@ impl Administration {
                 config_hash: Some(hash),
                 ..admin(action, "start", detail)
             });
+        }
+        if let Some(told) = config.retention.told() {
+            tracing::warn!("{told}");
+            self.write(&admin(AdminAction::Operator, "start", &told));
         }
     }
 
@@ -122,7 +131,8 @@ impl Administration {
     }
 
     /// Take in what auditors have asked since.
-    pub(crate) fn take_questions(&self, data: &Path, policy: &Policy) {
+    pub(crate) fn take_questions(&self, config: &Config, policy: &Policy) {
+        let data = &config.data_dir;
         let waiting = match inbox::waiting(data, MOST_QUESTIONS) {
             Ok(waiting) => waiting,
             Err(error) => {
@@ -130,8 +140,12 @@ impl Administration {
                 return;
             }
         };
+        let now = wall_us();
+        // Not into a day that retention may have let go: its file would come back without what it held.
+        let kept = u64::from(config.retention.days).saturating_mul(DAY_US);
+        let times = now.saturating_sub(kept)..=now;
         for noted in waiting {
-            if self.question(&noted, policy)
+            if self.question(&noted, may_hold(data, noted.uid), &times, policy)
                 && let Err(error) = fs::remove_file(&noted.path)
             {
                 tracing::error!(%error, "an auditor's question is recorded and can't be removed");
@@ -140,20 +154,41 @@ impl Administration {
         }
     }
 
-    fn question(&self, noted: &Noted, policy: &Policy) -> bool {
+    fn question(
+        &self,
+        noted: &Noted,
+        may_hold: bool,
+        times: &RangeInclusive<u64>,
+        policy: &Policy,
+    ) -> bool {
         let actor = user(noted.uid);
-        let now = wall_us();
-        let (what, rows, at_us) = match &noted.question {
-            // The file's word for the time counts unless it lies ahead.
-            Some(question) => (&*question.what, question.rows, question.at_us.min(now)),
-            None => ("a file that is no question was left in the inbox", 0, now),
+        let (action, what, rows, at_us) = match &noted.question {
+            // The file's word for the time counts within what is kept.
+            Some(question) => {
+                let action = match question.deed {
+                    Deed::Hold if may_hold => AdminAction::Hold,
+                    Deed::HoldRelease if may_hold => AdminAction::HoldRelease,
+                    Deed::Question | Deed::Hold | Deed::HoldRelease => AdminAction::AuditQuery,
+                };
+                let (what, rows) = (&*question.what, question.rows);
+                (
+                    action,
+                    what,
+                    rows,
+                    question.at_us.clamp(*times.start(), *times.end()),
+                )
+            }
+            None => {
+                let what = "a file that is no question was left in the inbox";
+                (AdminAction::AuditQuery, what, 0, *times.end())
+            }
         };
         let what = redaction::name(policy, what);
         self.write(&Admin {
             at_us,
             count: rows,
             generation: policy.generation,
-            ..admin(AdminAction::AuditQuery, &actor, &what)
+            ..admin(action, &actor, &what)
         })
     }
 
@@ -183,6 +218,12 @@ fn admin<'a>(action: AdminAction, actor: &'a str, detail: &'a str) -> Admin<'a> 
         config_hash: None,
         count: 0,
     }
+}
+
+/// Whether a user can place holds: anybody may say in the inbox that he did.
+fn may_hold(data: &Path, uid: u32) -> bool {
+    let owner = fs::metadata(data.join(STORE)).map(|about| about.uid());
+    uid == 0 || owner.is_ok_and(|owner| owner == uid)
 }
 
 /// What is new in a policy: rules by name, defaults, redaction.
@@ -300,6 +341,17 @@ mod tests {
         let after = policy(&[rule("b", "update"), rule("c", "drop")].concat());
         assert_eq!(difference(&before, &after), "added c; removed a; changed b");
         assert_eq!(difference(&before, &before), "no rule differs");
+    }
+
+    #[test]
+    fn only_who_can_place_holds_says_so() {
+        let data = tempfile::tempdir().unwrap();
+        let store = data.path().join(STORE);
+        assert!(!may_hold(data.path(), 4_000_000_000));
+        fs::create_dir(&store).unwrap();
+        let owner = fs::metadata(&store).unwrap().uid();
+        let may = [0, owner, 4_000_000_000].map(|uid| may_hold(data.path(), uid));
+        assert_eq!(may, [true, true, false]);
     }
 
     #[test]

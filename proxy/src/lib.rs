@@ -13,6 +13,7 @@ pub mod config;
 mod end_user;
 mod enforce;
 mod gaps;
+mod holds;
 mod inspect;
 pub mod listener;
 pub mod metrics;

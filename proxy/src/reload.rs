@@ -69,7 +69,7 @@ impl Reload {
     pub(crate) fn take_questions(&self) {
         let policy = self.shared.policy.load();
         self.administration
-            .take_questions(&self.shared.config.data_dir, &policy);
+            .take_questions(&self.shared.config, &policy);
     }
 
     /// Read policy and certificates again and put them in force if all of them are good.

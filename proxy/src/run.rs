@@ -21,6 +21,7 @@ use crate::{
     analysts::Analysts,
     blocks::{BlockError, Blocks},
     config::Config,
+    holds,
     listener::{self, Listener},
     metrics::Metrics,
     redaction,
@@ -104,7 +105,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let (journal, recovery) = Journal::open(&config.data_dir, settings)?;
     report(&recovery);
     let keeping = StoreSettings {
-        retention_days: config.retention_days,
+        retention_days: config.retention.days,
         // A segment of the journal goes once its records are committed to the store.
         // What is on its way to a server is noted before it goes, and must not be forgotten.
         synced: config.durability != Durability::Process || config.store.is_some(),
@@ -125,13 +126,16 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let shipper = match &config.store {
         None => Shipper::start(&journal, store, shipping)?,
         Some(remote) => {
+            if let Some(problem) = holds::unhonoured(&config.data_dir) {
+                tracing::error!("{problem}");
+            }
             shipping.batch_entries = remote.batch_entries;
             shipping.batch_bytes = remote.batch_bytes;
             let delivery = DeliverySettings {
                 targets: remote.targets.clone(),
                 timeout: remote.timeout,
                 node: config.node,
-                retention_days: config.retention_days,
+                retention_days: config.retention.days,
             };
             // It waits for servers, and must not hold up this runtime.
             let start = || Shipper::start_delivery(&journal, store, &delivery, shipping);

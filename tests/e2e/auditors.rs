@@ -126,9 +126,14 @@ fn a_file_that_is_no_question_is_told() -> Result<()> {
         inbox.join("3.json"),
         r#"{"at_us":99999999999999999,"what":"tomorrow","rows":1}"#,
     )?;
+    std::fs::write(
+        inbox.join("4.json"),
+        r#"{"at_us":0,"what":"long ago","rows":1}"#,
+    )?;
     let told = until("the files", Duration::from_secs(10), || {
         let told = of(&proxy, "audit-query")?;
-        Ok((told.len() >= 3).then_some(told))
+        let last = told.iter().any(|row| row["detail"] == "long ago");
+        Ok((last && told.len() >= 4).then_some(told))
     })?;
     let odd = told.iter().filter(|row| {
         row["detail"]
@@ -136,7 +141,35 @@ fn a_file_that_is_no_question_is_told() -> Result<()> {
             .is_some_and(|what| what.contains("no question"))
     });
     ensure!(odd.count() == 2, "{told:#?}");
+    let old = told.iter().find(|row| row["detail"] == "long ago");
+    let at = old.and_then(|row| row["at"].as_str()).context("no time")?;
+    ensure!(at > "2020", "a day that retention has let go: {at}");
     ensure!(!inbox.join("1.json").exists() && !inbox.join("2.json").exists());
+    Ok(())
+}
+
+/// Less than the legal minimum is kept only where it says why, in the record.
+#[test]
+fn a_retention_below_the_legal_minimum_is_recorded() -> Result<()> {
+    let server = Server::start(&Options::default())?;
+    let short = "retention_days = 30\nlegal_minimum_days = 190\n";
+    let of = |audit: String| {
+        let options = proxy::Options {
+            audit,
+            ..Default::default()
+        };
+        Proxy::start(&[&server], &options)
+    };
+    let refused = of(short.into()).err().context("it started")?;
+    let told = format!("{refused:#}");
+    ensure!(told.contains("expected at least 190"), "{told}");
+    let proxy = of(format!("{short}below_legal_minimum = \"order 7/26\"\n"))?;
+    let recorded = until("the record", Duration::from_secs(10), || {
+        Ok(self::of(&proxy, "operator")?.pop())
+    })?;
+    let detail = recorded["detail"].as_str().context("no detail")?;
+    let wanted = "records are kept 30 days, less than the legal minimum of 190: order 7/26";
+    ensure!(detail == wanted, "{recorded}");
     Ok(())
 }
 

@@ -9,6 +9,7 @@ mod durability;
 mod ends;
 mod engine;
 mod full;
+mod hold;
 mod kill;
 mod machine;
 mod mixed;

@@ -12,7 +12,7 @@ use super::format::{
 };
 use super::parts::{Files, form};
 use crate::chain::{self, Hash};
-use crate::embedded::{Before, Entries, KeptEntry, Refill, Scope};
+use crate::embedded::{Before, BlockStart, Entries, KeptEntry, MOST_UNPACKED, Refill, Scope};
 use crate::proof::leaf::Leaf;
 use crate::proof::merkle::Frontier;
 use crate::proof::{Checkpoint, read_checkpoints};
@@ -96,7 +96,7 @@ pub(super) fn fill(files: &Files) -> Result<Filled, BundleError> {
     }
     let (lanes, behind) = (blocks.lanes, blocks.next);
     let notes: Vec<String> = checkpoints.iter().map(ToString::to_string).collect();
-    refill.finish(&gone, &leaves, &notes)?;
+    refill.finish(&gone, &leaves, &notes, Day(0))?;
     Ok(Filled {
         archive: Archive::open(dir.path())?,
         _dir: dir,
@@ -220,7 +220,13 @@ impl Blocks<'_> {
             self.lanes.insert(leaf.lane, seen);
         }
         let seen = self.lanes.entry(leaf.lane).or_default();
-        refill.block(&leaf, &entries, |entry| {
+        let start = BlockStart {
+            lane: leaf.lane,
+            day: leaf.day,
+            first: leaf.first,
+            previous: leaf.previous,
+        };
+        refill.block(start, &entries, |entry| {
             if let Some(at_us) = wall_us(entry) {
                 let (first, latest) = seen.times.unwrap_or((at_us, at_us));
                 seen.times = Some((first, latest.max(at_us)));
@@ -277,9 +283,6 @@ fn follow(line: &LaneLine, previous: Hash, first: u64) -> Option<(Option<u64>, H
     }
     Some((at_us, link))
 }
-
-/// How long a block's entries can be.
-const MOST_UNPACKED: u64 = 256 << 20;
 
 /// How many leaves a tree can have here: SQLite's integers are signed.
 const MOST_LEAVES: u64 = i64::MAX as u64;

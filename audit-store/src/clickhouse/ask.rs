@@ -17,7 +17,7 @@ use crate::query::{
 
 /// A ClickHouse store, open for reading.
 pub struct ClickHouse {
-    link: Link,
+    pub(super) link: Link,
 }
 
 impl ClickHouse {
@@ -31,7 +31,7 @@ impl ClickHouse {
         Ok(Self { link })
     }
 
-    fn table(&self, table: &TableDefinition) -> String {
+    pub(super) fn table(&self, table: &TableDefinition) -> String {
         format!(
             "{}.{} AS s",
             identifier(&self.link.target.database),
@@ -54,6 +54,49 @@ impl ClickHouse {
             limit(query.limit),
         );
         self.rows(&question, Row::from_json)
+    }
+
+    /// The statements that a node began in a span of time, in any order.
+    pub(super) fn statements_of(
+        &self,
+        node: u16,
+        (from, to): (u64, u64),
+    ) -> Result<Vec<Row>, ClickHouseError> {
+        let mut question = Question::default();
+        let asked = span(from, to).clickhouse(&mut question);
+        question.sql = format!(
+            "SELECT {} FROM {} WHERE s.node = {node} AND {asked}",
+            select(STATEMENTS.columns),
+            self.table(&STATEMENTS),
+        );
+        self.rows(&question, Row::from_json)
+    }
+
+    /// How many there are.
+    pub(super) fn count_of(
+        &self,
+        node: u16,
+        (from, to): (u64, u64),
+    ) -> Result<u64, ClickHouseError> {
+        let mut question = Question::default();
+        let asked = span(from, to).clickhouse(&mut question);
+        question.sql = format!(
+            "SELECT count() FROM {} WHERE s.node = {node} AND {asked}",
+            self.table(&STATEMENTS),
+        );
+        self.link.number(&question)
+    }
+
+    /// Steps in the life of a node's sessions in a span of time, in any order.
+    pub(super) fn steps_of(
+        &self,
+        node: u16,
+        query: &SessionQuery,
+    ) -> Result<Vec<SessionRow>, ClickHouseError> {
+        let mut question = Question::default();
+        let asked = query.clickhouse(&mut question);
+        let asked = format!("s.node = {node} AND {asked}");
+        self.steps(question, &asked, "s.lane, s.seq", None)
     }
 
     /// The statement of an event id. The id of a prepare whose row its execution took over finds that row.
@@ -199,8 +242,27 @@ impl ClickHouse {
         from: Option<u64>,
         to: Option<u64>,
     ) -> Result<Vec<AdminRow>, ClickHouseError> {
+        self.administered("1".to_owned(), from, to)
+    }
+
+    /// What happened to the proxy of that node.
+    pub(super) fn administration_of(
+        &self,
+        node: u16,
+        from: Option<u64>,
+        to: Option<u64>,
+    ) -> Result<Vec<AdminRow>, ClickHouseError> {
+        self.administered(format!("s.node = {node}"), from, to)
+    }
+
+    fn administered(
+        &self,
+        whose: String,
+        from: Option<u64>,
+        to: Option<u64>,
+    ) -> Result<Vec<AdminRow>, ClickHouseError> {
         let mut question = Question::default();
-        let mut asked = vec!["1".to_owned()];
+        let mut asked = vec![whose];
         for (bound, test) in [(from, "s.at >="), (to, "s.at <")] {
             if let Some(us) = bound {
                 let value = question.value(moment(us), "DateTime64(6, 'UTC')");
@@ -318,6 +380,14 @@ impl ClickHouse {
 fn select(columns: &[Column]) -> String {
     let columns: Vec<String> = columns.iter().map(Column::select).collect();
     columns.join(", ")
+}
+
+fn span(from: u64, to: u64) -> AuditQuery {
+    AuditQuery {
+        from: Some(from),
+        to: Some(to),
+        ..AuditQuery::default()
+    }
 }
 
 fn limit(most: Option<usize>) -> String {

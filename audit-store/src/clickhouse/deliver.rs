@@ -300,7 +300,8 @@ impl Delivery {
         let Some(made) = self.local.checkpoint(signer)? else {
             return Ok(None);
         };
-        let body = encode::checkpoint(self.node, made.size, now_us(), &made.to_string());
+        let edge = self.local.gone_edge(&made)?;
+        let body = encode::checkpoint(self.node, now_us(), &made, &edge);
         let body = body.map_err(StoreError::io(std::path::Path::new(CHECKPOINTS.name)))?;
         self.local.send_later(&[Outgoing {
             id: self.local.next_outgoing()?,

@@ -154,6 +154,7 @@ const CHECKPOINT_MEANINGS: &[&str] = &[
     "How many leaves its tree had.",
     "When it was made.",
     "The signed note.",
+    "The edge of the tree's leaves that retention has let go, in hexadecimal.",
 ];
 
 const SENDER_MEANINGS: &[&str] = &[

@@ -18,6 +18,7 @@ use crate::embedded::{
     sqlstate,
 };
 use crate::event::{EventId, split_row_key};
+use crate::proof::Checkpoint;
 use crate::proof::leaf::Leaf;
 use crate::record::{CodecError, Entry};
 use crate::ship::rows::{AdminRow, EventRow, StatementRow, TextRef};
@@ -82,16 +83,22 @@ impl Body {
 }
 
 /// A checkpoint's row, packed; checkpoints belong to no batch.
-pub(super) fn checkpoint(node: u16, size: u64, at_us: u64, note: &str) -> std::io::Result<Vec<u8>> {
+pub(super) fn checkpoint(
+    node: u16,
+    at_us: u64,
+    made: &Checkpoint,
+    edge: &[u8],
+) -> std::io::Result<Vec<u8>> {
     let mut row = Vec::new();
     row.extend_from_slice(&node.to_le_bytes());
-    row.extend_from_slice(&size.to_le_bytes());
+    row.extend_from_slice(&made.size.to_le_bytes());
     time(&mut row, at_us);
-    text(&mut row, note.as_bytes());
+    text(&mut row, made.to_string().as_bytes());
+    text(&mut row, hex(edge).as_bytes());
     zstd::bulk::compress(&row, LEVEL)
 }
 
-const CHECKPOINT: &[&str] = &["node", "size", "at", "note"];
+const CHECKPOINT: &[&str] = &["node", "size", "at", "note", "edge"];
 
 /// Writes rows, and remembers what they share.
 #[derive(Default)]

@@ -4,7 +4,7 @@
 //! that a repeated one changes nothing. A day is done when ClickHouse holds exactly its records, and its entries,
 //! read back, hash to the chain that the records name.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use serde_json::Value;
@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::filter::clamped;
 use super::link::{ClickHouseError, Link, Question, write_row};
 use super::migrate;
+use super::move_tree::move_tree;
 use super::schema::{BLOCKS, SESSIONS, STATEMENTS, TABLES, TableDefinition};
 use super::target::{Target, identifier};
 use crate::chain::{Hash, digest, hex};
@@ -72,6 +73,11 @@ pub fn import(
         done.entries += moving.verify()?;
         done.days += 1;
         progress(&moving.day, &done);
+    }
+    // Records of several nodes have no tree of their own each.
+    let whose: BTreeSet<u16> = nodes.into_values().collect();
+    if let (Some(node), 1) = (whose.first(), whose.len()) {
+        move_tree(&link, archive, *node)?;
     }
     Ok(done)
 }
@@ -365,7 +371,7 @@ fn key(row: &[Value]) -> Option<Key> {
     ))
 }
 
-fn stored(first: u64, row: &[Value]) -> Option<StoredBlock> {
+pub(super) fn stored(first: u64, row: &[Value]) -> Option<StoredBlock> {
     let [last, length, previous, head, frames] = row else {
         return None;
     };
@@ -380,7 +386,7 @@ fn stored(first: u64, row: &[Value]) -> Option<StoredBlock> {
     })
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| {
         char::from(byte)
             .to_digit(16)

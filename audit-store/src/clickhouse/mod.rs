@@ -10,9 +10,11 @@ mod filter;
 mod import;
 mod link;
 mod migrate;
+mod move_tree;
 mod schema;
 mod target;
 mod tls;
+mod verify;
 
 pub use self::ask::ClickHouse;
 pub(crate) use self::deliver::Delivery;

@@ -104,6 +104,11 @@ pub(crate) fn migrations(
             name: "what is left out of records",
             statements: added(&STATEMENTS, &["detail", "redacted"], database, layout),
         },
+        Migration {
+            version: 5,
+            name: "the edge of what the tree has let go",
+            statements: added(&CHECKPOINTS, &["edge"], database, layout),
+        },
     ]
 }
 
@@ -482,6 +487,7 @@ pub(crate) const CHECKPOINTS: TableDefinition = TableDefinition {
         Column("size", "UInt64", PLAIN),
         Column("at", "DateTime64(6, 'UTC')", PLAIN),
         Column("note", "String", PLAIN),
+        Column("edge", "String", PLAIN),
     ],
     beside: &[],
 };

@@ -148,6 +148,9 @@ impl StoredBlock {
 /// How long a block can be: the last entry may be as large as a segment.
 const LONGEST: usize = MOST_BYTES + (1 << 30);
 
+/// How long a block's entries can be.
+pub(crate) const MOST_UNPACKED: u64 = 256 << 20;
+
 #[cfg(test)]
 mod tests {
     use super::super::block::pack;

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::holds::HoldError;
+
 /// Why the store can't do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -54,6 +56,9 @@ pub enum StoreError {
         /// What is wrong.
         what: String,
     },
+    /// Which days are held is not known.
+    #[error(transparent)]
+    Holds(#[from] HoldError),
 }
 
 impl StoreError {

@@ -40,7 +40,7 @@ use rusqlite::{Connection, OpenFlags};
 pub(crate) use self::block::{Block, MOST_BYTES, Packed};
 pub(crate) use self::context::Aside;
 pub(crate) use self::day::{DayBatch, address};
-pub(crate) use self::entries::{Entries, StoredBlock};
+pub(crate) use self::entries::{Entries, MOST_UNPACKED, StoredBlock};
 pub use self::error::StoreError;
 pub(crate) use self::flat::{
     FlatShape, Resolved, TextState, intent, name, parameters, rank, rules, shape, sqlstate,
@@ -49,7 +49,7 @@ pub(crate) use self::flat::{
 pub(crate) use self::grams::may_hold;
 pub(crate) use self::main_file::{KeptEntry, LaneProgress, LaneState};
 pub(crate) use self::outbox::{Outgoing, What, batch_id};
-pub(crate) use self::refill::Refill;
+pub(crate) use self::refill::{BlockStart, Refill};
 pub(crate) use self::rollup::MINUTE_US;
 pub(crate) use self::statements::add_statements;
 pub use self::tree::append;

@@ -3,9 +3,10 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{Batch, Store, StoreError, tree};
+use super::{Batch, MAIN_NAME, Store, StoreError, tree};
 use crate::chain::digest;
 use crate::proof::leaf::Leaf;
+use crate::query::{self, Archive};
 use crate::time::Day;
 
 /// One thing to be delivered.
@@ -45,6 +46,21 @@ impl What {
         } else {
             What::Rows(word)
         }
+    }
+}
+
+impl Archive {
+    /// Whether this folder only notes how far its proxy has shipped, and its records go to another store.
+    ///
+    /// # Errors
+    /// Where the main file can't be read.
+    pub fn ships_elsewhere(&self) -> Result<bool, StoreError> {
+        let path = self.dir().join(MAIN_NAME);
+        let main = query::open(&path)?;
+        let table = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'sender'";
+        main.query_row(table, [], |row| row.get::<_, i64>(0))
+            .map(|tables| tables > 0)
+            .map_err(StoreError::sqlite(&path))
     }
 }
 

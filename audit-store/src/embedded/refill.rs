@@ -4,13 +4,26 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Batch, Block, Entries, LaneProgress, Store, StoreError, StoreSettings};
+use crate::chain::Hash;
+use crate::event::Seq;
 use crate::journal::{Frame, LaneHead};
-use crate::proof::leaf::Leaf;
 use crate::proof::merkle::Frontier;
 use crate::record::Entry;
 use crate::ship::batch::{add, settle};
 use crate::ship::pairing::Pairing;
 use crate::ship::rows::Emitted;
+use crate::time::Day;
+
+/// Where a block begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BlockStart {
+    pub(crate) lane: u16,
+    pub(crate) day: Day,
+    /// Its first entry.
+    pub(crate) first: Seq,
+    /// The link before it.
+    pub(crate) previous: Hash,
+}
 
 /// A store that is being filled.
 pub(crate) struct Refill {
@@ -39,27 +52,33 @@ impl Refill {
 
     /// Says what a shape is that no block tells.
     pub(crate) fn shape(&mut self, payload: Vec<u8>) -> Result<(), StoreError> {
-        self.batch.shapes.push((crate::time::Day(0), payload));
+        self.batch.shapes.push((Day(0), payload));
         self.flush_where_large()
     }
 
-    /// Adds a block; those of a lane in their order. Shows each of its entries, as far as they can be read.
+    /// Adds a block; those of a lane in their order. Shows each of its entries, as far as they can be read. Answers its
+    /// last entry and the link there.
     pub(crate) fn block(
         &mut self,
-        leaf: &Leaf,
+        start: BlockStart,
         entries: &Entries,
         mut visit: impl FnMut(&Entry<'_>),
-    ) -> Result<(), StoreError> {
-        let (lane, day) = (leaf.lane, leaf.day);
+    ) -> Result<(Seq, Hash), StoreError> {
+        let BlockStart {
+            lane,
+            day,
+            first,
+            previous,
+        } = start;
         let pairing = self
             .lanes
             .entry(lane)
             .or_insert_with(|| Pairing::new(lane, 0, day));
-        let mut block = Block::begin(lane, leaf.first, leaf.previous);
+        let mut block = Block::begin(lane, first, previous);
         let id = block.id();
         let mut out = Emitted::default();
-        let (batch, mut last) = (&mut self.batch, leaf.first);
-        let chain = entries.replay(leaf.first.0, leaf.previous, |frame: &Frame<'_>| {
+        let (batch, mut last) = (&mut self.batch, first);
+        let chain = entries.replay(first.0, previous, |frame: &Frame<'_>| {
             let entry = Entry::decode(frame.kind, frame.payload);
             if let Ok(entry) = &entry {
                 pairing.apply(entry, frame, &mut out);
@@ -84,7 +103,20 @@ impl Refill {
         };
         batch.lanes.retain(|known| known.head.lane != lane);
         batch.lanes.push(LaneProgress { head, node, day });
-        self.flush_where_large()
+        self.flush_where_large()?;
+        Ok((last, chain))
+    }
+
+    /// Adds the statements that nothing has finished, as lost.
+    pub(crate) fn lose_open(&mut self) -> Result<(), StoreError> {
+        self.flush()?;
+        for (lane, pairing) in &mut self.lanes {
+            let mut out = Emitted::default();
+            pairing.lose_all(&mut out);
+            add(&mut out, *lane, None, &mut self.batch);
+        }
+        self.batch.days.retain(|_, rows| !rows.carried.is_empty());
+        self.flush()
     }
 
     fn flush_where_large(&mut self) -> Result<(), StoreError> {
@@ -100,19 +132,21 @@ impl Refill {
         self.store.commit(&batch).map(drop)
     }
 
-    /// Ends filling: the tree is the one that is given, whatever the blocks would make of it.
+    /// Ends filling: the tree is the one that is given, whatever the blocks would make of it, and the days before
+    /// `kept_from` were let go.
     pub(crate) fn finish(
         mut self,
         gone: &Frontier,
         leaves: &[(u64, Vec<u8>)],
         checkpoints: &[String],
+        kept_from: Day,
     ) -> Result<(), StoreError> {
         self.flush()?;
         self.store.main.plant(gone, leaves)?;
         for note in checkpoints {
             self.store.main.add_checkpoint(0, note)?;
         }
-        Ok(())
+        self.store.let_go_before(kept_from)
     }
 }
 

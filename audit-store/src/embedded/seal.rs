@@ -11,7 +11,16 @@ use sha2::{Digest, Sha256};
 use super::day::DayFile;
 use super::{Store, StoreError, day_name, stored_days};
 use crate::chain::Hash;
+use crate::holds::HoldFile;
 use crate::time::Day;
+
+/// Days that retention lets go. No hold is placed before their files are dropped, or they are not.
+#[derive(Default)]
+pub(crate) struct LetGo {
+    pub(crate) days: Vec<Day>,
+    /// Held for its lock.
+    _still: Option<File>,
+}
 
 impl Store {
     /// Seals every day that is over and that nothing still open belongs to; answers which.
@@ -77,23 +86,31 @@ impl Store {
         Ok(())
     }
 
-    /// The days whose files are older than the retention, noted as let go before they are.
+    /// The days whose files are older than the retention and under no legal hold, noted as let go before they are.
     ///
     /// A file must not only be named for an old day, but not have been written for as long: a clock that was
-    /// wrong must not delete fresh records.
-    pub(crate) fn let_go_days(&mut self, now_us: u64) -> Result<Vec<Day>, StoreError> {
+    /// wrong must not delete fresh records. While holds are being changed, nothing goes.
+    pub(crate) fn let_go_days(&mut self, now_us: u64) -> Result<LetGo, StoreError> {
+        let file = HoldFile::of(&self.dir);
+        let Some(still) = file.still()? else {
+            return Ok(LetGo::default());
+        };
+        let holds = file.read()?;
         let keep = u64::from(self.settings.retention_days) * crate::time::DAY_US;
         let horizon = now_us.saturating_sub(keep);
         let mut old = Vec::new();
         let stored = stored_days(&self.dir)?;
         for day in &stored {
             let path = self.dir.join(day_name(*day));
-            if day.end_us() <= horizon && written_us(&path)? <= horizon {
+            if day.end_us() <= horizon && written_us(&path)? <= horizon && !holds.cover(*day) {
                 old.push(*day);
             }
         }
         self.main.let_go(&old, &stored)?;
-        Ok(old)
+        Ok(LetGo {
+            days: old,
+            _still: Some(still),
+        })
     }
 
     /// Drops the files of days that were let go.

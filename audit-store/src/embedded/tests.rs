@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Store, StoreSettings};
 use crate::event::SessionId;
+use crate::holds::{Hold, HoldFile};
 use crate::journal::LaneHead;
 use crate::query::{Archive, AuditQuery};
 use crate::record::{
@@ -102,8 +103,8 @@ fn store(data: &Path) -> Store {
 
 fn retain(store: &mut Store, now_us: u64) -> Vec<Day> {
     let old = store.let_go_days(now_us).unwrap();
-    store.drop_days(&old).unwrap();
-    old
+    store.drop_days(&old.days).unwrap();
+    old.days
 }
 
 fn find(data: &Path, text: &str) -> usize {
@@ -212,6 +213,61 @@ fn old_days_are_dropped_unless_they_were_written_lately() {
         .verify()
         .unwrap();
     assert!(report.is_intact(), "{:#?}", report.findings);
+}
+
+#[test]
+fn a_held_day_stays_until_it_is_released() {
+    let data = tempfile::tempdir().unwrap();
+    ship(data.path(), NOW, &["SELECT 'held'"]);
+    ship(data.path(), NOW + DAY_US, &["SELECT 'old'"]);
+    ship(data.path(), NOW + 300 * DAY_US, &["SELECT 'new'"]);
+    let (held, old) = (Day::of(NOW), Day::of(NOW + DAY_US));
+    for day in [held, old] {
+        let path = data.path().join(STORE).join(super::day_name(day));
+        let at = SystemTime::UNIX_EPOCH + Duration::from_micros(NOW);
+        File::open(path).unwrap().set_modified(at).unwrap();
+    }
+    let later = NOW + 301 * DAY_US;
+    let intact = || {
+        let archive = Archive::open(&data.path().join(STORE)).unwrap();
+        assert_eq!(archive.verify().unwrap().findings, []);
+    };
+    let holds = HoldFile::of(&data.path().join(STORE));
+    let hold = Hold {
+        id: 0,
+        from_us: NOW,
+        to_us: Some(NOW + 1),
+        reason: "case 17".into(),
+        by: "root".into(),
+        at_us: NOW,
+    };
+    let mut writer = store(data.path());
+
+    // While somebody places it, nothing goes; nor while the file can't be read.
+    let placed = holds.edit(|list| {
+        assert_eq!(retain(&mut writer, later), []);
+        list.add(hold)
+    });
+    let id = placed.unwrap().id;
+    let path = data.path().join(STORE).join("holds.json");
+    let text = std::fs::read(&path).unwrap();
+    std::fs::write(&path, "[]").unwrap();
+    let error = writer.let_go_days(later).err().unwrap().to_string();
+    assert!(error.contains("every day is kept"), "{error}");
+    std::fs::write(&path, text).unwrap();
+
+    let dropped = retain(&mut writer, later);
+    assert!(
+        dropped.contains(&old) && !dropped.contains(&held),
+        "{dropped:?}"
+    );
+    assert_eq!(find(data.path(), "held"), 1);
+    intact();
+
+    holds.edit(|list| list.release(id)).unwrap();
+    assert_eq!(retain(&mut writer, later), [held]);
+    assert_eq!(find(data.path(), "held"), 0);
+    intact();
 }
 
 #[test]

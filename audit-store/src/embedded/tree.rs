@@ -7,10 +7,11 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{Batch, Store, StoreError};
+use super::{Batch, MAIN_NAME, Store, StoreError};
 use crate::proof::leaf::Leaf;
 use crate::proof::merkle::{Frontier, leaf_hash};
 use crate::proof::{Checkpoint, Kept, Signer};
+use crate::query::{self, Archive};
 use crate::time::{Day, now_us};
 
 /// The edge of the whole tree.
@@ -67,6 +68,47 @@ fn set_edge(connection: &Connection, what: &str, edge: &Frontier) -> rusqlite::R
         .prepare_cached("UPDATE edge SET size = ?2, peaks = ?3 WHERE what = ?1")?
         .execute(params![what, edge.size() as i64, edge.peaks()])
         .map(drop)
+}
+
+/// A tree as it is moved to another store.
+pub(crate) struct Tree {
+    /// Its leaves, by number.
+    pub(crate) leaves: Vec<(u64, Vec<u8>)>,
+    /// Its checkpoints, oldest first.
+    pub(crate) checkpoints: Vec<Checkpoint>,
+    /// The edge of what retention has let go before its leaves.
+    pub(crate) gone: Vec<u8>,
+}
+
+impl Archive {
+    /// The store's tree.
+    pub(crate) fn tree(&self) -> Result<Tree, StoreError> {
+        let path = self.dir().join(MAIN_NAME);
+        let main = query::open(&path)?;
+        let read = || {
+            let leaves = main
+                .prepare("SELECT id, data FROM leaf ORDER BY id")?
+                .query_map([], |row| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            let notes = checkpoints(&main)?;
+            Ok(Tree {
+                leaves,
+                checkpoints: (notes.iter())
+                    .filter_map(|note| Checkpoint::parse(note).ok())
+                    .collect(),
+                gone: gone(&main, &kept(&main)?)?.peaks(),
+            })
+        };
+        read().map_err(StoreError::sqlite(&path))
+    }
+}
+
+impl Store {
+    /// The edge of the leaves that are gone, as `made` says it.
+    pub(crate) fn gone_edge(&self, made: &Checkpoint) -> Result<Vec<u8>, StoreError> {
+        let gone = gone(&self.main.connection, &made.kept);
+        Ok(gone.map_err(self.main.failed())?.peaks())
+    }
 }
 
 /// The notes of the checkpoints, oldest first.

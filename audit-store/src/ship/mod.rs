@@ -390,17 +390,17 @@ impl Work {
         let old = store.let_go_days(now);
         self.tell(sealed, "sealed");
         match old {
-            Ok(old) if old.is_empty() => {}
+            Ok(old) if old.days.is_empty() => {}
             // What goes must be signed first: a file that is missing without is a deletion.
             Ok(old) => {
                 if self.sign()
                     && let Destination::Embedded(store) = &mut self.destination
                 {
-                    let dropped = store.drop_days(&old).map(|()| old);
+                    let dropped = store.drop_days(&old.days).map(|()| old.days);
                     self.tell(dropped, "dropped");
                 }
             }
-            failed @ Err(_) => self.tell(failed, "dropped"),
+            Err(error) => self.tell(Err(error), "dropped"),
         }
     }
 

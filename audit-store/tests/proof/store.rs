@@ -23,7 +23,10 @@ fn a_clean_store_is_silent_and_signed_to_its_end() {
     assert!(report.checkpoints >= 3, "{}", report.checkpoints);
     assert_eq!(report.unsigned_blocks, 0);
     assert_eq!(report.signed.unwrap().signer, signer.public().label());
-    assert_eq!(trust.witnessed.len(), report.checkpoints);
+    assert_eq!(
+        u64::try_from(trust.witnessed.len()).unwrap(),
+        report.checkpoints
+    );
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }
 

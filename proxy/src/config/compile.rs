@@ -17,6 +17,7 @@ use super::{
     file::{self, File},
     proof::Proof,
     repair::{self, STAND_IN},
+    retention::Retention,
     store::Store,
     words::{Protocol, TlsMode},
 };
@@ -41,8 +42,8 @@ pub struct Config {
     pub log: file::LogFormat,
     /// Bounds.
     pub limits: Limits,
-    /// Days kept.
-    pub retention_days: u32,
+    /// How long records are kept.
+    pub retention: Retention,
     /// Journal bound.
     pub max_journal_bytes: u64,
     /// When a record counts as taken.
@@ -246,6 +247,7 @@ impl Checker<'_> {
         let worker_priority = self.worker_priority(file.worker_priority);
         let max_journal_bytes = self.max_journal_bytes(&file.audit, workers);
         let durability = self.durability(&file.audit);
+        let retention = self.retention(&file.audit);
         let proof = self.proof(&file.audit);
         let redaction_key = self.redaction_key(file.audit.redaction_key);
         let store = file.audit.store.map(|store| self.store(store));
@@ -258,7 +260,7 @@ impl Checker<'_> {
             admin: file.admin.listen,
             log: file.log.format,
             limits: limits(&file.limits),
-            retention_days: file.audit.retention_days,
+            retention,
             max_journal_bytes,
             durability,
             max_text_bytes: file.audit.max_text_bytes,

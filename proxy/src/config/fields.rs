@@ -56,6 +56,8 @@ const TABLES: [Table; 10] = [
             "durability",
             "sync_interval_ms",
             "retention_days",
+            "legal_minimum_days",
+            "below_legal_minimum",
             "max_journal_bytes",
             "max_text_bytes",
             "signing_key",

@@ -117,7 +117,11 @@ pub struct Audit {
     /// How long `deferred` records may wait for the disk, in milliseconds.
     pub sync_interval_ms: Option<Spanned<u64>>,
     /// Days that the embedded store keeps.
-    pub retention_days: u32,
+    pub retention_days: Spanned<u32>,
+    /// Days that records must be kept by law.
+    pub legal_minimum_days: Option<Spanned<u32>>,
+    /// Why fewer are kept all the same; it is recorded.
+    pub below_legal_minimum: Option<Spanned<String>>,
     /// Bytes of journal that may wait for the store before `audit_failure` applies; 4 GiB if absent, or more where
     /// the number of workers demands it.
     pub max_journal_bytes: Option<Spanned<u64>>,
@@ -167,7 +171,9 @@ impl Default for Audit {
         Self {
             durability: Durability::Process,
             sync_interval_ms: None,
-            retention_days: 190,
+            retention_days: Spanned::new(0..0, 190),
+            legal_minimum_days: None,
+            below_legal_minimum: None,
             max_journal_bytes: None,
             max_text_bytes: 1 << 20,
             signing_key: None,

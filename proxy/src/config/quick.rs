@@ -6,7 +6,7 @@ use sqlward_audit_store::journal::Durability;
 
 use super::{
     ClientTls, Config, Listener, Proof, Protocol, ServerTls, TlsMode, Upstream, compile::limits,
-    file, journal::default_journal_bytes, workers::default_workers,
+    file, journal::default_journal_bytes, retention::Retention, workers::default_workers,
 };
 use crate::tls::{ClientFiles, Verification};
 
@@ -32,7 +32,11 @@ impl Config {
             admin,
             log: file::LogFormat::Text,
             limits: limits(&file::Limits::default()),
-            retention_days: audit.retention_days,
+            retention: Retention {
+                days: *audit.retention_days.get_ref(),
+                legal_minimum_days: None,
+                below: None,
+            },
             max_journal_bytes: default_journal_bytes(workers),
             durability: Durability::Process,
             max_text_bytes: audit.max_text_bytes,

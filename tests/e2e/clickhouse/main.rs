@@ -20,6 +20,7 @@ mod proxied;
 mod schema;
 mod shipping;
 mod troubled;
+mod verified;
 
 use anyhow::Result;
 use sqlward_audit_store::clickhouse::{Target, migrate};

@@ -313,7 +313,7 @@ fn value<'a>(cursor: &mut Cursor<'a>, kind: Type) -> Result<Value<'a>, CursorErr
         8 => bits(cursor.u64_le()?, 64),
         4 => Value::Float(f32::from_bits(cursor.u32_le()?)),
         5 => Value::Double(f64::from_bits(cursor.u64_le()?)),
-        6 => Value::Null,
+        // NULL has no value, only a bit in the bitmap: what a server would read here isn't told.
         7 | 10 | 12 | 14 | 17 | 18 => date(cursor)?,
         11 | 19 => time(cursor)?,
         // DECIMAL, VARCHAR, BIT; VECTOR, JSON, NEWDECIMAL, ENUM, SET, BLOBs, strings, GEOMETRY

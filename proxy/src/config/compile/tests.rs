@@ -140,6 +140,42 @@ fn a_journal_that_could_stay_full_is_refused() {
 }
 
 #[test]
+fn retention_is_not_below_the_legal_minimum_unsaid() {
+    let of = |audit: &str| problems(&format!("{GOOD}[audit]\n{audit}"));
+    let why = "below_legal_minimum = 'order 7'\n";
+    let least = |days: u32| format!("legal_minimum_days = {days}\n");
+    assert_eq!(of(&least(190)), Vec::<String>::new());
+    assert_eq!(of("retention_days = 1\n"), Vec::<String>::new());
+    let short = format!("{}retention_days = 30\n", least(31));
+    assert_eq!(of(&format!("{short}{why}")), Vec::<String>::new());
+    let line = GOOD.lines().count();
+    let refused = [
+        (
+            short.clone(),
+            line + 3,
+            18,
+            "expected at least 31; to keep less all the same",
+        ),
+        (least(191), line + 2, 22, "expected at least 191"),
+        (
+            format!("{short}below_legal_minimum = ' '\n"),
+            line + 4,
+            23,
+            "expected a reason",
+        ),
+        (why.to_owned(), line + 2, 23, "has no effect"),
+    ];
+    for (audit, line, column, message) in refused {
+        let found = of(&audit);
+        let place = format!("sqlward.toml:{line}:{column}:");
+        assert!(
+            found.len() == 1 && found[0].starts_with(&place) && found[0].contains(message),
+            "{place} {message}: {found:#?}"
+        );
+    }
+}
+
+#[test]
 fn a_protocol_is_one_of_two_and_one_per_upstream() {
     let mysql = GOOD.replace(
         "upstream = 'u'\n[[up",

@@ -48,7 +48,16 @@ async fn connect(endpoint: &Endpoint) -> Result<Conn> {
         .enable_cleartext_plugin(false)
         .ssl_opts(tls)
         .local_infile_handler(Some(local_file));
-    Ok(Conn::new(Opts::from(options)).await?)
+    let options = Opts::from(options);
+    // The driver takes a nonce of 32 bytes that ends with 0 for a text of 31, and panics; the next one ends otherwise.
+    for _ in 0..3 {
+        match tokio::spawn(Conn::new(options.clone())).await {
+            Ok(connected) => return Ok(connected?),
+            Err(panic) if panic.is_panic() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bail!("the driver panics at every nonce")
 }
 
 /// A thousand rows, whatever file the server asks for.
