@@ -36,6 +36,11 @@ when = { object = ["people"], history = { count = "> 2", within = "1h", of = { o
 action = "deny"
 
 [[rule]]
+id = "rate"
+when = { object = ["counted"], history = { count = "> 2", within = "1h", of = { object = ["counted"] }, per = ["client"] } }
+action = "deny"
+
+[[rule]]
 id = "secret"
 when = { object = ["vault.secret"], access = ["read"] }
 action = "deny"
@@ -51,7 +56,7 @@ fn setup(product: Product) -> Result<Scene> {
     server.sql(
         "app",
         &format!(
-            "CREATE TABLE ledger (a int); CREATE TABLE report (a int); CREATE TABLE people (a int); \
+            "CREATE TABLE ledger (a int); CREATE TABLE report (a int); CREATE TABLE people (a int); CREATE TABLE counted (a int); \
              CREATE TABLE transfers (amount int, kind text); CREATE DATABASE vault; \
              CREATE TABLE vault.secret (a int); GRANT ALL ON vault.* TO {TRUSTED_USER}"
         ),
@@ -136,6 +141,12 @@ fn says_all_of_it(product: Product) -> Result<()> {
         expect(&mut raw, "SELECT a FROM people", None)?;
     }
     expect(&mut raw, "SELECT a FROM people", Some("often"))?;
+    // Histories of all sessions.
+    let mut other = Raw::login(scene.proxy.port(), TRUSTED_USER)?;
+    expect(&mut raw, "SELECT a FROM counted", None)?;
+    expect(&mut other, "SELECT a FROM counted", None)?;
+    expect(&mut raw, "SELECT a FROM counted", Some("rate"))?;
+    expect(&mut other, "SELECT a FROM counted", Some("rate"))?;
     // Names.
     for sql in [
         "SELECT a FROM vault.secret",

@@ -36,6 +36,11 @@ when = { object = ["people"], history = { count = "> 3", within = "1h", of = { o
 action = "deny"
 
 [[rule]]
+id = "rate"
+when = { object = ["counted"], history = { count = "> 4", within = "1h", of = { object = ["counted"] }, per = ["user", "application"] } }
+action = "deny"
+
+[[rule]]
 id = "mallory"
 when = { object = ["files"], end_user = ["mallory"] }
 action = "deny"
@@ -56,7 +61,7 @@ fn setup() -> Result<(Server, Proxy)> {
     server.psql(
         DATABASE,
         "CREATE TABLE ledger (a int); CREATE TABLE report (a int); CREATE TABLE exact (a int); \
-         CREATE TABLE people (a int); CREATE TABLE files (a int); \
+         CREATE TABLE people (a int); CREATE TABLE counted (a int); CREATE TABLE files (a int); \
          CREATE TABLE transfers (amount int, kind text); \
          CREATE SCHEMA app; CREATE TABLE app.secret (a int); CREATE TABLE app.\"Secret\" (a text); \
          CREATE SCHEMA \"App\"; CREATE TABLE \"App\".secret (a text); \
@@ -329,5 +334,48 @@ fn names_are_resolved_as_the_server_resolves_them() -> Result<()> {
             .find(|one| one.tag == b'C')
             .context("it did not run")?;
     }
+    Ok(())
+}
+
+#[test]
+fn sessions_are_counted_together() -> Result<()> {
+    let (_server, proxy) = setup()?;
+    let read = "SELECT a FROM counted";
+    let mut one = Raw::login(proxy.port(), TRUSTED_USER, &[])?;
+    let mut two = Raw::login(proxy.port(), TRUSTED_USER, &[])?;
+    for _ in 0..2 {
+        expect(&mut one, read, None)?;
+        expect(&mut two, read, None)?;
+    }
+    expect(&mut one, read, Some("rate"))?;
+    expect(&mut two, read, Some("rate"))?;
+    expect(&mut two, "SELECT a FROM ledger", None)?;
+    // A session that has ended counts, too; another application counts by itself.
+    drop(one);
+    let mut three = Raw::login(proxy.port(), TRUSTED_USER, &[])?;
+    expect(&mut three, read, Some("rate"))?;
+    let application = [("application_name", "other")];
+    let mut other = Raw::login(proxy.port(), TRUSTED_USER, &application)?;
+    expect(&mut other, read, None)?;
+
+    // All at once, and no more than four pass.
+    let burst = || -> Result<usize> {
+        let application = [("application_name", "burst")];
+        let mut raw = Raw::login(proxy.port(), TRUSTED_USER, &application)?;
+        let mut passed = 0;
+        for _ in 0..4 {
+            passed += usize::from(refusal(&raw.query(read)?).is_none());
+        }
+        Ok(passed)
+    };
+    let passed = std::thread::scope(|scope| {
+        let sessions: Vec<_> = (0..6).map(|_| scope.spawn(burst)).collect();
+        let passed = sessions.into_iter().map(|session| {
+            let session = session.join();
+            session.map_err(|_| anyhow::anyhow!("a session panicked"))?
+        });
+        passed.sum::<Result<usize>>()
+    })?;
+    ensure!(passed == 4, "{passed} passed");
     Ok(())
 }
