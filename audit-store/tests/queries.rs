@@ -195,8 +195,19 @@ fn auditors_sql_reads_and_does_nothing_else() {
     drop(lane);
     stop(audit);
     let archive = archive(data.path());
-    let sql = |text: &str| archive.sql(text, SqlRange::default());
-    let table = sql("SELECT user, count(*) AS n FROM statements GROUP BY user;").unwrap();
+    // Today is a stored day as well, whenever the test runs.
+    let twelve = SqlRange {
+        to: Some(NOW + 86_400_000_000 * 12),
+        ..SqlRange::default()
+    };
+    let sql = |text: &str| archive.sql(text, twelve);
+    let answer = sql("SELECT user, count(*) AS n FROM statements GROUP BY user;").unwrap();
+    let said = answer.partly.map(|partly| partly.to_string());
+    assert_eq!(
+        said.as_deref(),
+        Some("only the last 10 of 12 stored days were read, 2026-11-25 to 2026-12-04")
+    );
+    let table = answer.table;
     assert_eq!(table.columns, ["user", "n"]);
     assert_eq!(
         format!("{:?}", table.rows),
@@ -208,12 +219,22 @@ fn auditors_sql_reads_and_does_nothing_else() {
         to: Some(NOW + 86_400_000_000 * 3),
         limit: Some(2),
     };
-    let table = archive
+    let answer = archive
         .sql("SELECT event_id, at FROM statements ORDER BY at", range)
         .unwrap();
-    assert_eq!(table.rows.len(), 2);
+    assert_eq!((answer.table.rows.len(), answer.partly), (2, None));
+    let ten = SqlRange {
+        to: Some(NOW + 86_400_000_000 * 9),
+        ..SqlRange::default()
+    };
+    let answer = archive.sql("SELECT * FROM statements", ten).unwrap();
     assert_eq!(
-        sql("SELECT * FROM sessions").unwrap().rows.len(),
+        (answer.table.rows.len(), answer.partly),
+        (10, None),
+        "all ten days of the range"
+    );
+    assert_eq!(
+        sql("SELECT * FROM sessions").unwrap().table.rows.len(),
         0,
         "the session began before"
     );
@@ -269,6 +290,7 @@ fn a_store_that_is_not_there_is_an_error_and_an_empty_one_is_empty() {
     assert!(all(data.path()).is_empty());
     let table = archive(data.path())
         .sql("SELECT * FROM statements", SqlRange::default())
-        .unwrap();
+        .unwrap()
+        .table;
     assert!(table.rows.is_empty() && table.columns.len() > 50);
 }

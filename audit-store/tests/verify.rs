@@ -322,7 +322,8 @@ fn a_text_of_many_is_stored_once() {
              WHERE kind = 'execute' AND text_state = 'prepared'",
             SqlRange::default(),
         )
-        .unwrap();
+        .unwrap()
+        .table;
     let expected = [
         Cell::Integer(MANY.into()),
         Cell::Integer(1),

@@ -85,15 +85,19 @@ what a record keeps), gap (it passed without a record, as audit_failure = \"allo
     Keygen(crate::proof::Keygen),
     /// Ask in SQL (of SQLite, or of ClickHouse with --store), read-only, over `statements`, `sessions`, `administration`.
     #[command(after_help = "\
-Example:
-  sqlward audit sql \"SELECT user, count(*) FROM statements WHERE decision = 'deny' GROUP BY user\" --data ./data")]
+With --data, the tables show whole days (UTC): the last ten that are stored, or the last ten of the range that --from and
+--to choose. If there are more, standard error says which were read.
+
+Examples:
+  sqlward audit sql \"SELECT user, count(*) FROM statements WHERE decision = 'deny' GROUP BY user\" --data ./data
+  sqlward audit sql \"SELECT count(*) FROM sessions\" --data ./data --from 2026-11-01 --to 2026-11-11")]
     Sql {
         /// One query.
         query: String,
-        /// From this time on.
+        /// From this time on (only with --data; days count whole).
         #[arg(long, value_parser = time)]
         from: Option<u64>,
-        /// Before this time.
+        /// Before this time (only with --data; days count whole).
         #[arg(long, value_parser = time)]
         to: Option<u64>,
         #[command(flatten)]
@@ -262,9 +266,12 @@ impl Audit {
                     to,
                     limit: answer.limit(),
                 };
-                let table = answer.source()?.sql(&query, range)?;
-                answer.place.note(table.rows.len())?;
-                output::table(&table, answer.format)?;
+                let found = answer.source()?.sql(&query, range)?;
+                answer.place.note(found.table.rows.len())?;
+                if let Some(partly) = found.partly {
+                    eprintln!("note: {partly}; --from and --to choose others");
+                }
+                output::table(&found.table, answer.format)?;
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -10,7 +10,7 @@ use sqlward_audit_store::STORE;
 use sqlward_audit_store::clickhouse::{ClickHouse, Target};
 use sqlward_audit_store::query::{
     AdminRow, Archive, AuditQuery, Coverage, Dimension, Measure, Row, Seen, SeenQuery,
-    SessionEntry, SqlRange, Table, TopEntry,
+    SessionEntry, SqlAnswer, SqlRange, TopEntry,
 };
 use sqlward_audit_store::record::{EventId, SessionId};
 
@@ -200,7 +200,7 @@ impl Source {
     }
 
     /// An auditor's own query, in the SQL of the store.
-    pub(crate) fn sql(&self, text: &str, range: SqlRange) -> Result<Table> {
+    pub(crate) fn sql(&self, text: &str, range: SqlRange) -> Result<SqlAnswer> {
         Ok(match self {
             Self::Embedded(archive) => archive.sql(text, range)?,
             Self::ClickHouse(_) if range.from.is_some() || range.to.is_some() => {
@@ -208,7 +208,10 @@ impl Source {
                     "--from and --to choose the day files of --data; with --store, say WHERE at >= …"
                 )
             }
-            Self::ClickHouse(store) => store.sql(text, range.limit)?,
+            Self::ClickHouse(store) => SqlAnswer {
+                table: store.sql(text, range.limit)?,
+                partly: None,
+            },
         })
     }
 }

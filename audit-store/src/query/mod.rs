@@ -27,7 +27,7 @@ pub use self::row::{AdminRow, Json, Row, SessionRow, StoredText};
 pub(crate) use self::seen::Rows as SeenRows;
 pub use self::seen::{Seen, SeenColumn, SeenObject, SeenQuery, SeenShape, SeenSubject, SeenText};
 pub use self::session::{SessionEntry, SessionQuery};
-pub use self::sql::{SqlError, SqlRange};
+pub use self::sql::{Partly, SqlAnswer, SqlError, SqlRange};
 pub use self::table::{Cell, Format, Table};
 pub use self::top::{Dimension, Measure, TopEntry};
 pub(crate) use self::whole::Thing;

@@ -1,7 +1,9 @@
 //! SQL that auditors write themselves: read-only, over views that hide the files.
 //!
 //! `statements`, `sessions` and `administration` show the columns of [`Row`], [`SessionRow`] and [`AdminRow`] over
-//! up to ten days. Nothing can be written, attached or loaded.
+//! up to ten days, and the answer says which days it leaves out. Nothing can be written, attached or loaded.
+
+use std::fmt;
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::types::ValueRef;
@@ -22,6 +24,41 @@ pub struct SqlRange {
     pub to: Option<u64>,
     /// How many rows at most.
     pub limit: Option<usize>,
+}
+
+/// What a query found.
+#[derive(Clone, Debug)]
+pub struct SqlAnswer {
+    /// Its rows.
+    pub table: Table,
+    /// Present where days of the range were left out.
+    pub partly: Option<Partly>,
+}
+
+/// That only the last days of a range were read, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Partly {
+    /// How many days the store has of the range.
+    stored: usize,
+    /// How many of them were read.
+    read: usize,
+    first: Day,
+    last: Day,
+}
+
+impl fmt::Display for Partly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            stored,
+            read,
+            first,
+            last,
+        } = self;
+        write!(
+            f,
+            "only the last {read} of {stored} stored days were read, {first} to {last}"
+        )
+    }
 }
 
 /// Why a statement of an auditor was not answered.
@@ -50,37 +87,26 @@ impl From<rusqlite::Error> for SqlError {
 impl Archive {
     /// Answers one query over the views `statements`, `sessions` and `administration`.
     ///
-    /// The views show the last ten stored days of the range.
+    /// The views show the last ten stored days of the range, whole.
     ///
     /// # Errors
     /// Where the text is not one query, or SQLite refuses it.
-    pub fn sql(&self, text: &str, range: SqlRange) -> Result<Table, SqlError> {
+    pub fn sql(&self, text: &str, range: SqlRange) -> Result<SqlAnswer, SqlError> {
         let mut days = self.days(range.from, range.to)?;
-        let skip = days.len().saturating_sub(MOST_DAYS);
-        days.drain(..skip);
+        let stored = days.len();
+        days.drain(..stored.saturating_sub(MOST_DAYS));
+        let partly = match days.as_slice() {
+            [first, .., last] if days.len() < stored => Some(Partly {
+                stored,
+                read: days.len(),
+                first: *first,
+                last: *last,
+            }),
+            _ => None,
+        };
         let connection = self.attached(&days)?;
-        connection.pragma_update(None, "query_only", "ON")?;
-        connection.authorizer(Some(authorize))?;
-        let mut statements = rusqlite::Batch::new(&connection, text);
-        let one = rusqlite::fallible_iterator::FallibleIterator::next(&mut statements)?;
-        let mut statement = one.ok_or(SqlError::NotOne)?;
-        if rusqlite::fallible_iterator::FallibleIterator::next(&mut statements)?.is_some() {
-            return Err(SqlError::NotOne);
-        }
-        if !statement.readonly() || statement.column_count() == 0 {
-            return Err(SqlError::NotAQuery);
-        }
-        let mut table = Table::new(&statement.column_names());
-        let columns = table.columns.len();
-        let mut rows = statement.query([])?;
-        while table.rows.len() < range.limit.unwrap_or(usize::MAX) {
-            let Some(row) = rows.next()? else { break };
-            let cells: Result<Vec<Cell>, rusqlite::Error> = (0..columns)
-                .map(|place| row.get_ref(place).map(cell))
-                .collect();
-            table.rows.push(cells?);
-        }
-        Ok(table)
+        let table = ask(&connection, text, range.limit)?;
+        Ok(SqlAnswer { table, partly })
     }
 
     /// A connection that sees the days side by side.
@@ -124,6 +150,32 @@ impl Archive {
         connection.execute_batch(&views.sql())?;
         Ok(connection)
     }
+}
+
+/// Asks one query of a connection that can do nothing else from here on.
+fn ask(connection: &Connection, text: &str, limit: Option<usize>) -> Result<Table, SqlError> {
+    connection.pragma_update(None, "query_only", "ON")?;
+    connection.authorizer(Some(authorize))?;
+    let mut statements = rusqlite::Batch::new(connection, text);
+    let one = rusqlite::fallible_iterator::FallibleIterator::next(&mut statements)?;
+    let mut statement = one.ok_or(SqlError::NotOne)?;
+    if rusqlite::fallible_iterator::FallibleIterator::next(&mut statements)?.is_some() {
+        return Err(SqlError::NotOne);
+    }
+    if !statement.readonly() || statement.column_count() == 0 {
+        return Err(SqlError::NotAQuery);
+    }
+    let mut table = Table::new(&statement.column_names());
+    let columns = table.columns.len();
+    let mut rows = statement.query([])?;
+    while table.rows.len() < limit.unwrap_or(usize::MAX) {
+        let Some(row) = rows.next()? else { break };
+        let cells: Result<Vec<Cell>, rusqlite::Error> = (0..columns)
+            .map(|place| row.get_ref(place).map(cell))
+            .collect();
+        table.rows.push(cells?);
+    }
+    Ok(table)
 }
 
 /// The views over all days.
