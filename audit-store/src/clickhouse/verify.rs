@@ -13,24 +13,26 @@ use serde_json::Value;
 use super::ask::ClickHouse;
 use super::import::{stored, unhex};
 use super::link::{ClickHouseError, Question};
-use super::schema::{BLOCKS, CHECKPOINTS, LEAVES, STATEMENTS};
+use super::schema::{ADMINISTRATION, BLOCKS, CHECKPOINTS, LEAVES, SESSIONS, STATEMENTS};
 use crate::embedded::{
     BlockStart, ChainReport, Entries, Finding, MOST_UNPACKED, Refill, Scope, Trust, stored_days,
 };
 use crate::event::{Seq, row_key, split_row_key};
 use crate::proof::Checkpoint;
 use crate::proof::merkle::Frontier;
-use crate::query::{Archive, Cell, Row, SessionQuery};
+use crate::query::{Archive, AuditQuery, Cell, Row, SessionQuery, SessionRow};
 use crate::ship::pairing::Pairing;
-use crate::time::Day;
+use crate::time::{DAY_US, Day};
 
 /// What was read of a node's blocks.
 #[derive(Default)]
 struct Lanes {
     /// The last entry of each lane.
     last: BTreeMap<u16, u64>,
-    /// Whether a lane's beginning is gone.
-    cut: bool,
+    /// Lanes of which something is gone.
+    cut: BTreeSet<u16>,
+    /// The first day that is kept.
+    from: Day,
     /// Blocks whose entries do not lead to their heads.
     broken: Vec<i64>,
 }
@@ -63,9 +65,10 @@ impl ClickHouse {
         let lanes = self.read_anew(node, Refill::new(folder.path())?)?;
         let archive = Archive::open(folder.path())?;
         let mut report = archive.verify_against(trust, &Scope::default())?;
-        // What began before the oldest block of a lane is not known here.
+        // What began in a block that is gone is not known here.
         report.findings.retain(|finding| {
-            let unknown = lanes.cut && finding.what.contains("who speaks in it");
+            let cut = finding.lane.is_some_and(|lane| lanes.cut.contains(&lane));
+            let unknown = cut && finding.what.contains("who speaks in it");
             report.unknown_sessions += u64::from(unknown);
             !unknown
         });
@@ -79,9 +82,10 @@ impl ClickHouse {
             archive: &archive,
             lanes,
             findings: Vec::new(),
+            perhaps: Vec::new(),
         };
         let found = comparison.run()?.into_iter();
-        report.findings.extend(found.map(|Found { key, what, .. }| {
+        report.findings.extend(found.map(|Found { key, what }| {
             let (lane, seq) = split_row_key(key);
             Finding {
                 file: place.clone(),
@@ -98,7 +102,10 @@ impl ClickHouse {
     fn read_anew(&self, node: u16, mut store: Refill) -> Result<Lanes, ClickHouseError> {
         let kept = self.checkpoints(node)?;
         let from = kept.from();
-        let mut lanes = Lanes::default();
+        let mut lanes = Lanes {
+            from,
+            ..Lanes::default()
+        };
         let mut behind = (0, 0);
         loop {
             let (lane, seq) = behind;
@@ -120,10 +127,13 @@ impl ClickHouse {
                 let day = Day(day.ok_or_else(none)?);
                 let seq = seq.as_u64().ok_or_else(none)?;
                 behind = (lane, seq);
-                if !lanes.last.contains_key(&lane) {
-                    lanes.cut |= seq > 1;
+                let before = lanes.last.insert(lane, seq);
+                if before.is_none() {
                     store.lane(lane, Pairing::new(lane, node, day));
-                    lanes.last.insert(lane, seq);
+                }
+                // Blocks of days that were let go are not here; others that are not, the tree misses.
+                if before.unwrap_or(0).checked_add(1) != Some(seq) {
+                    lanes.cut.insert(lane);
                 }
                 // One that can't be read at all is missing below.
                 let Some(block) = stored(seq, rest).filter(|block| block.length <= MOST_UNPACKED)
@@ -220,14 +230,14 @@ struct Comparison<'s> {
     archive: &'s Archive,
     lanes: Lanes,
     findings: Vec<Found>,
+    /// What blocks that come later may explain.
+    perhaps: Vec<Found>,
 }
 
 /// What is wrong with the row of a key.
 struct Found {
     key: i64,
     what: String,
-    /// A block that came later may explain it.
-    perhaps: bool,
 }
 
 impl Comparison<'_> {
@@ -243,17 +253,21 @@ impl Comparison<'_> {
         Ok(self.findings)
     }
 
+    /// The days that are kept and of which anything is there. Rows of days that were let go go when the server likes.
     fn days(&self) -> Result<BTreeSet<Day>, ClickHouseError> {
         let mut days: BTreeSet<Day> = stored_days(self.archive.dir())?.into_iter().collect();
-        let question = Question::new(format!(
-            "SELECT DISTINCT toUInt32(toDate(s.at)) FROM {} WHERE s.node = {}",
-            self.store.table(&STATEMENTS),
-            self.node,
-        ));
-        for row in self.store.link.ask(&question)? {
-            let day = row.first().and_then(Value::as_u64);
-            days.extend(day.and_then(|day| u32::try_from(day).ok()).map(Day));
+        for table in [&STATEMENTS, &SESSIONS, &ADMINISTRATION] {
+            let question = Question::new(format!(
+                "SELECT DISTINCT toUInt32(toDate(s.at)) FROM {} WHERE s.node = {} AND s.at IS NOT NULL",
+                self.store.table(table),
+                self.node,
+            ));
+            for row in self.store.link.ask(&question)? {
+                let day = row.first().and_then(Value::as_u64);
+                days.extend(day.and_then(|day| u32::try_from(day).ok()).map(Day));
+            }
         }
+        days.retain(|day| *day >= self.lanes.from);
         Ok(days)
     }
 
@@ -270,25 +284,34 @@ impl Comparison<'_> {
     }
 
     fn note(&mut self, key: i64, what: impl Into<String>) {
-        self.find(key, what.into(), false);
+        if self.findings.len() < MOST_FINDINGS {
+            let what = what.into();
+            self.findings.push(Found { key, what });
+        }
     }
 
-    fn find(&mut self, key: i64, what: String, perhaps: bool) {
-        if self.findings.len() < MOST_FINDINGS {
-            self.findings.push(Found { key, what, perhaps });
+    /// Notes what a later block may explain; what is too much to remember is not excused.
+    fn note_perhaps(&mut self, key: i64, what: String) {
+        if self.perhaps.len() < MOST_PERHAPS {
+            self.perhaps.push(Found { key, what });
+        } else {
+            self.note(key, what);
         }
     }
 
     /// A row that no entry of the blocks says.
     fn unexplained(&mut self, key: i64, what: &str) {
         let (lane, seq) = split_row_key(key);
-        let later = (self.lanes.last.get(&lane)).is_none_or(|last| seq.0 > *last);
-        self.find(key, format!("{what} that no entry explains"), later);
+        let what = format!("{what} that no entry explains");
+        match self.lanes.last.get(&lane) {
+            Some(last) if seq.0 <= *last => self.note(key, what),
+            Some(_) | None => self.note_perhaps(key, what),
+        }
     }
 
-    /// Takes back what later blocks may explain.
+    /// Takes back what blocks that came since explain: rows up to the last entry of a lane that has moved on.
     fn settle(&mut self) -> Result<(), ClickHouseError> {
-        if !self.findings.iter().any(|found| found.perhaps) {
+        if self.perhaps.is_empty() {
             return Ok(());
         }
         let now = self.store.link.ask(&Question::new(format!(
@@ -296,15 +319,26 @@ impl Comparison<'_> {
             self.store.table(&BLOCKS),
             self.node,
         )))?;
-        let moved_on: BTreeSet<u16> = now
+        let now: BTreeMap<u16, u64> = now
             .iter()
             .filter_map(|row| Some((short(row.first()?)?, row.get(1)?.as_u64()?)))
-            .filter(|(lane, now)| self.lanes.last.get(lane).is_none_or(|last| now > last))
-            .map(|(lane, _)| lane)
             .collect();
-        self.findings
-            .retain(|found| !(found.perhaps && moved_on.contains(&split_row_key(found.key).0)));
+        for Found { key, what } in std::mem::take(&mut self.perhaps) {
+            let (lane, seq) = split_row_key(key);
+            let known = self.lanes.last.get(&lane).copied().unwrap_or(0);
+            let came = now
+                .get(&lane)
+                .is_some_and(|now| *now > known && *now >= seq.0);
+            if !came {
+                self.note(key, what);
+            }
+        }
         Ok(())
+    }
+
+    /// Whether the beginning of the session of a row may be gone.
+    fn is_cut(&self, key: i64, user: Option<&str>) -> bool {
+        user.is_none() && self.lanes.cut.contains(&split_row_key(key).0)
     }
 
     fn statements(&mut self, span: (u64, u64)) -> Result<(), ClickHouseError> {
@@ -315,7 +349,7 @@ impl Comparison<'_> {
                 self.note(key, "the row stands twice");
             }
         }
-        let said = crate::query::AuditQuery {
+        let said = AuditQuery {
             from: Some(span.0),
             to: Some(span.1),
             ..Default::default()
@@ -328,10 +362,25 @@ impl Comparison<'_> {
                 None if row.completion == "lost" => {}
                 None => self.note(key, "the row was removed"),
                 Some(found) => {
-                    let columns = differing(&found, &row, self.lanes.cut);
-                    if !columns.is_empty() {
-                        let what = format!("the row was changed: {}", columns.join(", "));
-                        self.find(key, what, row.completion == "lost");
+                    let lane_cut = self.lanes.cut.contains(&split_row_key(key).0);
+                    let mut columns = differing(
+                        Row::COLUMNS,
+                        (found.cells(), row.cells()),
+                        self.is_cut(key, row.user.as_deref()),
+                    );
+                    // A text that was prepared before the beginning is not known here.
+                    if lane_cut && found.text_state == "prepared" && row.text_state != "prepared" {
+                        columns.retain(|column| !OF_TEXT.contains(column));
+                    }
+                    if columns.is_empty() {
+                        return ControlFlow::Continue(());
+                    }
+                    let what = format!("the row was changed: {}", columns.join(", "));
+                    // It may have ended in a block that came since.
+                    if row.completion == "lost" {
+                        self.note_perhaps(key, what);
+                    } else {
+                        self.note(key, what);
                     }
                 }
             }
@@ -359,11 +408,17 @@ impl Comparison<'_> {
         for row in self.archive.session_events(&query)? {
             let key = key(row.lane, row.seq);
             let what = match found.remove(&(key, row.step.clone())) {
-                Some(found) if found == row || self.lanes.cut => continue,
                 // An end that nobody saw.
                 None if row.at.is_none() => continue,
-                Some(_) => "changed",
                 None => "removed",
+                Some(found) => {
+                    let cut = self.is_cut(key, row.user.as_deref());
+                    let cells = (found.cells(), row.cells());
+                    if differing(SessionRow::COLUMNS, cells, cut).is_empty() {
+                        continue;
+                    }
+                    "changed"
+                }
             };
             self.note(key, format!("the session's step `{}` was {what}", row.step));
         }
@@ -377,10 +432,13 @@ impl Comparison<'_> {
 
     fn administration(&mut self, (from, to): (u64, u64)) -> Result<(), ClickHouseError> {
         let (from, to) = (Some(from), Some(to));
-        let rows = self.store.administration_of(self.node, from, to)?;
-        let mut found: BTreeMap<_, _> = (rows.into_iter())
-            .map(|row| (key(row.lane, row.seq), row))
-            .collect();
+        let mut found = BTreeMap::new();
+        for row in self.store.administration_of(self.node, from, to)? {
+            let key = key(row.lane, row.seq);
+            if found.insert(key, row).is_some() {
+                self.note(key, "the administrative record stands twice");
+            }
+        }
         for row in self.archive.administration(from, to)? {
             let key = key(row.lane, row.seq);
             match found.remove(&key) {
@@ -396,15 +454,18 @@ impl Comparison<'_> {
     }
 }
 
-/// The columns in which two rows differ; where the beginning is gone, those that began there are not judged.
-fn differing(found: &Row, said: &Row, cut: bool) -> Vec<&'static str> {
-    let cells: Vec<(Cell, Cell)> = found.cells().into_iter().zip(said.cells()).collect();
-    let names = Row::COLUMNS.iter().zip(cells);
-    names
-        .filter(|(_, (found, said))| found != said && !(cut && *said == Cell::Null))
-        .map(|(name, _)| *name)
-        .filter(|name| !(cut && matches!(*name, "text" | "text_state")))
-        .collect()
+/// The columns in which two rows differ; where the beginning is gone, what is not known is not judged.
+fn differing(
+    columns: &[&'static str],
+    (found, said): (Vec<Cell>, Vec<Cell>),
+    cut: bool,
+) -> Vec<&'static str> {
+    let cells = found.into_iter().zip(said);
+    let differing = columns
+        .iter()
+        .zip(cells)
+        .filter(|(_, (found, said))| found != said && !(cut && *said == Cell::Null));
+    differing.map(|(name, _)| *name).collect()
 }
 
 fn key(lane: i64, seq: i64) -> i64 {
@@ -422,5 +483,8 @@ const AT_ONCE: usize = 32;
 /// How many statements are compared at once, unless they began within a second.
 const MOST_ROWS: u64 = 50_000;
 const LEAST_US: u64 = 1_000_000;
-const DAY_US: u64 = 86_400_000_000;
 const MOST_FINDINGS: usize = 1000;
+const MOST_PERHAPS: usize = 100_000;
+
+/// What a row says of its text.
+const OF_TEXT: [&str; 4] = ["text", "text_state", "text_length", "text_hash"];

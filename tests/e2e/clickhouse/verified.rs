@@ -114,6 +114,18 @@ fn a_clean_store_raises_no_alarm_and_each_change_is_named() -> Result<()> {
             "the session's step `start` was removed",
         ),
         (
+            "INSERT INTO {db}.administration (node, at, action, seq) VALUES (3, '2027-12-01 00:00:00', 'stop', 77)",
+            "an administrative record that no entry explains",
+        ),
+        (
+            "INSERT INTO {db}.sessions SELECT * REPLACE (at + INTERVAL 400 DAY AS at, seq + 5000000 AS seq) FROM {db}.sessions WHERE step = 'start'",
+            "a session's step `start` that no entry explains",
+        ),
+        (
+            "INSERT INTO {db}.blocks SELECT * REPLACE (9 AS lane) FROM {db}.blocks AS b WHERE b.lane = 0",
+            "the tree has no leaf for this block: it was added",
+        ),
+        (
             "ALTER TABLE {db}.blocks DELETE WHERE lane = 0 AND seq > 1 AND seq < (SELECT max(seq) FROM {db}.blocks WHERE lane = 0)",
             "missing",
         ),
@@ -178,6 +190,24 @@ fn a_clean_store_raises_no_alarm_and_each_change_is_named() -> Result<()> {
             .any(|one| one.contains("cut off or rolled back")),
         "{found:#?}"
     );
+    Ok(())
+}
+
+#[test]
+fn rows_of_days_that_were_let_go_are_no_alarm() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let signer = Arc::new(Signer::generate("audit.example.org/shop")?);
+    let (_server, target) = crate::store()?;
+    let mut settings = signing(&target, data.path(), &signer);
+    // The server keeps its rows as long as it likes.
+    if let Some(delivery) = &mut settings.delivery {
+        delivery.retention_days = 2;
+    }
+    build_with(data.path(), COUNT, settings.clone());
+    let (audit, _) = Audit::open(data.path(), settings)?;
+    stop(audit);
+    let found = findings(&target, &trust(&signer))?;
+    ensure!(found.is_empty(), "{found:#?}");
     Ok(())
 }
 
