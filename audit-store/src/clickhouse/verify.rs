@@ -19,6 +19,7 @@ use crate::embedded::{
 };
 use crate::event::{Seq, row_key, split_row_key};
 use crate::proof::Checkpoint;
+use crate::proof::leaf::Leaf;
 use crate::proof::merkle::Frontier;
 use crate::query::{Archive, AuditQuery, Cell, Row, SessionQuery, SessionRow};
 use crate::ship::pairing::Pairing;
@@ -35,6 +36,8 @@ struct Lanes {
     from: Day,
     /// Blocks whose entries do not lead to their heads.
     broken: Vec<i64>,
+    /// Blocks behind the last leaf of their lane: theirs come with the next ones, or never.
+    leafless: Vec<i64>,
 }
 
 impl ClickHouse {
@@ -100,8 +103,15 @@ impl ClickHouse {
 
     /// Reads a node's blocks, tree and checkpoints.
     fn read_anew(&self, node: u16, mut store: Refill) -> Result<Lanes, ClickHouseError> {
-        let kept = self.checkpoints(node)?;
-        let from = kept.from();
+        // A proxy ships blocks, then leaves, then checkpoints: read the other way round, nothing seems to be missing.
+        let checkpoints = self.checkpoints(node)?;
+        let (gone, from) = checkpoints.last.clone().unwrap_or_default();
+        let leaves = self.leaves(node, gone.size())?;
+        let mut covered: BTreeMap<u16, u64> = BTreeMap::new();
+        for leaf in leaves.iter().filter_map(|(_, data)| Leaf::decode(data)) {
+            let last = covered.entry(leaf.lane).or_default();
+            *last = (*last).max(leaf.first.0);
+        }
         let mut lanes = Lanes {
             from,
             ..Lanes::default()
@@ -127,6 +137,12 @@ impl ClickHouse {
                 let day = Day(day.ok_or_else(none)?);
                 let seq = seq.as_u64().ok_or_else(none)?;
                 behind = (lane, seq);
+                if covered.get(&lane).is_none_or(|first| seq > *first) {
+                    if lanes.leafless.len() < MOST_FINDINGS {
+                        lanes.leafless.push(row_key(lane, Seq(seq)));
+                    }
+                    continue;
+                }
                 let before = lanes.last.insert(lane, seq);
                 if before.is_none() {
                     store.lane(lane, Pairing::new(lane, node, day));
@@ -160,7 +176,7 @@ impl ClickHouse {
             }
         }
         store.lose_open()?;
-        self.impose(node, store, kept)?;
+        store.finish(&gone, &leaves, &checkpoints.notes, from)?;
         Ok(lanes)
     }
 
@@ -187,17 +203,11 @@ impl ClickHouse {
         })
     }
 
-    fn impose(
-        &self,
-        node: u16,
-        store: Refill,
-        checkpoints: Checkpoints,
-    ) -> Result<(), ClickHouseError> {
-        let (gone, from) = checkpoints.last.unwrap_or_default();
+    /// The leaves of a node from `first` on, in order.
+    fn leaves(&self, node: u16, first: u64) -> Result<Vec<(u64, Vec<u8>)>, ClickHouseError> {
         let leaves = self.link.ask(&Question::new(format!(
-            "SELECT id, data FROM {} WHERE node = {node} AND id >= {} ORDER BY id",
+            "SELECT id, data FROM {} WHERE node = {node} AND id >= {first} ORDER BY id",
             self.table(&LEAVES),
-            gone.size(),
         )))?;
         let leaf = |row: &Vec<Value>| -> Option<(u64, Vec<u8>)> {
             let [id, data] = row.as_slice() else {
@@ -205,8 +215,7 @@ impl ClickHouse {
             };
             Some((id.as_u64()?, unhex(data.as_str()?)?))
         };
-        let leaves: Vec<(u64, Vec<u8>)> = leaves.iter().filter_map(leaf).collect();
-        Ok(store.finish(&gone, &leaves, &checkpoints.notes, from)?)
+        Ok(leaves.iter().filter_map(leaf).collect())
     }
 }
 
@@ -215,12 +224,6 @@ struct Checkpoints {
     notes: Vec<String>,
     /// The leaves that are gone by the last one, and the first day that is kept.
     last: Option<(Frontier, Day)>,
-}
-
-impl Checkpoints {
-    fn from(&self) -> Day {
-        self.last.as_ref().map_or(Day(0), |(_, from)| *from)
-    }
 }
 
 /// Rows on their way to be compared.
@@ -247,6 +250,7 @@ impl Comparison<'_> {
             self.span((begin, begin + DAY_US))?;
         }
         self.settle()?;
+        self.settle_leafless()?;
         for key in std::mem::take(&mut self.lanes.broken) {
             self.note(key, "the block's entries do not hash to its head");
         }
@@ -331,6 +335,23 @@ impl Comparison<'_> {
                 .is_some_and(|now| *now > known && *now >= seq.0);
             if !came {
                 self.note(key, what);
+            }
+        }
+        Ok(())
+    }
+
+    /// Names the blocks whose leaves have not come since.
+    fn settle_leafless(&mut self) -> Result<(), ClickHouseError> {
+        let leafless = std::mem::take(&mut self.lanes.leafless);
+        if leafless.is_empty() {
+            return Ok(());
+        }
+        let leaves = self.store.leaves(self.node, 0)?;
+        let leaves = leaves.iter().filter_map(|(_, data)| Leaf::decode(data));
+        let known: BTreeSet<i64> = leaves.map(|leaf| row_key(leaf.lane, leaf.first)).collect();
+        for key in leafless {
+            if !known.contains(&key) {
+                self.note(key, "the tree has no leaf for this block: it was added");
             }
         }
         Ok(())
